@@ -1,0 +1,1 @@
+"""The pure part: values and decisions. No I/O, no clock, no environment."""

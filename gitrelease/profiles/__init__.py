@@ -1,0 +1,1 @@
+"""What gitrelease knows of particular apps, as data and plain functions."""
