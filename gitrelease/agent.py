@@ -1,0 +1,356 @@
+"""Who executes? One agent per production checkout: it owns the turn, the slots, the processes, the journal.
+
+`python -m gitrelease.agent DIR` runs it. Clients talk to it over `run/agent.sock` (see `desk.py`); hooks and
+watchers only poke it. It can be killed at any moment: front and backends go on, the next agent adopts them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from gitrelease.bringup import bring_up, restart_front, take_down
+from gitrelease.core.errors import Busy, Cancelled, ReleaseError
+from gitrelease.core.events import Proved, Stopped
+from gitrelease.core.health import crashed_too_often
+from gitrelease.core.outcome import Outcome
+from gitrelease.desk import Desk
+from gitrelease.edges import backends, probes, records, wire
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.environment import forget_local_variables
+from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.home import write_atomically
+from gitrelease.edges.watcher import Watcher
+from gitrelease.execute import record
+from gitrelease.inbox import Inbox, reconcile
+from gitrelease.production import Fate, Production, Serving
+from gitrelease.release import go_back, target_of_rollback
+from gitrelease.staging import Report
+from gitrelease.supervisor import Supervisor
+from gitrelease.turn import Holder, Turn
+from gitrelease.world import World, open_world
+
+log = logging.getLogger("gitrelease.agent")
+
+ARRIVAL = 60.0  # seconds in which production is adopted or started again
+URGENT_WAIT = 10.0  # seconds in which whoever has the turn must have given way to a rollback
+
+
+class Agent:
+    """The agent of one production checkout."""
+
+    def __init__(self, world: World, *, foreground: bool = False) -> None:
+        """In the `foreground`, for a service manager, production goes down with the agent."""
+        self.foreground = foreground
+        self.world = world  # until production is up; then `production.world` holds the live settings
+        self.turn = Turn()
+        self.inbox = Inbox()
+        self.production: Production | None = None
+        self.leaving = False  # the agent ends when the answer that is under way has been given
+        self._poked = threading.Event()
+        self._arriving = threading.Event()  # set once an agent that was started again has production, or has given up
+        self._stopping = threading.Event()
+        self._supervisor: Supervisor | None = None
+        self._watcher: Watcher | None = None
+        self._server: socket.socket | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Serve until told to stop; 0 at once when another agent serves this checkout already."""
+        home = self.world.home
+        home.create()
+        with home.agent_lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            write_atomically(home.agent_pid, f"{os.getpid()}\n".encode())
+            self._server = wire.listen(home.agent_socket)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.stop())
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            log.info("agent %s serves %s", os.getpid(), self.world.git.root)
+            threading.Thread(target=self._tend, name="inbox", daemon=True).start()
+            self._accept(Desk(self), self._server)
+            if self.foreground and self.production is not None:
+                take_down(self.world, self.production)
+            home.agent_socket.unlink(missing_ok=True)
+            home.agent_pid.unlink(missing_ok=True)
+        return 0
+
+    def stop(self) -> None:
+        """End the agent; front and backends go on."""
+        self._stopping.set()
+        self._poked.set()
+        if self._server is not None:
+            # Wakes accept(); closing alone would not.
+            with contextlib.suppress(OSError):
+                self._server.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, desk: Desk, server: socket.socket) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                if self._stopping.is_set():
+                    break
+                # Out of descriptors, say: the next second may be better, ending would not be.
+                log.exception("accept")
+                self._stopping.wait(0.2)
+                continue
+            threading.Thread(target=desk.serve, args=(connection,), name="client", daemon=True).start()
+        server.close()
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        if self._watcher is not None:
+            self._watcher.stop()
+
+    # -- up and down -------------------------------------------------------------------------------------------
+
+    def up(self, *, cancel: Cancel, report: Report, owner: str, pid: int) -> Outcome:
+        """Bring production up, unless it is; the first time this makes release/1."""
+        with self.has_turn(owner=owner, pid=pid, doing="up", cancel=cancel, wait=60):
+            if self.production is not None:
+                live = records.read(self.world.git).live
+                return Outcome(
+                    outcome="unchanged",
+                    release=live.name if live else None,
+                    reason="production is up already",
+                )
+            self.world = open_world(self.world.git.root)
+            production, outcome = bring_up(self.world, cancel=cancel, report=report, by=owner)
+            if production is None:
+                return outcome
+            self.production = production
+            home = self.world.home
+            write_atomically(home.wanted, b"")
+            home.down.unlink(missing_ok=True)
+            self._supervisor = Supervisor(production, self)
+            self._supervisor.start()
+            self._watcher = Watcher(production.world, self.poke)
+            self.poke()
+            return outcome
+
+    def take_down(self, *, owner: str, pid: int, cancel: Cancel) -> Outcome:
+        """Stop the front and every backend; the agent ends after this."""
+        self.turn.hurry(f"{owner} takes production down")
+        with self.has_turn(owner=owner, pid=pid, doing="down", cancel=cancel, wait=URGENT_WAIT):
+            home = self.world.home
+            home.wanted.unlink(missing_ok=True)
+            write_atomically(home.down, f"{owner}\n".encode())
+            if self._supervisor is not None:
+                self._supervisor.stop()
+            take_down(self.world, self.production)
+            self.production = None
+        return Outcome(outcome="unchanged", reason="production is down", hint="Start it again: gitrelease up")
+
+    # -- the turn ----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def has_turn(self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float) -> Iterator[Holder]:
+        """Change production while the context is open."""
+        holder = self.turn.take(owner=owner, pid=pid, doing=doing, cancel=cancel, wait=wait)
+        try:
+            yield holder
+        finally:
+            self.turn.give_back(holder)
+            self.poke()
+
+    def serving(self) -> Production:
+        """Return production, waiting for an agent that is just starting again; `ReleaseError` when it is not up."""
+        self._arriving.wait(ARRIVAL)
+        if self.production is None:
+            raise ReleaseError("production is not up", hint="Start it: gitrelease up")
+        return self.production
+
+    # -- the inbox -----------------------------------------------------------------------------------------------
+
+    def poke(self) -> None:
+        """Something may have arrived: have a look soon."""
+        self._poked.set()
+        if self._supervisor is not None:
+            self._supervisor.look()
+
+    def _tend(self) -> None:
+        """Look at the inbox whenever poked; bring production up again after a crash of the agent."""
+        if self.world.home.wanted.exists():
+            self._guarded("up", lambda cancel: self.up(cancel=cancel, report=_to_log, owner="agent", pid=os.getpid()))
+        self._arriving.set()
+        while not self._stopping.is_set():
+            self._poked.wait()
+            self._poked.clear()
+            if self.production is not None and not self._stopping.is_set():
+                self._guarded("the inbox", self._look_at_inbox)
+
+    def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
+        # A release under way pokes again when it ends: nothing is missed by not waiting here.
+        try:
+            holder = self.turn.take(owner="agent", pid=os.getpid(), doing="looking at the inbox", cancel=cancel, wait=0)
+        except Busy:
+            return None
+        try:
+            outcome = reconcile(self.serving(), self.inbox, cancel=cancel, report=_to_log)
+        finally:
+            self.turn.give_back(holder)
+        if outcome is not None:
+            _log_outcome(outcome)
+            self._poked.set()
+        return outcome
+
+    def _guarded(self, what: str, work: Callable[[Cancel], Outcome | None]) -> Outcome | None:
+        """Do background work; what goes wrong is logged, with its remedy, and the agent goes on."""
+        cancel = Cancel()
+        try:
+            outcome = work(cancel)
+        except ReleaseError as error:
+            log.warning("%s: %s. %s", what, error.message, error.hint)
+            return None
+        except Cancelled as cancelled:
+            log.info("%s: %s", what, cancelled)
+            return None
+        except (GitError, OSError, msgspec.MsgspecError):
+            log.exception("%s failed; production goes on as it is; see: gitrelease status", what)
+            return None
+        finally:
+            cancel.close()
+        return outcome
+
+    # -- duty: what the supervisor reports -------------------------------------------------------------------------
+
+    def front_ended(self) -> None:
+        log.warning("the front ended; starting it again")
+        self._guarded("the front", lambda _: restart_front(self.serving()))
+
+    def backend_ended(self, serving: Serving, why: str) -> None:
+        """Start the live release again; roll back, once, when it will not stay up."""
+        production = self.serving()
+        now = time.monotonic()
+        production.crashes.append(now)
+        log.warning("the backend of release/%d: %s", serving.number, why)
+        if crashed_too_often(production.crashes, now=now):
+            self._give_up(serving, f"release/{serving.number} ended three times within five minutes ({why})")
+        else:
+            self._guarded("a restart", lambda cancel: self._start_again(production, serving, cancel))
+
+    def _start_again(self, production: Production, serving: Serving, cancel: Cancel) -> None:
+        """Start the same release in its slot; connections are held by the front meanwhile."""
+        world = production.world
+        for instance in world.settings.instances:
+            production.front.clear(instance.name)
+        production.end(serving.backend)
+        slot = world.slots.take(serving.backend.commit, shared=world.settings.app.shared)
+        try:
+            backend = backends.start(
+                world.settings.app, slot, checkout=world.git.root, home=world.home,
+                name=f"{serving.backend.id.partition('.')[0]}.{serving.restarts + 1}",
+            )  # fmt: skip
+        finally:
+            slot.release()
+        deadline = time.monotonic() + 30
+        handle = os.pidfd_open(backend.identity.pid)
+        try:
+            well, said = probes.until_healthy(
+                world.settings.app, backend.port, deadline=deadline, process=handle, cancel=cancel
+            )
+        finally:
+            os.close(handle)
+        with production.state:
+            live = production.running.live
+            if live is None or live.backend.id != serving.backend.id:
+                production.end(backend)  # something else was promoted meanwhile
+                return
+            production.switch(
+                Serving(serving.number, backend, restarts=serving.restarts + 1),
+                then=Fate.LEAVES,
+                now=time.time(),
+            )
+        if not well:
+            log.warning("release/%d did not come back: %s", serving.number, said)
+
+    def _give_up(self, serving: Serving, why: str) -> None:
+        production = self.serving()
+        if production.went_back_by_itself:
+            self._stuck(why)
+            return
+        self._go_back_by_itself(why)
+
+    def soak_failed(self, number: int, why: str) -> None:
+        log.warning("%s", why)
+        self._go_back_by_itself(why)
+
+    def _go_back_by_itself(self, why: str) -> None:
+        production = self.serving()
+        production.soak = None
+        target = target_of_rollback(records.read(self.world.git), None)
+        if target is None or production.went_back_by_itself:
+            self._stuck(f"{why}; there is no older release to go back to" if target is None else why)
+            return
+
+        def work(cancel: Cancel) -> Outcome:
+            self.turn.hurry("production goes back by itself")
+            with self.has_turn(owner="agent", pid=os.getpid(), doing="rollback", cancel=cancel, wait=URGENT_WAIT):
+                return go_back(
+                    production, target, reason=why, by="agent", automatic=True, cancel=cancel, report=_to_log
+                )
+
+        outcome = self._guarded("a rollback", work)
+        if outcome is None or outcome.outcome == "stuck":
+            self._stuck(outcome.reason if outcome else why)
+            return
+        production.went_back_by_itself = True
+        _log_outcome(outcome)
+
+    def _stuck(self, why: str) -> None:
+        """A person is needed: say so, and keep serving the best thing that answers."""
+        production = self.serving()
+        log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
+        record(production, Stopped(at=time.time(), reason=why))
+        live = production.running.live
+        if live is not None and not live.backend.identity.alive:
+            self._guarded("a restart", lambda cancel: self._start_again(production, live, cancel))
+
+    def soak_passed(self, number: int) -> None:
+        production = self.serving()
+        production.soak = None
+        known = records.read(self.world.git)
+        if known.live is not None and known.live.number == number:
+            self.world.git.update_refs(
+                [RefUpdate(records.GOOD, known.live.tag)], reason=f"release/{number} proved good"
+            )
+            record(production, Proved(at=time.time(), number=number))
+            log.info("release/%d came through its soak", number)
+
+
+def _to_log(step: str, text: str, spent: float | None) -> None:
+    log.info("%s %s%s", step, text, "" if spent is None else f" {spent:.1f} s")
+
+
+def _log_outcome(outcome: Outcome) -> None:
+    log.info("%s: %s (%s serves) %s", outcome.outcome, outcome.reason, outcome.release, outcome.hint)
+
+
+def main() -> int:
+    """Run the agent for the checkout that the command line names."""
+    forget_local_variables()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        return Agent(open_world(Path(sys.argv[1])), foreground="--foreground" in sys.argv[2:]).run()
+    except ReleaseError as error:
+        log.error("%s. %s", error.message, error.hint)
+        return int(error.code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""How does production come up: from nothing, after a crash of the agent, after a reboot? And how down?
+
+What still runs is adopted by pid and creation time, never doubled; what an earlier agent left half-done is
+finished from the refs; the live release is started again where it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+import msgspec
+
+from gitrelease.candidate import Candidate, of_branch
+from gitrelease.core.errors import ReleaseError
+from gitrelease.core.events import Memory, Promoted
+from gitrelease.core.history import Release
+from gitrelease.core.outcome import Outcome
+from gitrelease.core.settings import seconds
+from gitrelease.edges import front as fronts
+from gitrelease.edges import processes, records
+from gitrelease.edges.backends import MARK
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.front import FrontControl
+from gitrelease.execute import record
+from gitrelease.production import Production, Running, Serving, read_running
+from gitrelease.release import Prepared, addresses, backend_name, prepare, promote
+from gitrelease.staging import Report, Unfit, baseline_of, stage
+from gitrelease.world import World
+
+
+def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[Production | None, Outcome]:
+    """Bring production up; without a release yet, release what is checked out as `release/1`.
+
+    Returns no production when it cannot come up; the outcome says why, and nothing is left running.
+    """
+    world.checkout.require_branch()
+    memory = world.journal.memory()
+    running = read_running(world.home.processes)
+    end_strays(world, running)
+    production = _with_front(world, running, memory)
+    live = records.read(world.git).live
+    try:
+        if live is None:
+            outcome = _first_release(production, cancel=cancel, report=report, by=by)
+        else:
+            _finish(production, live)
+            outcome = _serve(production, live, cancel=cancel, report=report)
+    except BaseException:
+        take_down(world, production)  # half up is down
+        raise
+    if outcome.outcome in ("refused", "stuck"):
+        take_down(world, production)
+        return None, outcome
+    return production, outcome
+
+
+def _first_release(production: Production, *, cancel: Cancel, report: Report, by: str) -> Outcome:
+    world = production.world
+    head = world.git.ref(world.settings.branch_ref) or ""
+    candidate = of_branch(world, head, live=None, trigger="shell", by=by, at=time.time())
+    prepared = prepare(production, candidate, approved=True, cancel=cancel, report=report)
+    return promote(production, prepared, report=report) if isinstance(prepared, Prepared) else prepared
+
+
+def _finish(production: Production, live: Release) -> None:
+    """Finish a promotion that was cut off after its refs had moved; one that was cut off before is void."""
+    unfinished = production.memory.unfinished
+    if unfinished is not None and unfinished.tag == live.tag:
+        production.world.checkout.follow(live.commit, live.source, at=time.time())
+        record(production, Promoted(at=time.time(), number=live.number, seconds=0.0))
+    production.memory.unfinished = None
+
+
+def _serve(production: Production, live: Release, *, cancel: Cancel, report: Report) -> Outcome:
+    """Let the front point at the live release: its running backend when there is one, else a new one."""
+    begun = time.monotonic()
+    world = production.world
+    running = production.running
+    found = next(
+        (serving for serving in (running.live, running.standby) if serving and serving.number == live.number),
+        None,
+    )
+    if found is None:
+        candidate = Candidate(commit=live.commit, source=live.source, key="", trigger="agent", by="agent")
+        staged = stage(
+            world, candidate, diff=None, baseline=lambda: baseline_of(world, live.commit, cancel), cancel=cancel,
+            report=report, name=backend_name(live.commit),
+        )  # fmt: skip
+        if isinstance(staged, Unfit):
+            return Outcome(
+                outcome="stuck",
+                release=live.name,
+                kind=live.kind,
+                reason=f"{live.name} does not start: {staged.reason}",
+                hint="Mend what it needs (interpreter, packages, files) and run: gitrelease up",
+                checks=staged.checks,
+            )
+        found = Serving(live.number, staged.backend)
+    _adopt(production, found)
+    known = records.read(world.git)
+    if known.good is None or (known.good.number != live.number and live.number not in production.memory.proved):
+        production.begin_soak(live.number, world.settings.policy[live.kind].soak_seconds)
+    report("up", f"{live.name} is live on {addresses(production)}", time.monotonic() - begun)
+    return Outcome(
+        outcome="unchanged",
+        release=live.name,
+        kind=live.kind,
+        reason=f"{live.name} is live",
+        hint="See it: gitrelease status",
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _adopt(production: Production, serving: Serving) -> None:
+    """Point the front at `serving`; a backend of another release that was live stands by."""
+    running = production.running
+    others = [other for other in (running.live, running.standby) if other and other.number != serving.number]
+    for instance in production.world.settings.instances:
+        production.front.switch(instance.name, "127.0.0.1", serving.backend.port, serving.backend.id)
+    production.running = msgspec.structs.replace(running, live=serving, standby=others[0] if others else None)
+    production.save()
+    for other in others[1:]:
+        production.end(other.backend)
+
+
+# -- the front ---------------------------------------------------------------------------------------------------
+
+
+def _with_front(world: World, running: Running, memory: Memory) -> Production:
+    """Adopt the running front, with its listening sockets, or start one."""
+    if running.front is not None:
+        control = FrontControl(world.home.front_socket)
+        production = Production(world, control, running, memory)
+        production.listeners = control.listeners()
+        wanted = {instance.name: instance.port for instance in world.settings.instances}
+        have = {name: listener.getsockname()[1] for name, listener in production.listeners.items()}
+        if wanted == have:
+            return production
+        # The settings changed while production was down: a front on other ports is of no use.
+        processes.stop(running.front, grace=2.0)
+        close_all(production.listeners)
+    listeners: dict[str, socket.socket] = {}
+    try:
+        for instance in world.settings.instances:
+            listeners[instance.name] = fronts.listen(instance.address, instance.port, owner_of=processes.port_owner)
+    except ReleaseError:
+        close_all(listeners)
+        raise
+    production = Production(world, FrontControl(world.home.front_socket), running, memory)
+    production.listeners = listeners
+    start_front(production)
+    return production
+
+
+def start_front(production: Production) -> None:
+    """Start a front on the listening sockets, which the agent keeps as well: their backlog outlives it."""
+    world = production.world
+    child = fronts.start(
+        production.listeners,
+        control=world.home.front_socket,
+        log=world.home.logs / "front.log",
+        hold=seconds(world.settings.limits.hold),
+    )
+    identity = processes.identify(child.pid)
+    with production.state:
+        production.running = msgspec.structs.replace(production.running, front=identity)
+        production.save()
+
+
+def restart_front(production: Production) -> None:
+    """Start the front again and point it at what is live."""
+    start_front(production)
+    live = production.running.live
+    if live is not None:
+        for instance in production.world.settings.instances:
+            production.front.switch(instance.name, "127.0.0.1", live.backend.port, live.backend.id)
+
+
+def close_all(listeners: dict[str, socket.socket]) -> None:
+    for listener in listeners.values():
+        listener.close()
+    listeners.clear()
+
+
+# -- down ----------------------------------------------------------------------------------------------------------
+
+
+def take_down(world: World, production: Production | None) -> None:
+    """Stop the front, then every backend; refs and files stay as they are."""
+    running = production.running if production is not None else read_running(world.home.processes)
+    if production is not None:
+        close_all(production.listeners)
+    if running.front is not None:
+        processes.stop(running.front, grace=2.0)
+    for backend in running.backends():
+        processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
+    end_strays(world, Running())
+    world.home.processes.unlink(missing_ok=True)
+
+
+def end_strays(world: World, known: Running) -> None:
+    """End processes of ours that nobody knows any more: a candidate whose agent was killed while staging."""
+    ours = {identity.pid for identity in (known.front, *(backend.identity for backend in known.backends())) if identity}
+    for identity in processes.marked(MARK, str(world.home.root)):
+        if identity.pid not in ours and identity.pid != os.getpid() and not processes.descends(identity, ours):
+            processes.stop(identity, grace=0.5)

@@ -1,0 +1,97 @@
+"""What came in, as a commit: how is it put together, and what does it change against what is live?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitrelease.core.changes import Lines, follow_file, parse_diff_tree
+from gitrelease.core.classify import Diff, FileChange, classify
+from gitrelease.core.errors import SettingsError
+from gitrelease.core.history import Release
+from gitrelease.core.settings import SETTINGS_FILE
+from gitrelease.edges import records
+from gitrelease.edges.checkout import identity_env
+from gitrelease.world import World
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A commit that might go live. What is checked is what is served: `commit`, never "what is on disk"."""
+
+    commit: str  # `source`, or a child of it with the carried file
+    source: str  # the commit of the deploy branch that it stands for
+    key: str  # its content without documents
+    trigger: str
+    by: str
+    reason: str = ""
+    at: float = 0.0  # when it came in
+
+
+def compose(world: World, source: str, *, carried_from: str | None) -> str:
+    """Return the commit that would be served for `source`: itself, or a child that has the carried file.
+
+    The carried file is the managed one that git ignores: it comes from the commit or tree `carried_from`.
+    The child's id depends on nothing but the two, so that the same content is the same commit again.
+    """
+    git, path = world.git, world.settings.app.schema
+    if carried_from is None or git.blob(source, path) is not None:
+        return source
+    carried = next((entry for entry in git.list_tree(carried_from) if entry.path == path), None)
+    if carried is None:
+        return source
+    tree = git.tree_with(git.tree_of(source), {path: (carried.mode, carried.id)})
+    date = int(git.text("show", "-s", "--format=%ct", source))
+    return git.commit_tree(
+        tree,
+        parents=[source],
+        message=f"Carry {path}, which git ignores\n",
+        env=identity_env("gitrelease", "gitrelease@localhost", date),
+    )
+
+
+def of_branch(world: World, source: str, *, live: Release | None, trigger: str, by: str, at: float) -> Candidate:
+    """Return the candidate for a commit of the deploy branch; what git ignores comes from the live release."""
+    carried_from = live.commit if live else world.checkout.disk_tree()
+    commit = compose(world, source, carried_from=carried_from)
+    return Candidate(
+        commit=commit,
+        source=source,
+        key=records.content_key(world.git, commit),
+        trigger=trigger,
+        by=by,
+        at=at,
+    )
+
+
+def difference(world: World, before: str, after: str) -> Diff:
+    """Say what `after` changes against `before`, two commits or trees, by the regions that are set."""
+    git, settings = world.git, world.settings
+    changes = parse_diff_tree(git.diff_tree(before, after))
+    contents = git.blobs([name for change in changes for name in (change.old_id, change.new_id)])
+    return classify(
+        [FileChange.of(change, contents) for change in changes],
+        settings.regions,
+        script=settings.app.script,
+        schema=settings.app.schema,
+        old_placed=placed(world, before),
+        new_placed=placed(world, after),
+    )
+
+
+def placed(world: World, tree: str) -> dict[str, Lines]:
+    """Return where the regions that are set as a line range of some revision stand in `tree`, by name."""
+    found: dict[str, Lines] = {}
+    for region in world.settings.regions:
+        if region.lines is None or region.at is None:
+            continue
+        at = world.git.resolve(region.at)
+        if at is None:
+            raise SettingsError(
+                f"region {region.name}: there is no revision {region.at} here",
+                hint=f"Name one that exists as `at` of that region in {SETTINGS_FILE}",
+            )
+        changes = parse_diff_tree(world.git.diff_tree(at, tree))
+        lines = follow_file(region.file or world.settings.app.script, Lines(*region.lines), changes)
+        if lines is not None:
+            found[region.name] = lines
+    return found

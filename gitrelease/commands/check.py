@@ -1,0 +1,54 @@
+"""`gitrelease check`: run the checks on a candidate without touching production."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import typer
+
+from gitrelease.commands.client import print_json, user
+from gitrelease.commands.diff import revision as resolve
+from gitrelease.commands.options import Json, Revision, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check")(ending(run))
+
+
+def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
+    """Run every check on REV (default: the head of the deploy branch) in a slot of its own."""
+    import msgspec
+
+    from gitrelease.candidate import difference, of_branch
+    from gitrelease.core.errors import Exit
+    from gitrelease.core.kinds import Kind
+    from gitrelease.core.render import check_lines, step_line
+    from gitrelease.edges import records
+    from gitrelease.edges.cancel import Cancel
+    from gitrelease.staging import Unfit, baseline_of, stage
+    from gitrelease.world import open_world
+
+    world = open_world(context.obj)
+    live = records.read(world.git).live
+    commit = resolve(world, revision or world.settings.app.branch)
+    candidate = of_branch(world, commit, live=live, trigger="shell", by=user(), at=time.time())
+    diff = difference(world, live.commit, candidate.commit) if live else None
+    cancel = Cancel()
+    judged = stage(
+        world, candidate, diff=diff, baseline=(lambda: baseline_of(world, live.commit, cancel)) if live else None,
+        cancel=cancel, report=lambda *step: print(step_line(*step), file=sys.stderr), name=f"check-{candidate.commit[:10]}",
+        checking_only=True,
+    )  # fmt: skip
+    ok = not isinstance(judged, Unfit)
+    kind = diff.kind if diff else Kind.MAJOR
+    checks = [msgspec.to_builtins(check) for check in judged.checks]
+    if as_json:
+        print_json({"ok": ok, "kind": kind.value, "checks": checks})
+    else:
+        typer.echo("\n".join(check_lines(checks)))
+        typer.echo(
+            f"{'fit' if ok else 'not fit'} to be released: {kind} change"
+            + (f"\n  {judged.reason}" if isinstance(judged, Unfit) else "")
+        )
+    return Exit.DONE if ok else Exit.REFUSED

@@ -1,0 +1,149 @@
+"""How does a command reach the agent: find the checkout, start the agent when it is wanted, ask, print, end?
+
+Standard library and `wire` only: `status` and `rollback` must answer at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
+from gitrelease.core.render import outcome_lines, step_line
+from gitrelease.edges import wire
+from gitrelease.edges.home import Home, find
+
+AGENT_START = 20.0  # seconds
+
+
+@dataclass(frozen=True)
+class Client:
+    """A command's view of a production checkout."""
+
+    root: Path
+    home: Home
+
+    def ask(self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]) -> wire.Message:
+        """Ask the agent; `NoAgent` when there is none."""
+        return wire.ask(self.home.agent_socket, verb, arguments, progress)
+
+    def ask_starting(
+        self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]
+    ) -> wire.Message:
+        """Ask the agent, started first when it is missing; `ReleaseError` when `down` was asked for, or never `up`."""
+        if not self.home.wanted.exists():
+            raise not_up(self.home)
+        self.start_agent()
+        try:
+            return self.ask(verb, arguments, progress)
+        except wire.AgentGone as error:
+            raise ReleaseError(
+                "the agent ended before it had answered",
+                hint="See what is live: gitrelease status",
+                code=Exit.UNEXPECTED,
+            ) from error
+
+    def start_agent(self) -> None:
+        """Make sure that an agent answers, and that it has production up when it is wanted."""
+        if self._answers():
+            return
+        log = self.home.logs / "agent.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-m", "gitrelease.agent", str(self.root)],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + AGENT_START
+        while not self._answers():
+            if child.poll() not in (None, 0) or time.monotonic() > deadline:
+                last = log.read_text(errors="replace").strip().splitlines()[-1:]
+                raise ReleaseError(
+                    f"the agent does not start: {' '.join(last)}",
+                    hint=f"Its log is {log}",
+                    code=Exit.UNEXPECTED,
+                )
+            time.sleep(0.01)
+
+    def await_agent_end(self) -> None:
+        """Wait until the agent has ended: it holds a lock on a file as long as it lives."""
+        with self.home.agent_lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def _answers(self) -> bool:
+        try:
+            wire.ask(self.home.agent_socket, "ping", {}, lambda _: None)
+        except (wire.NoAgent, wire.AgentGone):
+            return False
+        return True
+
+
+def not_up(home: Home) -> ReleaseError:
+    if home.down.exists():
+        who = home.down.read_text(errors="replace").strip()
+        return ReleaseError(
+            f"production is down, {who} asked for it", hint="Start it: gitrelease up", code=Exit.REFUSED
+        )
+    return ReleaseError("production was never started", hint="Start it: gitrelease up", code=Exit.REFUSED)
+
+
+def client_for(directory: Path) -> Client:
+    """Return the client for the production checkout that `directory` is in."""
+    found = find(directory)
+    if found is None:
+        from gitrelease.edges.git import Git
+
+        git = Git.discover(directory)
+        found = git.root, Home(git.directory)
+    root, home = found
+    if not home.initialised:
+        raise RepositoryError(f"{root} is not set up for releases yet", hint=f"Run once: gitrelease -C {root} init")
+    return Client(root, home)
+
+
+def show_progress(message: wire.Message) -> None:
+    """Print one step of the agent for people, on standard error."""
+    print(step_line(message["step"], message["text"], message["seconds"]), file=sys.stderr, flush=True)
+
+
+def finish(end: wire.Message, *, as_json: bool) -> int:
+    """Print the end of a command and return its exit code."""
+    code = int(end.pop("code", Exit.DONE))
+    if as_json:
+        if "error" in end:
+            end = {
+                "outcome": "refused",
+                "release": None,
+                "previous": None,
+                "reason": end["error"],
+                "hint": end["hint"],
+            }
+        print_json(end)
+    else:
+        stream = sys.stdout if code == 0 else sys.stderr
+        print("\n".join(outcome_lines(end)), file=stream, flush=True)
+    return code
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one object, with its schema first."""
+    print(json.dumps({"schema": 1, **value}), flush=True)
+
+
+def user() -> str:
+    """Return who asks: the user, and behind sudo the one who typed it."""
+    name = wire.user_name(os.getuid())
+    real = os.environ.get("SUDO_USER")
+    return f"{real} as {name}" if real and real != name else name

@@ -1,0 +1,72 @@
+"""`gitrelease diff`: what does a change mean?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.options import Json, ending
+
+if TYPE_CHECKING:
+    from gitrelease.world import World
+
+
+def register(app: typer.Typer) -> None:
+    app.command("diff")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    before: Annotated[str | None, typer.Argument(metavar="[A]", show_default=False)] = None,
+    after: Annotated[str | None, typer.Argument(metavar="[B]", show_default=False)] = None,
+    worktree: Annotated[bool, typer.Option("--worktree", help="Compare live with what is on disk.")] = False,
+    as_json: Json = False,
+) -> int:
+    """What a change means: kind, regions with line ranges, terms, metrics, fields (default: live → the deploy branch)."""
+    from gitrelease.core.render import diff_lines
+    from gitrelease.world import open_world
+
+    world = open_world(context.obj, initialised=False)
+    old = revision(world, before) if before else live_commit(world)
+    new = world.checkout.disk_tree() if worktree else revision(world, after or world.settings.app.branch)
+    change = describe(world, old, new)
+    if as_json:
+        print_json({"from": old, "to": new, **change})
+    else:
+        typer.echo("\n".join(diff_lines(change)))
+    return 0
+
+
+def describe(world: World, before: str, after: str) -> dict[str, Any]:
+    """Return what `after` changes against `before`, as `diff --json` has it, without the two ends."""
+    import msgspec
+
+    from gitrelease.candidate import difference
+
+    diff = difference(world, before, after)
+    built: dict[str, Any] = msgspec.to_builtins(diff)
+    risk = world.settings.policy[diff.kind].risk
+    return {"kind": built.pop("kind"), "kinds": built.pop("kinds"), "risk": risk, **built}
+
+
+def revision(world: World, name: str) -> str:
+    """Return the commit that `name` names; a release can be named by its number alone."""
+    from gitrelease.core.errors import ReleaseError
+
+    commit = world.git.resolve(name) or (world.git.resolve(f"refs/tags/release/{name}") if name.isdigit() else None)
+    if commit is None:
+        raise ReleaseError(f"there is no commit {name!r} here", hint="Name one that exists: git log --oneline --all")
+    return commit
+
+
+def live_commit(world: World) -> str:
+    """Return the commit that is live; `ReleaseError` when nothing is."""
+    from gitrelease.core.errors import ReleaseError
+    from gitrelease.edges import records
+
+    live = world.git.resolve(records.LIVE)
+    if live is None:
+        raise ReleaseError("nothing is live yet", hint="Name both ends: gitrelease diff A B; or release: gitrelease up")
+    return live

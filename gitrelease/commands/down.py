@@ -1,0 +1,23 @@
+"""`gitrelease down`: stop the agent, the front and every backend."""
+
+from __future__ import annotations
+
+import typer
+
+from gitrelease.commands.client import client_for, finish, show_progress, user
+from gitrelease.commands.options import Json, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("down")(ending(run))
+
+
+def run(context: typer.Context, as_json: Json = False) -> int:
+    """Stop production and its agent; releases and files stay as they are."""
+    client = client_for(context.obj)
+    if client.home.wanted.exists():
+        client.start_agent()
+        end = client.ask("down", {"by": user()}, show_progress)
+        client.await_agent_end()
+        return finish(end, as_json=as_json)
+    return finish({"outcome": "unchanged", "reason": "production is down already"}, as_json=as_json)

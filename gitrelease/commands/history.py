@@ -1,0 +1,52 @@
+"""`gitrelease history`: which releases were there, and what came in and did not become one?"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.options import Json, ending
+from gitrelease.core.text import ago, one_line, short
+
+
+def register(app: typer.Typer) -> None:
+    app.command("history")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to show as words.")] = 20,
+    as_json: Json = False,
+) -> int:
+    """Releases and attempts, newest first."""
+    from gitrelease.status import history
+    from gitrelease.world import open_world
+
+    told = history(open_world(context.obj))
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo("\n".join(lines(told, count)))
+    return 0
+
+
+def lines(told: dict[str, Any], count: int) -> list[str]:
+    """Return the history as a table, releases first, then the attempts that became none."""
+    now = time.time()
+    out = [
+        f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6} {ago(now - row['at']):>7} ago"
+        f"  {one_line(row['by'], 20)}\n    {one_line(row['summary'], 100)}"
+        for row in told["releases"][:count]
+    ]
+    missed = [row for row in told["attempts"] if row["outcome"] != "released"][:count]
+    if missed:
+        out.append("not released:")
+    out += [
+        f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {ago(now - row['at']):>7} ago"
+        f"  {one_line(row['by'], 20)}\n    {one_line(row['reason'], 160)}"
+        for row in missed
+    ]
+    return out or ["no releases yet: gitrelease up"]

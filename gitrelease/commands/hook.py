@@ -1,0 +1,132 @@
+"""What do the hook shims run? Thin clients: the agent does the work, the hook relays its lines and its verdict.
+
+Whoever pushes may be gone: a write that nobody reads must not block, and never decides about the release.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from pathlib import Path
+
+from gitrelease.commands.client import Client
+from gitrelease.core.errors import ReleaseError
+from gitrelease.core.render import outcome_lines, step_line
+from gitrelease.edges import wire
+from gitrelease.edges.home import Home
+
+_WRITE_LIMIT = 5.0  # seconds
+_REMOTE_WIDTH = 72  # 80 less git's "remote: "
+
+
+class Relay:
+    """Writes lines to the pusher until one cannot be delivered in time; then it is silent."""
+
+    def __init__(self) -> None:
+        self._silent = False
+        self._poll = select.poll()
+        self._poll.register(sys.stdout.fileno(), select.POLLOUT)
+
+    def line(self, text: str) -> None:
+        # A pipe that poll calls writable takes PIPE_BUF bytes without blocking.
+        data = text.encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n"
+        if self._silent:
+            return
+        try:
+            events = self._poll.poll(_WRITE_LIMIT * 1000)
+            if not events or events[0][1] & (select.POLLERR | select.POLLNVAL):
+                self._silent = True
+                return
+            os.write(sys.stdout.fileno(), data)
+        except OSError:
+            self._silent = True
+
+    def step(self, message: wire.Message) -> None:
+        self.line(step_line(message["step"], message["text"], message["seconds"], _REMOTE_WIDTH))
+
+    def end(self, end: wire.Message) -> None:
+        for text in outcome_lines(end):
+            self.line(text)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the hook that `arguments` name: `update ROOT PID OLD NEW`, `post-receive ROOT PID`, `wake ROOT`."""
+    name, root, *rest = arguments
+    client = Client(Path(root), Home(Path(root) / ".git"))
+    relay = Relay()
+    try:
+        if name == "wake":
+            client.start_agent()
+            return 0
+        return _push(client, relay, name, rest)
+    except ReleaseError as error:
+        relay.end({"error": error.message, "hint": error.hint})
+        return int(error.code)
+
+
+def _push(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
+    if not client.home.wanted.exists() and not client.home.down.exists():
+        return _before_first_up(client, relay, name)
+    if name == "update":
+        return _update(client, relay, *rest)
+    return _post_receive(client, relay, *rest)
+
+
+def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str) -> int:
+    options = client.home.pushes / receive_pack
+    given = options.read_text(errors="replace").split() if options.exists() else []
+    options.unlink(missing_ok=True)
+    _require_own_uid(client)
+    end = client.ask_starting(
+        "push-stage",
+        {
+            "old": old,
+            "new": new,
+            "approve": "approve" in given,
+            "receive_pack": int(receive_pack),
+            "by": pusher(),
+        },
+        relay.step,
+    )
+    accepted = end.get("outcome") in ("released", "unchanged")
+    if not accepted:
+        relay.end(end)
+    return 0 if accepted else int(end.get("code", 3)) or 3
+
+
+def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
+    end = client.ask_starting("push-promote", {"receive_pack": int(receive_pack)}, relay.step)
+    if end.get("outcome") == "released":
+        relay.line(end["hint"])
+    else:
+        relay.end(end)
+    return 0
+
+
+def _before_first_up(client: Client, relay: Relay, name: str) -> int:
+    """Nothing is released before the first `up`: the push is taken, its files follow."""
+    if name == "post-receive":
+        from gitrelease.world import open_world
+
+        world = open_world(client.root)
+        head = world.git.ref(world.settings.branch_ref)
+        if head is not None:
+            world.checkout.follow(head, head, at=time.time())
+        relay.line("taken; production was never started, so nothing was released: gitrelease up")
+    return 0
+
+
+def _require_own_uid(client: Client) -> None:
+    owner = client.home.root.stat().st_uid
+    if owner != os.getuid():
+        name = wire.user_name(owner)
+        raise ReleaseError(
+            f"production belongs to {name}", hint=f"Push as {name}: git push ssh://{name}@HOST/{client.root}"
+        )
+
+
+def pusher() -> str:
+    """Return who pushes, as far as it can be known here."""
+    return os.environ.get("GIT_COMMITTER_NAME") or os.environ.get("SSH_USER") or wire.user_name(os.getuid())

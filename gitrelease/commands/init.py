@@ -1,0 +1,62 @@
+"""`gitrelease init`: make this checkout a production checkout."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.options import Json, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("init")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    branch: Annotated[
+        str | None,
+        typer.Option(help="The branch that production follows; default: deploy.", show_default=False),
+    ] = None,
+    script: Annotated[
+        str | None, typer.Option(help="The app's file; default: FinDocPipeline.py.", show_default=False)
+    ] = None,
+    schema: Annotated[
+        str | None, typer.Option(help="The schema export, carried even when ignored.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port that users know; default: 8501.", show_default=False)
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="The app's Python; default: found in .venv.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Make this checkout a production checkout: settings, hooks, pushes allowed. Safe to repeat."""
+    import msgspec
+
+    from gitrelease.installation import init
+
+    done = init(context.obj, branch=branch, script=script, schema=schema, port=port, python=python)
+    if as_json:
+        print_json(msgspec.to_builtins(done))
+        return 0
+    typer.echo(
+        f"{done.root} is a production checkout: {done.script} from the branch {done.branch}, run by {done.python}"
+    )
+    if done.made_branch:
+        typer.echo(f"the branch {done.branch} was made here and is checked out")
+    if done.chained:
+        typer.echo(f"hooks that were there still run: {', '.join(done.chained)}")
+    if done.shared:
+        typer.echo(f"linked into every slot, never in a tag (app.shared): {', '.join(done.shared)}")
+    if done.carried:
+        typer.echo(
+            f"git ignores {done.carried}: every release carries it all the same\n"
+            f"  to let git track it: git add -f {done.carried} && git commit"
+        )
+    typer.echo("next: gitrelease up")
+    return 0

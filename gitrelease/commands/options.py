@@ -1,0 +1,28 @@
+"""What do the verbs share? Options, each with one meaning, and the way a verb ends: with its exit code."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, ParamSpec
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+Reason = Annotated[str, typer.Option("-m", metavar="REASON", help="Why; kept in the history.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")]
+Revision = Annotated[str | None, typer.Argument(metavar="[REV]", show_default=False)]
+
+_Parameters = ParamSpec("_Parameters")
+
+
+def ending(verb: Callable[_Parameters, int]) -> Callable[_Parameters, None]:
+    """Make the command line end with the exit code that `verb` returns."""
+
+    @functools.wraps(verb)
+    def run(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
+        code = verb(*arguments, **options)
+        if code:
+            raise typer.Exit(code)
+
+    return run

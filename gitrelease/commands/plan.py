@@ -1,0 +1,87 @@
+"""`gitrelease plan`: what would a release of REV mean, check, do, need, and how long would it take?"""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.diff import describe
+from gitrelease.commands.diff import revision as resolve
+from gitrelease.commands.options import Json, Revision, ending
+
+if TYPE_CHECKING:
+    from gitrelease.world import World
+
+STEPS = ("classify", "check out in a free slot", "check, start and open a session there", "tag and move the pointers",
+         "switch new connections", "bring the work tree up", "soak")  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    app.command("plan")(ending(run))
+
+
+def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
+    """Say what releasing REV (default: the head of the deploy branch) would mean and do."""
+    from gitrelease.core.render import diff_lines
+    from gitrelease.world import open_world
+
+    world = open_world(context.obj)
+    planned = plan(world, resolve(world, revision or world.settings.app.branch))
+    if as_json:
+        print_json(planned)
+        return 0
+    if planned["diff"]:
+        typer.echo("\n".join(diff_lines(planned["diff"])))
+    typer.echo(f"steps     {'; '.join(planned['steps']) or 'none: nothing that runs has changed'}")
+    typer.echo(f"checks    {', '.join(planned['checks']) or 'none'}")
+    typer.echo(
+        f"approval  {'needed: deploy --approve, or git push -o approve' if planned['approval_needed'] else 'not needed'}"
+    )
+    expected = planned["expected_seconds"]
+    typer.echo(
+        f"time      {f'about {expected:.1f} s to live, as lately' if expected else 'not known before the first release'}"
+    )
+    if planned["quarantined"]:
+        typer.echo(f"refused   this content was taken back before: {planned['quarantined']}")
+    return 0
+
+
+def plan(world: World, commit: str) -> dict[str, Any]:
+    """Return the plan for `commit` as an object; expected seconds are the median of the last ten releases."""
+    from gitrelease.candidate import of_branch
+    from gitrelease.core.kinds import Kind
+    from gitrelease.core.settings import SETTINGS_FILE
+    from gitrelease.edges import records
+    from gitrelease.staging import read_baseline
+
+    known = records.read(world.git)
+    live = known.live
+    candidate = of_branch(world, commit, live=live, trigger="shell", by="", at=0)
+    change = describe(world, live.commit, candidate.commit) if live else None
+    kind = Kind(change["kind"]) if change else Kind.MAJOR
+    policy = world.settings.policy[kind]
+    releases = kind is not Kind.NONE
+    kept = read_baseline(world, live.commit) if live else None
+    condemned = known.quarantined.get(candidate.key)
+    lately = list(world.journal.memory().seconds.values())[-10:]
+    return {
+        "from": live.commit if live else None,
+        "to": candidate.commit,
+        "diff": change,
+        "kind": kind.value,
+        "risk": policy.risk,
+        "approval_needed": live is not None and policy.automation == "approve",
+        "soak_seconds": policy.soak_seconds,
+        "steps": list(STEPS) if releases else [],
+        "checks": [check.name for check in kept]
+        if kept and releases
+        else ["contract", "start", "session", "script"] * releases,
+        "expected_seconds": round(statistics.median(lately), 1) if lately and releases else None,
+        "quarantined": condemned.reason if condemned else None,
+        "settings_changed": SETTINGS_FILE in world.checkout.changed_paths(live.commit, candidate.commit)
+        if live
+        else False,
+    }

@@ -1,0 +1,75 @@
+"""`gitrelease show RELEASE`: everything that is known of one release."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.options import Json, ending
+from gitrelease.core.text import one_line
+
+
+def register(app: typer.Typer) -> None:
+    app.command("show")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(metavar="RELEASE")],
+    as_json: Json = False,
+) -> int:
+    """What one release changed, who released it, when, how, and what became of it."""
+    from gitrelease.commands.diff import describe
+    from gitrelease.core.errors import ReleaseError
+    from gitrelease.edges import records
+    from gitrelease.staging import read_baseline
+    from gitrelease.status import history
+    from gitrelease.world import open_world
+
+    world = open_world(context.obj)
+    known = records.read(world.git)
+    found = known.release(release)
+    if found is None:
+        raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
+    row = next(row for row in history(world)["releases"] if row["release"] == found.name)
+    before = known.release(found.previous) if found.previous else None
+    change = describe(world, before.commit, found.commit) if before else None
+    checks = read_baseline(world, found.commit) or ()
+    told: dict[str, Any] = {
+        **row,
+        "source": found.source,
+        "previous": found.previous,
+        "bad": known.bad.get(found.number),
+        "diff": change,
+        "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in checks],
+    }
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo("\n".join(_lines(told)))
+    return 0
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    from gitrelease.core.render import diff_lines
+
+    moment = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(told["at"]))
+    out = [
+        f"{told['release']}  {told['outcome']}  {one_line(told['summary'], 200)}",
+        f"commit    {told['commit']}" + (f" (source {told['source']})" if told["source"] != told["commit"] else ""),
+        f"released  {moment} by {one_line(told['by'], 80)}, {told['trigger']}"
+        + (f", live after {told['seconds']:.1f} s" if told["seconds"] else ""),
+        f"previous  {told['previous'] or 'none'}",
+    ]
+    if told["bad"]:
+        out.append(f"bad       {one_line(told['bad'], 300)}")
+    if told["diff"]:
+        out += diff_lines(told["diff"])
+    out += [
+        f"check     {check['name']}: {check['status']} {one_line(check['detail'], 100)}".rstrip()
+        for check in told["checks"]
+    ]
+    return out

@@ -1,0 +1,84 @@
+"""`gitrelease status`: how does production stand?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import typer
+
+from gitrelease.commands.client import Client, client_for, print_json
+from gitrelease.commands.options import Json, ending
+from gitrelease.core.text import ago, short
+from gitrelease.edges import wire
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(ending(run))
+
+
+def run(context: typer.Context, as_json: Json = False) -> int:
+    """What is live, good, standing by, soaking, edited, locked; every instance."""
+    state = read_status(client_for(context.obj))
+    if as_json:
+        print_json(state)
+    else:
+        typer.echo("\n".join(lines(state)))
+    return 0
+
+
+def read_status(client: Client) -> dict[str, Any]:
+    """Return the status object, from the agent, or from refs and disk where there is none."""
+    try:
+        return client.ask("status", {}, lambda _: None)
+    except (wire.NoAgent, wire.AgentGone):
+        from gitrelease import status
+        from gitrelease.world import open_world
+
+        return status.status(open_world(client.root), None, None, None)
+
+
+def lines(state: dict[str, Any]) -> list[str]:
+    """Return the status as a person reads it: the live release first, then what is out of the ordinary."""
+    now = time.time()
+    live = state["live"]
+    if live is None:
+        out = ["live      nothing yet; release what is checked out: gitrelease up"]
+    else:
+        out = [
+            f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, since {ago(now - live['since'])}"
+        ]
+        out.append(f"          {live['summary']}")
+    if state["soaking"]:
+        out.append(f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left")
+    out.append(
+        f"good      {state['last_good'] or 'none yet'}"
+        + (f"; {state['standby']} stands by" if state["standby"] else "")
+    )
+    for row in state["instances"]:
+        usage = (
+            f"cpu {row['cpu_percent']:.0f} %, {row['memory_mb']:.0f} MB, up {ago(row['uptime_s'])}"
+            if row["pid"]
+            else ""
+        )
+        restarts = f", {row['restarts']} restarts" if row["restarts"] else ""
+        out.append(
+            f"instance  {row['name']} {row['url']} {row['health']}"
+            + (f", pid {row['pid']}, {usage}{restarts}" if usage else "")
+        )
+    checkout = state["checkout"]
+    sync = "in sync with live" if checkout["in_sync"] else "not what is live"
+    edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""
+    out.append(f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}")
+    if state["lock"]:
+        lock = state["lock"]
+        out.append(
+            f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"
+        )
+    for waiting in state["waiting"]:
+        out.append(f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']}) needs approval:")
+        out.append(f"          gitrelease deploy {short(waiting['commit'])} --approve")
+    out += [f"bad       {short(item['commit'])}: {item['reason'][:100]}" for item in state["quarantined"]]
+    if not state["agent"]["running"]:
+        out.append("agent     not running; start it: gitrelease up")
+    return out

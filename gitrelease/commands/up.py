@@ -1,0 +1,42 @@
+"""`gitrelease up`: start the agent, the front and the live release."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gitrelease.commands.client import Client, client_for, finish, show_progress, user
+from gitrelease.commands.options import Json, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay, for a service manager; ends with it.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Start production; the first time this releases what is checked out as release/1."""
+    client = client_for(context.obj)
+    if foreground:
+        _become_agent(client)
+    client.start_agent()
+    end = client.ask("up", {"by": user()}, show_progress)
+    return finish(end, as_json=as_json)
+
+
+def _become_agent(client: Client) -> None:
+    """Replace this process by the agent, which brings production up and takes it down when it is told to end."""
+    client.home.create()
+    client.home.wanted.touch(mode=0o600)
+    client.home.down.unlink(missing_ok=True)
+    arguments = [sys.executable, "-I", "-m", "gitrelease.agent", str(client.root), "--foreground"]
+    sys.stdout.flush()
+    os.execv(sys.executable, arguments)  # noqa: S606  # an argument list of ours

@@ -1,0 +1,120 @@
+"""What does a region say: which terms, patterns or fields are in it?"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gitrelease.core.changes import Lines
+from gitrelease.core.kinds import Kind
+from gitrelease.core.literals import Lookup, NotUnderstood, Unknown, Value, evaluate, unknown_names
+from gitrelease.core.regions import Region
+from gitrelease.core.resolve import Found, resolve
+from gitrelease.core.scopes import Scopes
+from gitrelease.core.syntax import Broken, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a region on one side.
+
+    `value` counts when nothing else is set. Of `code` only whether it changed is known; a `problem` says why a value
+    could not be read, and `unknown` which names it takes that are no literals of the file.
+    """
+
+    value: Value = None
+    code: bool = False
+    problem: str = ""
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def is_readable(self) -> bool:
+        return not (self.code or self.problem or self.unknown)
+
+
+def read(found: Found, scopes: Scopes) -> Content:
+    """Return what a region says, by evaluating literals and never by running anything."""
+
+    def lookup(name: str) -> ast.expr | None:
+        return scopes.lookup(found.place, name)
+
+    expressions = [node for node in found.nodes if isinstance(node, ast.expr)]
+    if found.region.form == "body" or not expressions:
+        return Content(code=True, problem=found.ambiguous)
+    try:
+        if found.ambiguous:
+            return _ambiguous(found, expressions, lookup)
+        return Content(_value(found, expressions[0], lookup))
+    except Unknown as error:
+        return Content(unknown=error.names, problem=str(error))
+    except NotUnderstood as error:
+        return Content(problem=str(error))
+
+
+def _ambiguous(found: Found, expressions: list[ast.expr], lookup: Lookup) -> Content:
+    names: dict[str, None] = {}
+    if not _is_schema(found):
+        for node in expressions:
+            names |= dict.fromkeys(unknown_names(node, lookup))
+    return Content(problem=found.ambiguous, unknown=tuple(names))
+
+
+def _value(found: Found, node: ast.expr, lookup: Lookup) -> Value:
+    """Read the assigned value and what is added below it."""
+    if _is_schema(found) and isinstance(node, ast.Dict):
+        fields = dict(_fields(node, lookup))
+        for addition in found.additions:
+            fields[str(evaluate(addition.key, lookup))] = _source(addition.value)
+        return fields
+    value = evaluate(node, lookup)
+    if found.additions:
+        if not isinstance(value, dict):
+            raise NotUnderstood("is no dict, but keys are added to it")
+        value |= {evaluate(item.key, lookup): evaluate(item.value, lookup) for item in found.additions}
+    return value
+
+
+def _is_schema(found: Found) -> bool:
+    return found.region.kind is Kind.SCHEMA
+
+
+_OBJECT = "{…}"
+
+
+def _fields(node: ast.Dict, lookup: Lookup, path: str = "") -> Iterable[tuple[str, str]]:
+    """Yield the fields of a dict that the app fills, by dotted path, each with the source of its value.
+
+    The values are code by nature (`row['text']`), so only the names must be literals.
+    """
+    for key, value in zip(node.keys, node.values, strict=True):
+        if key is None:
+            unpacked = evaluate(value, lookup)
+            if not isinstance(unpacked, dict):
+                raise NotUnderstood("unpacks something that is no dict")
+            yield from ((f"{path}{name}", repr(item)) for name, item in unpacked.items())
+            continue
+        name = f"{path}{evaluate(key, lookup)}"
+        if isinstance(value, ast.Dict):
+            yield name, _OBJECT
+            yield from _fields(value, lookup, f"{name}.")
+        else:
+            yield name, _source(value)
+
+
+def _source(node: ast.expr) -> str:
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        raise NotUnderstood("is nested too deeply") from None
+
+
+def values_of(source: bytes, regions: Iterable[Region], lines: Mapping[str, Lines]) -> dict[str, Value]:
+    """Return the readable values of a script's regions, by name."""
+    parsed = parse(source)
+    if isinstance(parsed, Broken):
+        return {}
+    scopes = Scopes(parsed)
+    found = resolve(scopes, [region for region in regions if region.file is None], lines)
+    contents = {name: read(item, scopes) for name, item in found.items()}
+    return {name: content.value for name, content in contents.items() if content.is_readable}

@@ -1,0 +1,83 @@
+"""May a candidate go live? A table read from top to bottom; its last row is the cautious one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gitrelease.core.diff import Diff
+from gitrelease.core.kinds import Kind
+from gitrelease.core.settings import Policy
+
+
+@dataclass(frozen=True)
+class Go:
+    """Stage it, and promote it when it is fit."""
+
+
+@dataclass(frozen=True)
+class NothingToDo:
+    """Nothing that runs would change: the branch may advance, no release is made."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class No:
+    """Refused before anything was started."""
+
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class AfterApproval:
+    """Check it all the same; it goes live only when a person approves."""
+
+    why: str
+
+
+Decision = Go | NothingToDo | No | AfterApproval
+
+
+def decide(
+    diff: Diff | None,
+    policy: Policy,
+    *,
+    same_content: bool,
+    quarantined: str | None,
+    explicit: bool,
+    approved: bool,
+) -> Decision:
+    """Decide on a candidate.
+
+    `diff` is None when nothing is live yet; `quarantined` is the first reason for which its content went bad;
+    `explicit` means that a person named it (`deploy REV`), which overrides a quarantine.
+    """
+    if diff is None:
+        return Go()
+    if same_content or diff.kind is Kind.NONE:
+        return NothingToDo("nothing that runs has changed")
+    if quarantined is not None and not explicit:
+        return No(
+            f"this content was taken back before: {quarantined}",
+            "Push a fix on top of it; to release it all the same: gitrelease deploy REV on the production host",
+        )
+    if policy.automation == "auto" or approved:
+        return Go()
+    return AfterApproval(approval_reason(diff, policy))
+
+
+def approval_reason(diff: Diff, policy: Policy) -> str:
+    """Say what about `diff` makes a person's approval necessary."""
+    whys = [item.why for item in diff.other] + [
+        f"{region.region} changed" for region in diff.regions if region.kind is diff.kind
+    ]
+    return f"a {diff.kind} change is {policy.risk} risk and needs approval: {whys[0] if whys else diff.kind}"
+
+
+def approval_hint(trigger: Literal["push", "pull", "branch", "edit", "shell", "agent"] | str, commit: str) -> str:
+    """Say how the one who waits can approve."""
+    if trigger == "push":
+        return "Approve it: git push -o approve …"
+    return f"Approve it: gitrelease deploy {commit[:10]} --approve"

@@ -1,0 +1,22 @@
+"""When is a release that runs not well any more? Rules over what was seen; no clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# What Streamlit writes to its output when a user's session meets an exception, or the script does not compile.
+SOAK_MARKERS = ("Uncaught app execution", "Script compilation error")
+
+FAILURES_IN_A_ROW = 3
+CRASHES_ALLOWED = 3
+CRASH_WINDOW = 300.0  # seconds
+
+
+def unhealthy(failures_in_a_row: int) -> bool:
+    """One missed answer is a busy moment, three in a row are a backend that is gone."""
+    return failures_in_a_row >= FAILURES_IN_A_ROW
+
+
+def crashed_too_often(crashes: Sequence[float], *, now: float) -> bool:
+    """Has the live release crashed three times within five minutes? `crashes` are moments in seconds."""
+    return sum(now - crash < CRASH_WINDOW for crash in crashes) >= CRASHES_ALLOWED

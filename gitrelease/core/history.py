@@ -1,0 +1,123 @@
+"""What is a release, how is it written into its tag, and which one does a rollback go to?
+
+The message of a release tag is for people and for plain git: a summary line, then git trailers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from gitrelease.core.kinds import Kind
+from gitrelease.core.text import one_line
+
+Trigger = Literal["push", "pull", "branch", "edit", "shell", "agent"]
+TRIGGERS: tuple[Trigger, ...] = ("push", "pull", "branch", "edit", "shell", "agent")
+
+_NAME = re.compile(r"release/([1-9]\d*)")
+_TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """One release, as its annotated tag tells it. Ids are 40 hex digits, `at` is in seconds since 1970."""
+
+    number: int
+    tag: str  # the tag object
+    commit: str  # what is served: `source`, or a child of it with the carried files
+    source: str  # the commit of the deploy branch
+    kind: Kind
+    risk: str
+    trigger: str
+    by: str
+    at: float
+    summary: str
+    previous: str | None = None
+
+    @property
+    def name(self) -> str:
+        return release_name(self.number)
+
+
+def release_name(number: int) -> str:
+    return f"release/{number}"
+
+
+def release_number(name: str) -> int | None:
+    """Return N of `release/N` (`refs/tags/release/N` and a bare `N` are understood too), or None."""
+    bare = name.removeprefix("refs/tags/")
+    match = _NAME.fullmatch(bare if "/" in bare else f"release/{bare}")
+    return int(match[1]) if match else None
+
+
+def tag_message(
+    *,
+    number: int,
+    summary: str,
+    kind: Kind,
+    risk: str,
+    trigger: str,
+    by: str,
+    source: str,
+    previous: str | None,
+    reason: str = "",
+) -> str:
+    """Return the message of the tag of release `number`; every value is kept to its own line."""
+    trailers = {
+        "Kind": kind.value,
+        "Risk": risk,
+        "Trigger": trigger,
+        "Released-By": by,
+        "Source": source,
+        "Previous": previous or "",
+        "Reason": reason,
+    }  # fmt: skip
+    lines = [f"{name}: {one_line(value)}" for name, value in trailers.items() if value]
+    return f"{one_line(summary) or release_name(number)}\n\n" + "\n".join(lines) + "\n"
+
+
+def trailers_of(message: str) -> dict[str, str]:
+    """Return the trailers in the last paragraph of `message`, the last of a name winning."""
+    last_paragraph = message.rstrip("\n").rsplit("\n\n", 1)[-1]
+    matches = (_TRAILER.fullmatch(line) for line in last_paragraph.split("\n"))
+    return {match[1]: match[2] for match in matches if match}
+
+
+def release_from_tag(*, name: str, tag: str, commit: str, at: float, message: str) -> Release | None:
+    """Read a release back from its tag; None where the tag was made by somebody else."""
+    number = release_number(name)
+    trailers = trailers_of(message)
+    if number is None or trailers.get("Kind") not in set(Kind) or "Source" not in trailers:
+        return None
+    return Release(
+        number=number,
+        tag=tag,
+        commit=commit,
+        source=trailers["Source"],
+        kind=Kind(trailers["Kind"]),
+        risk=trailers.get("Risk", ""),
+        trigger=trailers.get("Trigger", ""),
+        by=trailers.get("Released-By", ""),
+        at=at,
+        summary=message.split("\n", 1)[0],
+        previous=trailers.get("Previous"),
+    )
+
+
+def rollback_target(releases: Sequence[Release], *, live: int, bad: Collection[int]) -> Release | None:
+    """Return the newest release older than `live` that is not bad, or None where there is none."""
+    older = (release for release in releases if release.number < live and release.number not in bad)
+    return max(older, key=lambda release: release.number, default=None)
+
+
+def outcome_of(
+    release: Release, *, soaking: int | None, bad: Mapping[int, str], superseded: Collection[int]
+) -> Literal["good", "soaking", "superseded", "rolled_back"]:
+    """Say what became of `release`: the word that `history` shows."""
+    if release.number == soaking:
+        return "soaking"
+    if release.number in bad:
+        return "rolled_back"
+    return "superseded" if release.number in superseded else "good"

@@ -1,0 +1,47 @@
+"""How does a deploy or a rollback end, and with which exit code?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from gitrelease.core.errors import Exit
+from gitrelease.core.kinds import Kind
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check said of a candidate; `seconds` is how long it took."""
+
+    name: str
+    kind: str
+    status: Literal["passed", "failed", "warned", "skipped", "unknown"]
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a deploy, a push, a rollback or a restart; the JSON that scripts read.
+
+    `release` is what production serves now, `previous` what it served before; `hint` is what to type next.
+    """
+
+    schema: int = 1
+    outcome: Literal["released", "unchanged", "refused", "rolled_back", "stuck"]
+    release: str | None = None
+    previous: str | None = None
+    kind: Kind | None = None
+    reason: str = ""
+    hint: str = ""
+    seconds: float = 0.0
+    failed: bool = False  # a rollback that nobody asked for: production had been switched already
+    waiting: bool = False  # refused for now: it only lacks an approval
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def exit_code(self) -> Exit:
+        if self.outcome == "refused":
+            return Exit.REFUSED
+        if self.outcome == "stuck":
+            return Exit.STUCK
+        return Exit.ROLLED_BACK if self.failed else Exit.DONE

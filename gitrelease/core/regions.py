@@ -1,0 +1,89 @@
+"""Which parts of the app have a meaning of their own, and where are they said to be?
+
+A fixed line range is wrong after the next commit, so a region is named by where it is in the syntax tree: the symbol
+(`Class.method`, a function, or nothing for the module) and the target that it is assigned to. The region is the
+assigned value only: code around it is none of its business. Names that merely look alike elsewhere do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+
+from gitrelease.core.kinds import Kind
+
+if TYPE_CHECKING:
+    from gitrelease.core.changes import Lines
+
+Form: TypeAlias = Literal["assigned", "body", "lines", "file"]
+
+
+class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A part of the app whose changes have a kind. It takes one of four forms:
+
+    - `assign`, mostly with `symbol`: the value assigned to that name there;
+    - `symbol` alone: the whole body of that function or class, without its docstring and its signature;
+    - `lines` with `at`: a plain range at that revision, followed through the diffs from there;
+    - `file` alone: the whole file.
+
+    `file` is the script where nothing is said.
+    """
+
+    name: str
+    kind: Kind
+    file: str | None = None
+    symbol: str | None = None
+    assign: str | None = None
+    lines: tuple[int, int] | None = None
+    at: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is Kind.NONE:
+            raise ValueError(f"region {self.name}: kind is one of dictionary, pattern, schema, major")
+        if (self.lines is None) != (self.at is None):
+            raise ValueError(f"region {self.name}: lines and at (the revision they hold for) go together")
+        if self.lines is not None and (self.symbol is not None or self.assign is not None):
+            raise ValueError(f"region {self.name}: either lines and at, or symbol and assign")
+        if self.lines is not None and not 1 <= self.lines[0] <= self.lines[1]:
+            raise ValueError(f"region {self.name}: lines is [first, last], counted from 1")
+        if not (self.symbol or self.assign or self.lines or self.file):
+            raise ValueError(f"region {self.name}: say where it is: symbol and assign, lines and at, or file")
+
+    @property
+    def form(self) -> Form:
+        if self.lines is not None:
+            return "lines"
+        if self.assign:
+            return "assigned"
+        return "body" if self.symbol else "file"
+
+
+def literals(source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None) -> dict[str, Any]:
+    """Return the values of the regions of one script, by name, those left out that cannot be read.
+
+    For a dict of the kind `schema` that is each field with the source of its value.
+    """
+    from gitrelease.core.contents import values_of  # clients that only read settings need no syntax trees
+
+    return values_of(source, regions, lines or {})
+
+
+def patterns_of(
+    source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Return all patterns of the script's `pattern` regions, each under its metric or else under its region."""
+    wanted = [region for region in regions if region.kind is Kind.PATTERN]
+    found = literals(source, wanted, lines=lines)
+    return tuple(pair for name, value in found.items() for pair in _patterns(name, value))
+
+
+def _patterns(name: str, value: object) -> list[tuple[str, str]]:
+    if isinstance(value, str):
+        return [(name, value)]
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in _patterns(str(key), inner)]
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    return [pair for inner in value for pair in _patterns(name, inner)] if isinstance(value, list | tuple) else []

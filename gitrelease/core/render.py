@@ -1,0 +1,78 @@
+"""How do progress and outcomes read to a person? Few lines, one a step; the last says what is live and what next."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+WIDTH = 78
+_SYMBOLS = {"passed": "✓", "failed": "✗", "warned": "!", "skipped": "-", "unknown": "?"}
+
+
+def step_line(step: str, text: str, seconds: float | None, width: int = WIDTH) -> str:
+    """Return one step as one line: its name, what came of it, how long it took."""
+    spent = "" if seconds is None else f"{seconds:.1f} s"
+    room = width - 10 - len(spent) - 1
+    shown = text if len(text) <= room else text[: room - 1] + "…"
+    return f"{step:<9} {shown:<{room}} {spent}".rstrip()
+
+
+def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
+    """Return the last lines of a command: how it ended, what production serves, what to type next."""
+    if "error" in end:
+        return [f"error: {end['error']}", *_indented(end.get("hint", ""))]
+    outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
+    serves = f"production serves {release}" if release else "nothing is live"
+    lines: list[str]
+    if outcome == "released":
+        lines = [f"released: {release} ({reason})"]
+    elif outcome == "rolled_back":
+        lines = [
+            f"rolled back: {release} is live again, {end.get('previous')} is marked bad",
+            *_indented(reason),
+        ]
+    elif outcome == "unchanged":
+        lines = [f"unchanged: {reason}" + (f"; {serves}" if release and release not in reason else "")]
+    elif outcome == "refused" and end.get("waiting"):
+        lines = [f"waits for approval: production untouched, {serves}", *_indented(reason)]
+    elif outcome == "refused":
+        lines = [f"refused: production untouched, {serves}", *_indented(reason)]
+    else:
+        lines = [f"a person is needed: {serves}", *_indented(reason)]
+    return lines + (_indented(end.get("hint", "")) if hint else [])
+
+
+def check_lines(checks: list[dict[str, Any]]) -> list[str]:
+    """Return one line a check, the detail of those that did not pass below it."""
+    lines: list[str] = []
+    for check in checks:
+        symbol = _SYMBOLS.get(check["status"], "?")
+        lines.append(f"{symbol} {check['status']:<8} {check['name']:<50} {check['seconds']:5.2f} s")
+        if check["status"] != "passed" and check["detail"]:
+            lines += [f"    {line}" for line in textwrap.wrap(check["detail"], WIDTH - 4)]
+    return lines
+
+
+def diff_lines(diff: dict[str, Any]) -> list[str]:
+    """Return what a change means: its kind, then a line a region, then what lies outside of all regions."""
+    lines = [f"{diff['kind']} change, {diff['risk']} risk"]
+    for region in diff["regions"]:
+        where = _span(region["old_lines"]) + " → " + _span(region["new_lines"])
+        lines.append(f"  {region['kind']:<10} {region['region']}  {region['file']} {where}")
+        for sign, key in (("+", "added"), ("-", "removed"), ("~", "changed")):
+            if region[key]:
+                lines += _indented(f"{sign} {', '.join(map(str, region[key]))}", "      ")
+    for other in diff["other"]:
+        lines.append(f"  major      {other['file']} {_span(other['old_lines'])} → {_span(other['new_lines'])}")
+        lines += _indented(other["why"], "      ")
+    return lines
+
+
+def _span(lines: list[int] | None) -> str:
+    if not lines:
+        return "none"
+    return str(lines[0]) if lines[0] == lines[1] else f"{lines[0]}-{lines[1]}"
+
+
+def _indented(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

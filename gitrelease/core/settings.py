@@ -1,0 +1,113 @@
+"""What can be set, what are the defaults, and what do durations look like?
+
+The values only; `edges/settings.py` reads them from `gitrelease.toml` and `host.toml`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from gitrelease.core.kinds import Kind
+from gitrelease.core.regions import Region
+
+Risk = Literal["low", "medium", "high"]
+Automation = Literal["auto", "approve"]
+
+DEFAULT_BRANCH = "deploy"
+DEFAULT_SCRIPT = "FinDocPipeline.py"
+DEFAULT_SCHEMA = "complete_system_schema_export.json"
+DEFAULT_PORT = 8501
+SETTINGS_FILE = "gitrelease.toml"
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(duration: str) -> float:
+    """Return `duration`, such as `500ms`, `10s`, `2m` or `1h`, in seconds; `ValueError` for anything else."""
+    match = _DURATION.fullmatch(duration.strip())
+    if match is None:
+        raise ValueError(f"{duration!r} is no duration: write a number and a unit, such as 10s, 2m, 500ms")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the settings files: frozen, and a typo in a key is an error."""
+
+
+class App(Setting, frozen=True):
+    """`[app]`: what is released and how it is run. Paths are relative to the checkout."""
+
+    kind: Literal["streamlit", "command"] = "streamlit"
+    script: str = DEFAULT_SCRIPT
+    schema: str = DEFAULT_SCHEMA
+    python: str = ".venv/bin/python"
+    branch: str = DEFAULT_BRANCH
+    shared: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()  # kind = "command": the argument list; {port}, {address}, {python} are filled in
+    health: str = "/"  # kind = "command": the path that answers 2xx when the app is well
+
+
+class Instance(Setting, frozen=True):
+    """`[[instance]]`: one public address that users know."""
+
+    name: str = "primary"
+    port: int = DEFAULT_PORT
+    address: str = "127.0.0.1"
+
+
+class Policy(Setting, frozen=True):
+    """`[policy.KIND]`: how risky a kind is, whether it needs a person, how long it is watched."""
+
+    risk: Risk
+    automation: Automation
+    soak: str
+
+    @property
+    def soak_seconds(self) -> float:
+        return seconds(self.soak)
+
+
+class Limits(Setting, frozen=True):
+    """`[limits]`: how long things may take, and how much is kept."""
+
+    start: str = "30s"  # from spawn to the first finished script run
+    checks: str = "30s"  # the contract, import of the app included
+    stop: str = "5s"  # between TERM and KILL
+    hold: str = "30s"  # a connection held while a backend is being replaced
+    linger: str = "30m"  # an old backend that still has open connections
+    settle: str = "400ms"  # quiet time after which an edit on disk counts as finished
+    wait: str = "120s"  # a push waits as long for another release to end
+
+
+class Contract(Setting, frozen=True):
+    """`[contract]`: the classes that the app must keep answering with; the profile's where nothing is said."""
+
+    classes: tuple[str, ...] | None = None
+
+
+DEFAULT_POLICY: dict[Kind, Policy] = {
+    Kind.NONE: Policy(risk="low", automation="auto", soak="0s"),
+    Kind.DICTIONARY: Policy(risk="low", automation="auto", soak="10s"),
+    Kind.PATTERN: Policy(risk="medium", automation="auto", soak="20s"),
+    Kind.SCHEMA: Policy(risk="medium", automation="auto", soak="30s"),
+    Kind.MAJOR: Policy(risk="high", automation="approve", soak="60s"),
+}
+
+
+class Settings(Setting, frozen=True):
+    """Everything that can be set, defaults filled in."""
+
+    app: App = App()
+    instances: tuple[Instance, ...] = (Instance(),)
+    policy: dict[Kind, Policy] = msgspec.field(default_factory=lambda: dict(DEFAULT_POLICY))
+    regions: tuple[Region, ...] = ()
+    limits: Limits = Limits()
+    contract: Contract = Contract()
+
+    @property
+    def branch_ref(self) -> str:
+        return f"refs/heads/{self.app.branch}"

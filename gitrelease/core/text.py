@@ -1,0 +1,26 @@
+"""How is data from outside (terms, messages, names) made safe to show, and how long do things read?"""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+
+
+def one_line(text: str, limit: int = 2000) -> str:
+    """Return `text` on one line, escape sequences and control characters neutralised, cut at `limit`."""
+    plain = _CONTROL.sub(" ", text).strip()
+    return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
+
+
+def short(commit: str | None) -> str:
+    """Return the first ten digits of a commit id, as people read it."""
+    return commit[:10] if commit else "none"
+
+
+def ago(seconds: float) -> str:
+    """Return a length of time as a person would say it: `4 s`, `3 min`, `2 h`, `5 days`."""
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length or (seconds >= length and unit != "days"):
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,0 +1,1 @@
+"""`gitrelease demo`: the whole story on a sample app in a temporary folder, measured."""

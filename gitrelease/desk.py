@@ -1,0 +1,285 @@
+"""What may clients ask of the agent, and what do they get? One connection, one request, one answer.
+
+Progress goes out as it happens; the last message holds the outcome. A client that goes away cancels what it
+asked for, as long as nothing has been switched; a rollback is finished all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import select
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gitrelease import __version__
+from gitrelease.candidate import Candidate, of_branch
+from gitrelease.core.errors import Cancelled, Exit, ReleaseError
+from gitrelease.core.history import release_number
+from gitrelease.core.outcome import Outcome
+from gitrelease.edges import records, wire
+from gitrelease.edges.cancel import Cancel
+from gitrelease.pushes import Pushes
+from gitrelease.release import Prepared, backend_name, go_back, prepare, promote, settle, target_of_rollback
+from gitrelease.restart import restart
+from gitrelease.status import status
+
+if TYPE_CHECKING:
+    from gitrelease.agent import Agent
+
+log = logging.getLogger("gitrelease.agent")
+
+_WRITE_LIMIT = 5.0  # seconds: a client that does not read must not hold up a release
+URGENT_WAIT = 10.0  # seconds: until whoever is staging has given way to a rollback
+SHORT_WAIT = 1.0  # seconds: a look at the inbox that finds nothing is no release under way
+
+
+class Request:
+    """One request of a client: its arguments, who asks, and the way back."""
+
+    def __init__(self, channel: wire.Channel, message: wire.Message) -> None:
+        self.channel = channel
+        self.pid, self.uid = wire.peer(channel.connection)
+        self.verb = str(message.get("verb", ""))
+        arguments = message.get("arguments")
+        self.arguments: dict[str, Any] = arguments if isinstance(arguments, dict) else {}
+        self.cancel = Cancel()
+
+    @property
+    def by(self) -> str:
+        """Who asks, as people know them: git's name for a push, else the user."""
+        return str(self.arguments.get("by") or wire.user_name(self.uid))
+
+    def text(self, name: str) -> str | None:
+        value = self.arguments.get(name)
+        return str(value) if value else None
+
+    def flag(self, name: str) -> bool:
+        return bool(self.arguments.get(name))
+
+    def report(self, step: str, text: str, spent: float | None) -> None:
+        # Who no longer reads changes nothing about the release.
+        with contextlib.suppress(OSError):
+            self.channel.send({"step": step, "text": text, "seconds": spent})
+
+
+class Desk:
+    """Serves clients, each in a thread of its own."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._pushes = Pushes(agent)
+        self._verbs: dict[str, Callable[[Request], msgspec.Struct | dict[str, Any]]] = {
+            "ping": self._ping,
+            "up": self._up,
+            "down": self._down,
+            "status": self._status,
+            "deploy": self._deploy,
+            "rollback": self._rollback,
+            "restart": self._restart,
+            "push-stage": self._push_stage,
+            "push-promote": self._push_promote,
+        }
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer one client, then close."""
+        connection.settimeout(_WRITE_LIMIT)
+        channel = wire.Channel(connection)
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                message = channel.receive()
+                if message is not None:
+                    end = self._answer(Request(channel, message))
+                    channel.send({"end": end})
+        finally:
+            channel.close()
+        if self._agent.leaving:
+            self._agent.stop()
+
+    def _answer(self, request: Request) -> dict[str, Any]:
+        if request.uid != os.getuid():
+            owner = wire.user_name(os.getuid())
+            return _error(
+                f"the agent belongs to {owner}",
+                f"Run it as {owner}: sudo -u {owner} gitrelease …",
+                Exit.USAGE,
+            )
+        verb = self._verbs.get(request.verb)
+        if verb is None:
+            return _error(
+                f"agent {__version__} knows no {request.verb!r}",
+                "Restart it: gitrelease down && gitrelease up",
+                Exit.USAGE,
+            )
+        try:
+            answer = verb(request)
+        except ReleaseError as error:
+            return _error(error.message, error.hint, error.code)
+        except Cancelled as cancelled:
+            return _error(f"cancelled: {cancelled}", "Nothing was changed in production", Exit.REFUSED)
+        except Exception:  # the handler for bugs: saved, named, and the agent goes on
+            log.exception("%s failed", request.verb)
+            what = traceback.format_exc(limit=-1).strip().splitlines()[-1]
+            return _error(
+                f"{request.verb} failed unexpectedly: {what}",
+                f"The traceback is in {self._log_file}",
+                Exit.UNEXPECTED,
+            )
+        return answer if isinstance(answer, dict) else _as_dict(answer)
+
+    @property
+    def _log_file(self) -> str:
+        return str(self._agent.world.home.logs / "agent.log")
+
+    # -- verbs -----------------------------------------------------------------------------------------------
+
+    def _ping(self, _: Request) -> dict[str, Any]:
+        return {"version": __version__, "pid": os.getpid()}
+
+    def _up(self, request: Request) -> Outcome:
+        try:
+            return self._agent.up(cancel=request.cancel, report=request.report, owner=request.by, pid=request.pid)
+        finally:
+            if self._agent.production is None:
+                self._agent.leaving = True  # it did not come up: nothing to look after
+
+    def _down(self, request: Request) -> Outcome:
+        outcome = self._agent.take_down(owner=request.by, pid=request.pid, cancel=request.cancel)
+        self._agent.leaving = True
+        return outcome
+
+    def _status(self, _: Request) -> dict[str, Any]:
+        return status(self._agent.world, self._agent.production, self._agent.turn.holder, self._agent.inbox)
+
+    def _deploy(self, request: Request) -> Outcome:
+        production = self._agent.serving()
+        revision = request.text("revision")
+        commit = self._revision(revision)
+        with (
+            _cancelled_when_gone(request),
+            self._agent.has_turn(
+                owner=request.by, pid=request.pid, doing="deploy", cancel=request.cancel, wait=SHORT_WAIT
+            ),
+        ):
+            candidate = self._candidate(commit, request)
+            prepared = prepare(
+                production, candidate, approved=request.flag("approve"), explicit=revision is not None,
+                cancel=request.cancel, report=request.report,
+            )  # fmt: skip
+            self._agent.inbox.forget(candidate.key)
+            if isinstance(prepared, Prepared):
+                return promote(production, prepared, report=request.report)
+            if prepared.outcome == "unchanged":
+                settle(production, candidate)
+            return prepared
+
+    def _candidate(self, commit: str, request: Request) -> Candidate:
+        """Return what waits under that commit, else the commit as it would be served."""
+        waiting = self._agent.inbox.find(commit)
+        if waiting is None:
+            world = self._agent.serving().world
+            live = records.read(world.git).live
+            waiting = of_branch(world, commit, live=live, trigger="shell", by=request.by, at=time.time())
+        return dataclasses.replace(waiting, by=request.by, reason=request.text("reason") or "")
+
+    def _revision(self, revision: str | None) -> str:
+        """Return the commit that `deploy` means: a named one, one that waits for approval, else the branch."""
+        world = self._agent.serving().world
+        if revision is None:
+            waiting = list(self._agent.inbox.waiting.values())
+            return waiting[-1].candidate.commit if waiting else world.git.ref(world.settings.branch_ref) or ""
+        commit = world.git.resolve(revision)
+        if commit is None:
+            raise ReleaseError(
+                f"there is no commit {revision!r} here", hint="Name one that exists: git log --oneline --all"
+            )
+        return commit
+
+    def _rollback(self, request: Request) -> Outcome:
+        production = self._agent.serving()
+        name = request.text("release")
+        # Whoever is only staging gives way: production is going back, now.
+        self._agent.turn.hurry(f"{request.by} rolls production back")
+        with self._agent.has_turn(
+            owner=request.by, pid=request.pid, doing="rollback", cancel=request.cancel, wait=URGENT_WAIT
+        ):
+            known = records.read(production.world.git)
+            target = target_of_rollback(known, name)
+            if target is None:
+                raise ReleaseError(
+                    f"there is no release {name!r}" if name else "there is no older release that is not bad",
+                    hint="See which there are: gitrelease history"
+                    + ("" if name else "; name one: gitrelease rollback RELEASE"),
+                    code=Exit.USAGE if name and release_number(name) is None else Exit.REFUSED,
+                )
+            production.went_back_by_itself = False
+            return go_back(
+                production, target, reason=request.text("reason") or "", by=request.by, automatic=False,
+                cancel=request.cancel, report=request.report,
+            )  # fmt: skip
+
+    def _restart(self, request: Request) -> Outcome:
+        production = self._agent.serving()
+        with self._agent.has_turn(
+            owner=request.by, pid=request.pid, doing="restart", cancel=request.cancel, wait=SHORT_WAIT
+        ):
+            return restart(
+                production, instance=request.text("instance"), name=backend_name, cancel=request.cancel,
+                report=request.report,
+            )  # fmt: skip
+
+    def _push_stage(self, request: Request) -> Outcome:
+        with _cancelled_when_gone(request):
+            return self._pushes.stage(
+                old=str(request.arguments["old"]),
+                new=str(request.arguments["new"]),
+                approved=request.flag("approve"),
+                receive_pack=int(request.arguments["receive_pack"]),
+                by=request.by,
+                cancel=request.cancel,
+                report=request.report,
+            )
+
+    def _push_promote(self, request: Request) -> Outcome:
+        return self._pushes.promote(int(request.arguments["receive_pack"]), report=request.report)
+
+
+@contextlib.contextmanager
+def _cancelled_when_gone(request: Request) -> Iterator[None]:
+    """Cancel the request when its client hangs up before the answer."""
+    over, end = os.pipe2(os.O_CLOEXEC)
+    poll = select.poll()
+    poll.register(request.channel.fileno(), select.POLLRDHUP | select.POLLHUP)
+    poll.register(over, select.POLLHUP)
+
+    def watch() -> None:
+        if over not in [handle for handle, _ in poll.poll()]:
+            request.cancel.set(f"{request.by} hung up")
+
+    thread = threading.Thread(target=watch, name="hang-up", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.close(end)
+        thread.join()
+        os.close(over)
+
+
+def _error(message: str, hint: str, code: Exit) -> dict[str, Any]:
+    return {"error": message, "hint": hint, "code": int(code)}
+
+
+def _as_dict(answer: msgspec.Struct) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.to_builtins(answer)
+    if isinstance(answer, Outcome):
+        built["code"] = int(answer.exit_code)
+    return built

@@ -1,0 +1,115 @@
+"""How is the app started from a slot, and how is it known again? One backend is one running process group."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+
+from gitrelease.core.settings import App
+from gitrelease.edges import processes
+from gitrelease.edges.environment import LOCAL_VARIABLES
+from gitrelease.edges.home import Home
+from gitrelease.edges.processes import Identity
+from gitrelease.edges.slots import Slot
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """A running copy of the app; it is written to disk, so that a new agent can adopt it."""
+
+    id: str  # names it in the front and in the log's file name
+    commit: str
+    slot: str
+    port: int
+    identity: Identity
+    log: str
+    instance: str = "primary"
+
+
+# Set for everything that runs a release, so that a new agent knows its own processes from strangers.
+MARK = "GITRELEASE_HOME"
+
+
+def interpreter(app: App, checkout: Path) -> Path:
+    """Return the app's Python; a relative one is relative to the checkout. Links are kept: a venv is one."""
+    return Path(os.path.normpath(checkout / app.python))
+
+
+def command_line(app: App, *, python: Path, slot: Path, port: int) -> list[str]:
+    """Return the argument list that starts the app from `slot` on a private port."""
+    if app.kind == "command":
+        filled = {"port": str(port), "address": "127.0.0.1", "python": str(python)}
+        return [_fill(argument, filled) for argument in app.command]
+    # bin/streamlit, not `python -m`: that would put the working directory on sys.path before the script's.
+    program = python.with_name("streamlit")
+    start = [str(program)] if program.exists() else [str(python), "-m", "streamlit"]
+    return [
+        *start, "run", str(slot / app.script),
+        "--server.port", str(port),
+        "--server.address", "127.0.0.1",
+        "--server.headless", "true",
+        "--server.fileWatcherType", "none",
+        "--server.runOnSave", "false",
+        "--server.scriptHealthCheckEnabled", "true",
+        # Without it a headless start looks up the host's external address: up to 10 s on a closed network.
+        "--browser.serverAddress", "localhost",
+        "--browser.gatherUsageStats", "false",
+    ]  # fmt: skip
+
+
+def _fill(argument: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        argument = argument.replace("{" + name + "}", value)
+    return argument
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody uses just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(python: Path, home: Path) -> dict[str, str]:
+    """Return the environment of the app and of what runs in its interpreter: none of git's or our own."""
+    ours = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONSAFEPATH"}
+    kept = {name: value for name, value in os.environ.items() if name not in LOCAL_VARIABLES and name not in ours}
+    kept[MARK] = str(home)
+    kept["PATH"] = f"{python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return kept
+
+
+def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str) -> Backend:
+    """Start the app from `slot`; the slot stays taken until its last process has ended."""
+    python = interpreter(app, checkout)
+    port = free_port()
+    log = home.logs / f"{name}.log"
+    child = processes.spawn(
+        command_line(app, python=python, slot=slot.path, port=port),
+        cwd=slot.path,
+        log=log,
+        env=environment(python, home.root),
+        pass_fds=(slot.lock,),
+    )
+    return Backend(
+        id=name,
+        commit=slot.commit,
+        slot=slot.name,
+        port=port,
+        identity=processes.identify(child.pid),
+        log=str(log),
+    )
+
+
+def last_lines(log: str, count: int = 3) -> str:
+    """Return the last lines of a backend's output that say something, joined."""
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(file.tell() - 8192, 0))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return " | ".join([line.strip() for line in lines if line.strip()][-count:])

@@ -1,0 +1,249 @@
+"""What lies in the production checkout, what of it is in no commit, and how do its files follow a release?
+
+The checkout is an inbox: nothing runs from it. `refs/gitrelease/checkout` is the commit last written to it,
+carried files included; an edit is what differs from that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitrelease.core.documents import is_document
+from gitrelease.core.errors import RepositoryError
+from gitrelease.edges.git import Git, RefUpdate
+from gitrelease.edges.records import BACKUPS, CHECKOUT
+
+# A person is in the middle of something: the files on disk are no finished edit.
+_IN_PROGRESS = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+}
+
+
+class Checkout:
+    """The work tree of a production checkout on its deploy branch."""
+
+    def __init__(self, git: Git, *, branch_ref: str, carried: str) -> None:
+        """`carried` is the managed file that is kept in releases even when git ignores it."""
+        self.git = git
+        self.branch_ref = branch_ref
+        self.carried = carried
+        self._directory = git.directory
+
+    def on_branch(self) -> bool:
+        return self.git.head_ref() == self.branch_ref
+
+    def in_progress(self) -> str | None:
+        """Return what a person has begun and not finished (`merge`, `rebase` …), or None."""
+        found = (what for name, what in _IN_PROGRESS.items() if (self._directory / name).exists())
+        return next(found, None)
+
+    # -- what is on disk -----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _scratch_index(self) -> Iterator[dict[str, str]]:
+        """A copy of the index to work on: neither HEAD nor the index itself is touched."""
+        with tempfile.TemporaryDirectory() as folder:
+            scratch = Path(folder) / "index"
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(self._directory / "index", scratch)
+            yield {"GIT_INDEX_FILE": str(scratch)}
+
+    def disk_tree(self, *, untracked: bool = False) -> str:
+        """Write the tracked files as they are on disk, and the carried one, to a tree; return its id.
+
+        With `untracked`, files that git neither tracks nor ignores are in it too.
+        """
+        with self._scratch_index() as env:
+            self.git.run("add", "-A" if untracked else "-u", "--", ":/", env=env)
+            if (self.git.root / self.carried).is_file():
+                self.git.run("add", "--force", "--", f":(top,literal){self.carried}", env=env)
+            return self.git.text("write-tree", env=env)
+
+    def carries(self) -> bool:
+        """Is the carried file one that git does not track?"""
+        return not self.git.run("ls-files", "-z", "--", f":(top,literal){self.carried}")
+
+    def ignores_carried(self) -> bool:
+        return self.git.execute("check-ignore", "-q", "--no-index", "--", self.carried)[0] == 0
+
+    def changed_paths(self, before: str, after: str) -> tuple[str, ...]:
+        """Return the paths in which two trees differ."""
+        output = self.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        return tuple(os.fsdecode(path) for path in output.split(b"\0") if path)
+
+    def edited_paths(self, base: str) -> tuple[str, ...]:
+        """Return the managed files that differ on disk from the commit or tree `base`."""
+        changed = self.changed_paths(base, self.disk_tree())
+        return tuple(path for path in changed if not is_document(path))
+
+    # -- an edit becomes a commit ----------------------------------------------------------------------------
+
+    def identity(self) -> tuple[str, str]:
+        """Return name and address for commits made here: git's identity on this host, else gitrelease's."""
+        status, output, _ = self.git.execute("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
+        if status == 0:
+            name, _, rest = output.decode(errors="replace").partition(" <")
+            return name, rest.partition(">")[0]
+        return "gitrelease", f"gitrelease@{socket.gethostname() or 'localhost'}"
+
+    def commit_edit(self, *, parent: str, paths: tuple[str, ...], subject: str, at: float) -> str:
+        """Commit `paths` as they are on disk on top of `parent`; no ref, no index is touched."""
+        disk = {entry.path: entry for entry in self.git.list_tree(self.disk_tree())}
+        tracked = [path for path in paths if not (path == self.carried and self.carries())]
+        files = {path: (disk[path].mode, disk[path].id) if path in disk else None for path in tracked}
+        tree = self.git.tree_with(self.git.tree_of(parent), files)
+        if tree == self.git.tree_of(parent):
+            return parent
+        name, address = self.identity()
+        message = f"{subject}\n\nEdited-By: {self._owner(paths)}\n"
+        return self.git.commit_tree(tree, parents=[parent], message=message, env=identity_env(name, address, at))
+
+    def _owner(self, paths: tuple[str, ...]) -> str:
+        """Return the user who owns the first of `paths` that exists, else the one we run as."""
+        existing = (self.git.root / path for path in paths if (self.git.root / path).exists())
+        uid = next((path.stat().st_uid for path in existing), os.getuid())
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return f"uid {uid}"
+
+    # -- files follow --------------------------------------------------------------------------------------
+
+    def disk_follows(self, commit: str) -> bool:
+        """Has somebody (a pull, a merge, a commit) brought the files to `commit` already?
+
+        Yes when none of the files that it changes still is what we wrote last.
+        """
+        before = self.git.ref(CHECKOUT)
+        if before is None or not self.on_branch():
+            return True
+        disk = self.disk_tree()
+        moved = set(self.changed_paths(before, commit))
+        return moved <= set(self.changed_paths(before, disk))
+
+    def note(self, commit: str) -> None:
+        """Record that the files are at `commit` now."""
+        self.git.update_refs([RefUpdate(CHECKOUT, commit)], reason="files written")
+
+    def follow(self, commit: str, source: str, *, at: float, clean: bool = False) -> str | None:
+        """Bring index and files to `source`, and the carried file to what `commit` has.
+
+        HEAD names `source` already. Work that is in no commit and stands in the way is kept first, as a
+        `backup/…` tag whose name is returned; with `clean` all of it makes way, as a rollback wants it.
+        """
+        if not self.on_branch():
+            return None
+        before = self.git.ref(CHECKOUT)
+        backup = None
+        if before is not None:
+            self._index_what_is_there(before, source)
+        self.git.execute("update-index", "-q", "--refresh")
+        # Two-tree: files that did not change between the two releases may stay as a person left them.
+        trees = (before, source) if before else (source,)
+        in_the_way = self.in_progress() or (clean and before is not None and self.edited_paths(before))
+        if in_the_way or self.git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
+            backup = self.snapshot("replaced", at=at)
+            self.git.run("read-tree", "--reset", "-u", source)
+        if self.git.blob(source, self.carried) is None:
+            backup = self._write_carried(before, commit, at=at, clean=clean) or backup
+        self.note(commit)
+        return backup
+
+    def _index_what_is_there(self, before: str, source: str) -> None:
+        """Let the index hold the new version of files that are on disk in it already: edits, pulled files."""
+        moved = self.changed_paths(before, source)
+        if not moved:
+            return
+        disk = {entry.path: entry for entry in self.git.list_tree(self.disk_tree())}
+        wanted = {entry.path: entry for entry in self.git.list_tree(source)}
+        there = [path for path in moved if path in wanted and disk.get(path) == wanted[path]]
+        lines = b"".join(os.fsencode(f"{wanted[path].mode} {wanted[path].id}\t{path}") + b"\0" for path in there)
+        if lines:
+            self.git.run("update-index", "--add", "-z", "--index-info", stdin=lines)
+
+    def _write_carried(self, before: str | None, commit: str, *, at: float, clean: bool) -> str | None:
+        """Write the carried file as `commit` has it, or remove it; return the backup tag, if one was needed."""
+        path = self.git.root / self.carried
+        wanted = self.git.blob(commit, self.carried)
+        written = self.git.blob(before, self.carried) if before else None
+        there = path.read_bytes() if path.is_file() else None
+        if there == wanted or (wanted == written and there is not None and not clean):
+            return None  # it is right, or a person's edit that this release does not touch
+        backup = self.snapshot("replaced", at=at) if there not in (None, written) else None
+        if wanted is None:
+            path.unlink(missing_ok=True)
+            return backup
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Readers see the old file or the new one, never half of it.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+            new.write(wanted)
+            new.flush()
+            os.fsync(new.fileno())
+        Path(new.name).chmod(0o644)
+        Path(new.name).replace(path)
+        return backup
+
+    # -- nothing is lost -------------------------------------------------------------------------------------
+
+    def snapshot(self, why: str, *, at: float | None = None) -> str | None:
+        """Keep what is on disk and in no commit under a `backup/…` tag; return its name, None if all is safe."""
+        head = self.git.resolve("HEAD")
+        known = {self.git.tree_of(name) for name in (self.git.ref(CHECKOUT), head) if name}
+        tree = self.disk_tree(untracked=True)
+        if tree in known or head is None:
+            return None
+        moment = time.time() if at is None else at
+        name = f"backup/{time.strftime('%Y%m%d-%H%M%S', time.gmtime(moment))}-{why}"
+        while self.git.ref(f"refs/tags/{name}"):
+            name += "+"
+        who, address = self.identity()
+        commit = self.git.commit_tree(
+            tree,
+            parents=[head],
+            message=f"Work on disk that was in no commit ({why})\n",
+            env=identity_env(who, address, moment),
+        )
+        note = f"What lay in the checkout when something had to replace it ({why}).\nBack: git checkout {name} -- .\n"
+        tag = self.git.write_tag(name=name, commit=commit, message=note, at=moment)
+        self.git.update_refs([RefUpdate(f"{BACKUPS}{name.removeprefix('backup/')}", tag)], reason="snapshot")
+        return name
+
+    def require_branch(self) -> None:
+        """Raise `RepositoryError` unless HEAD is on the deploy branch and has a commit."""
+        head = self.git.head_ref()
+        branch = self.branch_ref.removeprefix("refs/heads/")
+        if head is None:
+            raise RepositoryError(
+                f"HEAD is detached at {(self.git.resolve('HEAD') or 'nothing')[:10]}, releases need a branch",
+                hint=f"Stay where you are, on a branch: git checkout -B {branch}",
+            )
+        if self.git.resolve("HEAD") is None:
+            raise RepositoryError(
+                "the repository has no commits yet", hint="Commit the app first: git add … && git commit"
+            )
+        if head != self.branch_ref:
+            raise RepositoryError(
+                f"the checkout is on {head.removeprefix('refs/heads/')}, releases come from {branch}",
+                hint=f"Run: git checkout {branch}",
+            )
+
+
+def identity_env(name: str, address: str, at: float) -> dict[str, str]:
+    """Return the environment that gives a commit this author, committer and date."""
+    date = f"{int(at)} +0000"
+    return {
+        "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address, "GIT_AUTHOR_DATE": date,
+        "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address, "GIT_COMMITTER_DATE": date,
+    }  # fmt: skip

@@ -1,0 +1,268 @@
+"""How do we talk to git? Plumbing commands, hermetic, through GitPython's runner.
+
+Only this module imports GitPython. Every command is an argument list; data from outside stands behind
+`--end-of-options` or on standard input. Ids are 40 hex digits.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitrelease.core.errors import RepositoryError
+
+ZERO = "0" * 40
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+# Our own checkouts must not run the repository's hooks; durable objects and refs survive a power cut.
+_ALWAYS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
+_DURABLE = ("-c", "core.fsync=all")
+
+
+class GitError(Exception):
+    """A git command failed; `stderr` is what it said."""
+
+    def __init__(self, command: Sequence[str], status: int, stderr: str) -> None:
+        self.command = tuple(command)
+        self.status = status
+        self.stderr = stderr.strip()
+        super().__init__(f"git {command[0]} ended with {status}: {self.stderr or 'no message'}")
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """One file of a tree; `mode` is git's, such as `100644`; `path` uses surrogate escapes."""
+
+    mode: str
+    kind: str
+    id: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RefUpdate:
+    """Move `ref` to `new`, or delete it when `new` is None; `old` is what it must be now (ZERO: absent)."""
+
+    ref: str
+    new: str | None
+    old: str | None = None
+
+
+class Git:
+    """A repository, by its work tree. Holds no process and no handle: safe to keep and to share."""
+
+    def __init__(self, root: Path) -> None:
+        from git import Git as Runner
+
+        self.root = root
+        self._runner = Runner
+
+    @classmethod
+    def discover(cls, directory: Path) -> Git:
+        """Return the repository whose work tree `directory` is in; `RepositoryError` where there is none."""
+        if not directory.is_dir():
+            raise RepositoryError(f"{directory} is no directory", hint="Name an existing checkout: gitrelease -C DIR …")
+        here = cls(directory)
+        try:
+            bare = here.text("rev-parse", "--is-bare-repository")
+            top = here.text("rev-parse", "--show-toplevel") if bare == "false" else ""
+        except GitError as error:
+            if "dubious ownership" in error.stderr:
+                raise RepositoryError(
+                    f"git does not trust {directory}: it belongs to another user",
+                    hint=f"Run as its owner, or: git config --global --add safe.directory {directory}",
+                ) from error
+            raise RepositoryError(
+                f"{directory} is no git repository with a work tree",
+                hint="Go to the production checkout or name it: gitrelease -C DIR …; a new one: git clone URL DIR",
+            ) from error
+        if not top:
+            raise RepositoryError(
+                f"{directory} is a bare repository, production needs a work tree",
+                hint="Make one beside it: git clone REPOSITORY DIR, then: gitrelease -C DIR init",
+            )
+        return cls(Path(top))
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        ok: Iterable[int] = (0,),
+        timeout: float | None = None,
+    ) -> bytes:
+        """Run `git ARGUMENTS` and return its output as it is; `GitError` for an exit code not in `ok`."""
+        status, output, error = self.execute(*arguments, stdin=stdin, env=env, cwd=cwd, timeout=timeout)
+        if status not in ok:
+            raise GitError(arguments, status, error)
+        return output
+
+    def execute(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+    ) -> tuple[int, bytes, str]:
+        """Run `git ARGUMENTS` and return exit code, output and what it said on standard error."""
+        runner = self._runner(str(cwd or self.root))
+        # Look-ups must not take index.lock under a person's own git command.
+        environment = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})}
+        with tempfile.TemporaryFile() as given:
+            if stdin:
+                given.write(stdin)
+                given.seek(0)
+            status, output, error = runner.execute(
+                ["git", *(() if arguments[0] == "config" else _ALWAYS), *arguments],
+                istream=given,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                env=environment,
+                kill_after_timeout=timeout,
+            )
+        return (
+            int(status),
+            bytes(output),
+            error if isinstance(error, str) else bytes(error).decode(errors="replace"),
+        )
+
+    def text(self, *arguments: str, **options: object) -> str:
+        """Run `git ARGUMENTS` and return its output as text, without the newline at its end."""
+        return self.run(*arguments, **options).decode(errors="surrogateescape").rstrip("\n")  # type: ignore[arg-type]
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    @property
+    def directory(self) -> Path:
+        """The repository's own directory (`.git`), absolute; of a linked worktree, the common one."""
+        found = Path(self.text("rev-parse", "--git-common-dir"))
+        return found if found.is_absolute() else (self.root / found).resolve()
+
+    def resolve(self, revision: str, kind: str = "commit") -> str | None:
+        """Return the id that `revision` names, peeled to `kind`, or None."""
+        status, output, _ = self.execute(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{{kind}}}"
+        )
+        return output.decode().strip() if status == 0 else None
+
+    def ref(self, name: str) -> str | None:
+        """Return what the full ref `name` points at, unpeeled, or None."""
+        status, output, _ = self.execute("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        return output.decode().strip() if status == 0 else None
+
+    def head_ref(self) -> str | None:
+        """Return the full name of the branch that HEAD is on, None when it is detached."""
+        status, output, _ = self.execute("symbolic-ref", "--quiet", "HEAD")
+        return output.decode().strip() if status == 0 else None
+
+    def tree_of(self, commit: str) -> str:
+        return self.text("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        return self.execute("merge-base", "--is-ancestor", older, newer)[0] == 0
+
+    def list_tree(self, tree: str) -> tuple[TreeEntry, ...]:
+        """Return every file of `tree`, recursively, in git's order."""
+        entries = self.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")
+        return tuple(_tree_entries(entries))
+
+    def blob(self, tree: str, path: str) -> bytes | None:
+        """Return the content of `path` in `tree` (or commit), or None where it has no such file."""
+        listed = self.run("ls-tree", "-z", "--full-tree", tree, "--", f":(top,literal){path}").split(b"\0")
+        found = next((entry for entry in _tree_entries(listed) if entry.path == path), None)
+        if found is None or found.kind != "blob":
+            return None
+        return self.run("cat-file", "blob", found.id)
+
+    def blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the contents of the blobs `ids`; those that do not exist (submodules, zeros) are left out."""
+        wanted = [name for name in dict.fromkeys(ids) if name.strip("0")]
+        if not wanted:
+            return {}
+        output = self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in wanted).encode())
+        return dict(_batch(output))
+
+    def diff_tree(self, before: str, after: str) -> bytes:
+        """Return the raw and patch output of two trees, in the form that `core/changes.py` reads."""
+        return self.run(
+            "diff-tree", "-r", "-z", "--raw", "-p", "-U0", "-M", "--no-ext-diff", "--no-textconv", "--no-color",
+            before, after,
+        )  # fmt: skip
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def write_blob(self, content: bytes) -> str:
+        return self.text(*_DURABLE, "hash-object", "-w", "--no-filters", "--stdin", stdin=content)
+
+    def tree_with(self, tree: str, files: Mapping[str, tuple[str, str] | None]) -> str:
+        """Return `tree` with `files` (path to mode and blob id, None to remove) laid over it."""
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self.run("read-tree", tree, env=env)
+            lines = b"".join(
+                os.fsencode(f"{entry[0] if entry else '0'} {entry[1] if entry else ZERO}\t{path}") + b"\0"
+                for path, entry in files.items()
+            )
+            self.run("update-index", "-z", "--index-info", stdin=lines, env=env)
+            return self.text(*_DURABLE, "write-tree", env=env)
+
+    def commit_tree(
+        self, tree: str, *, parents: Sequence[str], message: str, env: Mapping[str, str] | None = None
+    ) -> str:
+        """Write a commit of `tree`; author and committer come from `env` (`GIT_AUTHOR_NAME` …) or from git."""
+        parent_arguments = [argument for parent in parents for argument in ("-p", parent)]
+        return self.text(*_DURABLE, "commit-tree", tree, *parent_arguments, "-F", "-", stdin=message.encode(), env=env)
+
+    def write_tag(self, *, name: str, commit: str, message: str, at: float) -> str:
+        """Write an annotated tag object and return its id; no ref points at it yet."""
+        body = (
+            f"object {commit}\ntype commit\ntag {name}\n"
+            f"tagger gitrelease <gitrelease@localhost> {int(at)} +0000\n\n{message}"
+        )
+        return self.text(*_DURABLE, "hash-object", "-t", "tag", "-w", "--stdin", stdin=body.encode())
+
+    def update_refs(self, updates: Sequence[RefUpdate], *, reason: str) -> None:
+        """Move refs in one durable transaction: all of them, or `GitError` and none."""
+        lines = ["start"]
+        for update in updates:
+            if update.new is None:
+                lines.append(f"delete {update.ref}" + (f" {update.old}" if update.old else ""))
+            else:
+                lines.append(f"update {update.ref} {update.new}" + (f" {update.old}" if update.old else ""))
+        lines += ["prepare", "commit"]
+        self.run(
+            *_DURABLE, "update-ref", "-m", f"gitrelease: {reason}", "--stdin",
+            stdin=("\n".join(lines) + "\n").encode(),
+        )  # fmt: skip
+
+    def configuration(self, key: str, *, local: bool = True) -> str | None:
+        status, output, _ = self.execute("config", *(("--local",) if local else ()), "--get", key)
+        return output.decode(errors="surrogateescape").rstrip("\n") if status == 0 else None
+
+
+def _tree_entries(listed: Sequence[bytes]) -> Iterator[TreeEntry]:
+    for entry in listed:
+        if entry:
+            facts, path = entry.split(b"\t", 1)
+            mode, kind, name = facts.decode().split()
+            yield TreeEntry(mode=mode, kind=kind, id=name, path=os.fsdecode(path))
+
+
+def _batch(output: bytes) -> Iterator[tuple[str, bytes]]:
+    position = 0
+    while position < len(output):
+        end = output.index(b"\n", position)
+        header = output[position:end].decode().split()
+        position = end + 1
+        if len(header) == 3 and header[1] != "missing":
+            size = int(header[2])
+            if header[1] == "blob":
+                yield header[0], output[position : position + size]
+            position += size + 1

@@ -1,0 +1,76 @@
+"""Where does gitrelease keep what belongs to this host? Under `.git/gitrelease/`, readable by its owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+MODE = 0o700
+
+
+class Home:
+    """The paths under `.git/gitrelease/`."""
+
+    def __init__(self, git_directory: Path) -> None:
+        self.root = git_directory / "gitrelease"
+        self.settings = self.root / "host.toml"
+        self.installed = self.root / "installed.json"  # what `init` changed, for `uninstall`
+        self.journal = self.root / "journal.jsonl"
+        self.slots = self.root / "slots"
+        self.run = self.root / "run"
+        self.logs = self.root / "logs"
+        self.pushes = self.root / "push"  # push options, by the pid of git receive-pack
+        self.baselines = self.root / "baselines"  # check results of what was released, by commit
+        self.poke = self.root / "poke"  # hooks touch it, the agent watches it
+        self.wanted = self.run / "up"  # exists from `up` until `down`
+        self.down = self.run / "down"  # exists from `down` until the next `up`: who asked for it
+        self.agent_lock = self.run / "agent.lock"
+        self.agent_pid = self.run / "agent.pid"  # for hooks, which must know cheaply whether the agent lives
+        self.agent_socket = self.run / "agent.sock"
+        self.front_socket = self.run / "front.sock"
+        self.processes = self.run / "processes.json"
+
+    @property
+    def initialised(self) -> bool:
+        return self.installed.exists()
+
+    def create(self) -> None:
+        """Make the directories, each for its owner only."""
+        for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines):
+            folder.mkdir(mode=MODE, parents=True, exist_ok=True)
+            folder.chmod(MODE)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path`, so that a reader sees the old content or the new; mode 0600."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    scratch.replace(path)
+
+
+@contextlib.contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """Give a short name for a unix socket while the context is open: their paths end at 107 bytes."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def find(directory: Path) -> tuple[Path, Home] | None:
+    """Find checkout and home without starting git, for clients that must be fast; None where git has to look."""
+    start = directory.resolve()
+    for folder in (start, *start.parents):
+        if (folder / ".git").is_dir():
+            return folder, Home(folder / ".git")
+        if (folder / ".git").exists():
+            return None
+    return None

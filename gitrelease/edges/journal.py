@@ -1,0 +1,54 @@
+"""Where are events kept, and how do they survive a power cut? One JSON line each, appended and synced.
+
+A half-written last line is normal after a crash: it is dropped when the journal is read, and closed off
+before the next one is written.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from gitrelease.core.events import AnyEvent, Memory, replay
+
+_decode = msgspec.json.Decoder(AnyEvent).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Journal:
+    """The journal file of a production checkout; several readers, one writer: the agent."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+
+    def append(self, event: AnyEvent) -> None:
+        """Write `event` so that it is on disk when this returns."""
+        with self._lock:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                size = os.fstat(descriptor).st_size
+                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                os.write(descriptor, (b"\n" if torn else b"") + _encode(event) + b"\n")
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def events(self) -> Iterator[AnyEvent]:
+        """Return the events, oldest first; lines that are none (torn, or of a later version) are passed over."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        for line in content.split(b"\n"):
+            try:
+                yield _decode(line)
+            except msgspec.DecodeError:
+                continue
+
+    def memory(self) -> Memory:
+        return replay(self.events())

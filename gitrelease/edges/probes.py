@@ -1,0 +1,56 @@
+"""Does a running backend answer? Asked over HTTP, as a user would; a real session is `inside/session.py`."""
+
+from __future__ import annotations
+
+import time
+
+import requests
+
+from gitrelease.core.settings import App
+from gitrelease.edges.cancel import Cancel
+
+HEALTH = "/_stcore/health"
+SCRIPT = "/_stcore/script-health-check"
+
+
+def ask(port: int, path: str, *, timeout: float) -> tuple[int, str]:
+    """GET `path` of a backend; return status and body, or 0 and why there was no answer."""
+    try:
+        # No proxy, no .netrc: the backend is on the loopback interface.
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"http://127.0.0.1:{port}{path}", timeout=timeout)
+    except requests.RequestException as error:
+        return 0, type(error).__name__
+    return answer.status_code, answer.text
+
+
+def healthy(app: App, port: int, *, timeout: float = 2.0) -> tuple[bool, str]:
+    """Is the backend well? With what it said."""
+    if app.kind == "streamlit":
+        status, body = ask(port, HEALTH, timeout=timeout)
+        return status == 200 and body.strip() == "ok", f"{HEALTH}: {status or body}"
+    status, body = ask(port, app.health, timeout=timeout)
+    return 200 <= status < 300, f"{app.health}: {status or body}"
+
+
+def script_runs(port: int, *, timeout: float) -> tuple[bool, str]:
+    """Does the script run without an exception? Right only in a fresh process."""
+    status, body = ask(port, SCRIPT, timeout=timeout)
+    # Switched off, Streamlit answers 200 with its index page: the body has to be `ok`.
+    return status == 200 and body.strip() == "ok", f"{SCRIPT}: {status} {body.strip()[:120]}"
+
+
+def until_healthy(app: App, port: int, *, deadline: float, process: int, cancel: Cancel) -> tuple[bool, str]:
+    """Ask until the backend is well, its process (a pidfd) has ended, or `deadline` (monotonic) has passed.
+
+    Says nothing where the process has ended: how it did is for others to know.
+    """
+    while True:
+        well, said = healthy(app, port, timeout=max(min(2.0, deadline - time.monotonic()), 0.05))
+        if well:
+            return True, said
+        if time.monotonic() >= deadline:
+            return False, f"not healthy in time; {said}"
+        if cancel.wait([process], 0.02):
+            return False, ""

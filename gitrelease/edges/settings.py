@@ -1,0 +1,199 @@
+"""What is set, and is it right? Reads `gitrelease.toml` from a revision and `host.toml` from this host.
+
+Host settings win. A wrong key or value is refused with its file, line and path, and what is accepted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gitrelease.core.errors import SettingsError
+from gitrelease.core.kinds import Kind
+from gitrelease.core.regions import Region
+from gitrelease.core.settings import (
+    DEFAULT_POLICY,
+    DEFAULT_SCRIPT,
+    SETTINGS_FILE,
+    App,
+    Contract,
+    Instance,
+    Limits,
+    Policy,
+    Setting,
+    Settings,
+    seconds,
+)
+from gitrelease.edges.git import Git
+
+
+class PartialPolicy(Setting, frozen=True):
+    """A `[policy.KIND]` table as written: what is left out keeps its default."""
+
+    risk: str | None = None
+    automation: str | None = None
+    soak: str | None = None
+
+
+class Written(Setting, frozen=True):
+    """A settings file as written."""
+
+    app: App = App()
+    instance: tuple[Instance, ...] = ()
+    policy: dict[Kind, PartialPolicy] = {}
+    region: tuple[Region, ...] = ()
+    limits: Limits = Limits()
+    contract: Contract = Contract()
+
+
+def load(git: Git, host_file: Path, revision: str | None) -> Settings:
+    """Return the settings that hold when `revision` is live; without one, the host's and the defaults."""
+    repository = git.blob(revision, SETTINGS_FILE) if revision else None
+    host = host_file.read_bytes() if host_file.exists() else b""
+    return combine(
+        read(repository or b"", SETTINGS_FILE),
+        read(host, str(host_file)),
+    )
+
+
+def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
+    """Lay the host's tables over the repository's and both over the defaults."""
+    tables: dict[str, Any] = {}
+    for name in ("app", "limits", "contract"):
+        tables[name] = {**repository.get(name, {}), **host.get(name, {})}
+    policies = {kind: msgspec.to_builtins(policy) for kind, policy in DEFAULT_POLICY.items()}
+    for written in (repository, host):
+        for kind, values in written.get("policy", {}).items():
+            policies[Kind(kind)] |= values
+    app = msgspec.convert(tables["app"], App)
+    regions = (*repository.get("region", ()), *host.get("region", ()))
+    return Settings(
+        app=app,
+        instances=msgspec.convert(
+            host.get("instance") or repository.get("instance") or [{}], tuple[Instance, ...], strict=True
+        ),
+        policy={kind: msgspec.convert(values, Policy) for kind, values in policies.items()},
+        regions=msgspec.convert(regions, tuple[Region, ...]) if regions else _built_in_regions(app),
+        limits=msgspec.convert(tables["limits"], Limits),
+        contract=msgspec.convert(tables["contract"], Contract),
+    )
+
+
+def _built_in_regions(app: App) -> tuple[Region, ...]:
+    from gitrelease.profiles.findoc.regions import REGIONS
+
+    return tuple(REGIONS) if Path(app.script).name == DEFAULT_SCRIPT else ()
+
+
+def read(content: bytes, name: str) -> dict[str, Any]:
+    """Parse and check one settings file; `SettingsError` says where it is wrong."""
+    try:
+        text = content.decode()
+        table = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{name} is not TOML: {error}", hint=f"Mend that line of {name}") from error
+    try:
+        written = msgspec.convert(table, Written)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), text, name) from error
+    _check_values(written, text, name)
+    return table
+
+
+def _check_values(written: Written, text: str, name: str) -> None:
+    """Check what types cannot say: ports, durations, words, names that must be told apart."""
+    for instance in written.instance:
+        if not 1 <= instance.port <= 65535:
+            raise _wrong(name, text, "instance.port", f"is {instance.port}", "a port from 1 to 65535")
+    if len({instance.name for instance in written.instance}) < len(written.instance):
+        raise _wrong(name, text, "instance.name", "is used twice", "a name of its own for each instance")
+    for limit, value in msgspec.structs.asdict(written.limits).items():
+        _check_duration(value, f"limits.{limit}", text, name)
+    for kind, policy in written.policy.items():
+        if policy.soak is not None:
+            _check_duration(policy.soak, f"policy.{kind}.soak", text, name)
+        for key, accepted in (("risk", ("low", "medium", "high")), ("automation", ("auto", "approve"))):
+            value = getattr(policy, key)
+            if value is not None and value not in accepted:
+                raise _wrong(name, text, f"policy.{kind}.{key}", f"is {value!r}", " or ".join(accepted))
+    if written.app.kind == "command" and not written.app.command:
+        raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
+
+
+def _check_duration(value: str, path: str, text: str, name: str) -> None:
+    try:
+        seconds(value)
+    except ValueError as error:
+        raise _wrong(name, text, path, f"is {value!r}", "a number and a unit: 500ms, 10s, 2m, 1h") from error
+
+
+def _wrong(name: str, text: str, path: str, what: str, accepted: str) -> SettingsError:
+    return SettingsError(
+        f"{name}{_line(text, path)}: {path} {what}", hint=f"Accepted is {accepted}; change it in {name}"
+    )
+
+
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+_PLACE = re.compile(r"at `(?:key in )?\$\.?([^`]*)`")
+
+
+def _explain(error: str, text: str, name: str) -> SettingsError:
+    """Turn a validation error into one with a line and with what is accepted there."""
+    place = _PLACE.search(error)
+    path = re.sub(r"\[(\.\.\.|\d+)\]", "", place[1]) if place else ""
+    what = error.split(" - at ", maxsplit=1)[0]
+    unknown = _UNKNOWN.search(error)
+    if unknown:
+        path = f"{path}.{unknown[1]}".lstrip(".")
+        table = path.split(".")[0] if "." in path else ""
+        accepted = ", ".join(_accepted_keys(table))
+        return SettingsError(
+            f"{name}{_line(text, path)}: there is no setting {path}", hint=f"Accepted there: {accepted}"
+        )
+    return SettingsError(
+        f"{name}{_line(text, path)}: {path or 'the file'}: {what}",
+        hint=f"Change it in {name}; see docs/configuration.md",
+    )
+
+
+def _accepted_keys(table: str) -> tuple[str, ...]:
+    types: dict[str, type[msgspec.Struct]] = {
+        "": Written, "app": App, "instance": Instance, "policy": PartialPolicy, "region": Region,
+        "limits": Limits, "contract": Contract,
+    }  # fmt: skip
+    return types.get(table, Written).__struct_fields__
+
+
+def _line(text: str, path: str) -> str:
+    """Return `, line N` for the line of `text` on which the key at the end of `path` stands."""
+    *tables, key = path.split(".")
+    header = re.compile(r"\s*\[\[?\s*" + re.escape(".".join(tables[:2])) + r"\s*\]\]?") if tables else None
+    inside = header is None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header is not None and line.lstrip().startswith("["):
+            inside = header.match(line) is not None
+        if inside and re.match(rf"\s*[\[\"']*{re.escape(key)}\b", line):
+            return f", line {number}"
+    return ""
+
+
+def render(tables: Mapping[str, Mapping[str, Any]], instances: tuple[Mapping[str, Any], ...]) -> str:
+    """Write host settings as TOML: plain tables, and one `[[instance]]` each."""
+    lines = ["# Settings of this host; they win over gitrelease.toml. See docs/configuration.md."]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+    for instance in instances:
+        lines += ["", "[[instance]]", *(f"{key} = {_value(value)}" for key, value in instance.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,133 @@
+"""Where does a release run? In a slot: a git worktree of its own, reused, free when no process holds its lock.
+
+The lock is a file that the backend inherits: it stays locked as long as any process of that backend lives,
+whatever becomes of the agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.edges.git import Git, GitError
+
+NAMES = ("a", "b", "c", "d", "e")
+CHECK = "check"
+
+
+@dataclass
+class Slot:
+    """A slot that is ours until `release`: `path` holds exactly the files of `commit`."""
+
+    name: str
+    path: Path
+    commit: str
+    lock: int  # an open file descriptor; pass it to the backend
+
+    def release(self) -> None:
+        """Give up our hold; a backend that inherited the lock keeps the slot taken."""
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+
+class Slots:
+    """The slots of a production checkout, under `.git/gitrelease/slots/`."""
+
+    def __init__(self, git: Git, folder: Path) -> None:
+        self.git = git
+        self.folder = folder
+
+    def take(self, commit: str, *, shared: tuple[str, ...], names: tuple[str, ...] = NAMES) -> Slot:
+        """Take a free slot, one that holds `commit` already if possible, and bring it to `commit`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in sorted(names, key=lambda name: self._standing(name) != commit):
+            lock = self._lock(name)
+            if lock is None:
+                continue
+            try:
+                self._bring(name, commit, shared)
+            except BaseException:
+                os.close(lock)
+                raise
+            return Slot(name=name, path=self.folder / name, commit=commit, lock=lock)
+        raise ReleaseError(
+            f"no free slot: {', '.join(names)} are all held by running processes",
+            hint="See what runs: gitrelease status; end what is left over: gitrelease down && gitrelease up",
+            code=Exit.REFUSED,
+        )
+
+    def hold(self, name: str) -> bool:
+        """Is the slot held by a running process (or by us)?"""
+        lock = self._lock(name)
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def remove_all(self) -> None:
+        """Remove every slot and git's record of it; for `uninstall`."""
+        for name in (*NAMES, CHECK):
+            if (self.folder / name).exists():
+                self.git.execute("worktree", "remove", "--force", "--force", str(self.folder / name))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.git.run("worktree", "prune")
+
+    def _lock(self, name: str) -> int | None:
+        descriptor = os.open(self.folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _standing(self, name: str) -> str | None:
+        """Return the commit that a slot's HEAD names, read without starting git."""
+        with contextlib.suppress(OSError):
+            pointer = (self.folder / name / ".git").read_text().removeprefix("gitdir: ").strip()
+            return (Path(pointer) / "HEAD").read_text().strip()
+        return None
+
+    def _bring(self, name: str, commit: str, shared: tuple[str, ...]) -> None:
+        path = self.folder / name
+        if self._standing(name) is None:
+            self._create(path, commit)
+        else:
+            self._clear_stale_lock(path)
+            try:
+                self._check_out(path, commit)
+            except GitError:
+                # A slot is only a copy: a damaged one is made anew.
+                self._create(path, commit)
+        for relative in shared:
+            self._link(path, relative)
+
+    def _create(self, path: Path, commit: str) -> None:
+        if path.exists():
+            shutil.rmtree(path)
+        self.git.run("worktree", "prune")
+        self.git.run("worktree", "add", "--force", "--detach", "--no-checkout", str(path), commit)
+        self._check_out(path, commit)
+
+    def _check_out(self, path: Path, commit: str) -> None:
+        self.git.run("checkout", "--quiet", "--force", "--detach", commit, "--", cwd=path)
+        # What an earlier release left in the slot must not be seen by the next one.
+        self.git.run("clean", "-ffdxq", cwd=path)
+
+    def _clear_stale_lock(self, path: Path) -> None:
+        """A checkout that was killed leaves index.lock; we hold the slot, so nobody else can own it."""
+        pointer = (path / ".git").read_text().removeprefix("gitdir: ").strip()
+        (Path(pointer) / "index.lock").unlink(missing_ok=True)
+
+    def _link(self, slot: Path, relative: str) -> None:
+        """Link a run-time file of the checkout into the slot; a tracked file of that name wins."""
+        target, link = self.git.root / relative, slot / relative
+        if target.exists() and not link.exists() and not link.is_symlink():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)

@@ -1,0 +1,97 @@
+"""When has something changed on disk? watchdog tells; a quiet moment later the agent is poked, once.
+
+Watched: the work tree without its `.git`, the branches of the repository, and the file that hooks touch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from gitrelease.core.debounce import concerns, wait_until
+from gitrelease.core.settings import seconds
+from gitrelease.world import World
+
+# Reading is no change; inotify reports it all the same.
+_QUIET = frozenset({"opened", "closed_no_write"})
+
+
+class Watcher:
+    """Calls `poke` when a burst of changes has ended."""
+
+    def __init__(self, world: World, poke: Callable[[], None]) -> None:
+        self._root = world.git.root
+        self._settle = seconds(world.settings.limits.settle)
+        self._poke = poke
+        self._changed = threading.Condition()
+        self._first = self._last = 0.0
+        self._stopping = False
+        self._observer = Observer()
+        heads = world.git.directory / "refs" / "heads"
+        heads.mkdir(parents=True, exist_ok=True)
+        world.home.poke.touch(mode=0o600)
+        self._watch_tree(world.git.text("ls-files", "-z").split("\0"))
+        self._observer.schedule(_Handler(self._now), str(heads), recursive=True)
+        self._observer.schedule(_Handler(self._hook, only=world.home.poke), str(world.home.root), recursive=False)
+        self._observer.start()
+        self._thread = threading.Thread(target=self._settle_bursts, name="watcher", daemon=True)
+        self._thread.start()
+
+    def _watch_tree(self, tracked: Sequence[str]) -> None:
+        """Watch the directories that hold tracked files: a venv or `.git` beside them is not worth 50,000 watches."""
+        self._observer.schedule(_Handler(self._seen), str(self._root), recursive=False)
+        for name in sorted({path.split("/")[0] for path in tracked if "/" in path}):
+            folder = self._root / name
+            if folder.is_dir() and not folder.is_symlink():
+                self._observer.schedule(_Handler(self._seen), str(folder), recursive=True)
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._observer.stop()
+
+    def _seen(self, path: Path) -> None:
+        if concerns(path, self._root):
+            self._now(path)
+
+    def _hook(self, _: Path) -> None:
+        self._now(self._root)
+
+    def _now(self, _: Path) -> None:
+        with self._changed:
+            self._last = time.monotonic()
+            self._first = self._first or self._last
+            self._changed.notify()
+
+    def _settle_bursts(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                if not self._first:
+                    self._changed.wait()
+                    continue
+                left = wait_until(self._first, self._last, self._settle) - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                    continue
+                self._first = 0.0
+                self._poke()
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, seen: Callable[[Path], None], *, only: Path | None = None) -> None:
+        self._call = seen
+        self._only = only
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in _QUIET:
+            return
+        for name in (event.src_path, event.dest_path):
+            path = Path(name if isinstance(name, str) else name.decode(errors="surrogateescape")) if name else None
+            if path is not None and (self._only is None or path == self._only):
+                self._call(path)

@@ -1,0 +1,122 @@
+"""How do clients and the agent talk? JSON lines over a unix socket in `.git/gitrelease/run/`.
+
+A request is one line; answers are progress lines, `{"step", "text", "seconds"}`, and one last line that has
+`"end"`. Standard library only: hooks and look-ups must start fast. Who connects must be the agent's own user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gitrelease import __version__
+from gitrelease.edges.home import short_name
+
+PROTOCOL = 1
+_LONGEST = 4 * 1024 * 1024
+
+Message = dict[str, Any]
+
+
+class NoAgent(Exception):
+    """Nobody listens on the agent's socket."""
+
+
+class AgentGone(Exception):
+    """The agent ended, or closed the connection, before it had answered."""
+
+
+class Channel:
+    """One end of a connection: JSON lines both ways."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._reader = connection.makefile("rb")
+
+    def send(self, message: Message) -> None:
+        self.connection.sendall(json.dumps(message, ensure_ascii=True).encode() + b"\n")
+
+    def receive(self) -> Message | None:
+        """Return the next message, None at the end; `ValueError` for what is none."""
+        line = self._reader.readline(_LONGEST)
+        if not line.endswith(b"\n"):
+            return None
+        message = json.loads(line)
+        if not isinstance(message, dict):
+            raise ValueError("a message is a JSON object")
+        return message
+
+    def fileno(self) -> int:
+        return self.connection.fileno()
+
+    def close(self) -> None:
+        self._reader.close()
+        self.connection.close()
+
+
+def listen(path: Path) -> socket.socket:
+    """Listen on a unix socket that only its owner can use; an old one of that name is replaced."""
+    path.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    old = os.umask(0o177)
+    try:
+        with short_name(path) as name:
+            server.bind(name)
+    finally:
+        os.umask(old)
+    server.listen(64)
+    return server
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return pid and uid of who is at the other end."""
+    pid, uid, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return pid, uid
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+@contextlib.contextmanager
+def connect(path: Path) -> Iterator[Channel]:
+    """Connect to the agent; `NoAgent` where nobody listens."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        with short_name(path) as name:
+            connection.connect(name)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        connection.close()
+        raise NoAgent(str(path)) from error
+    channel = Channel(connection)
+    try:
+        yield channel
+    finally:
+        channel.close()
+
+
+def ask(path: Path, verb: str, arguments: Message, progress: Callable[[Message], None]) -> Message:
+    """Send one request, hand every progress message on, return the last; `NoAgent`, `AgentGone`."""
+    with connect(path) as channel:
+        try:
+            channel.send({"protocol": PROTOCOL, "version": __version__, "verb": verb, "arguments": arguments})
+            while (message := channel.receive()) is not None:
+                if "end" in message:
+                    end = message["end"]
+                    return end if isinstance(end, dict) else {}
+                progress(message)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise AgentGone(str(path)) from error
+    raise AgentGone(str(path))

@@ -1,0 +1,96 @@
+"""How is a decided release carried out? Steps as values, one `match` over them, in an order that survives crashes.
+
+Intent, refs, traffic, files, record: everything after the intent can be redone from the refs, so an agent
+that was killed in between finishes what the refs say has happened and drops what they do not know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from gitrelease.core.events import AnyEvent, Promoting
+from gitrelease.edges.git import RefUpdate
+from gitrelease.production import Fate, Production, Serving
+
+
+@dataclass(frozen=True)
+class Intend:
+    """Say in the journal what is about to happen."""
+
+    event: Promoting
+
+
+@dataclass(frozen=True)
+class MoveRefs:
+    """Create the tag, move the pointers and the branch: one durable transaction."""
+
+    updates: tuple[RefUpdate, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class SwitchTraffic:
+    """Send new connections to another backend."""
+
+    serving: Serving
+    then: Fate
+
+
+@dataclass(frozen=True)
+class BringFiles:
+    """Let the work tree follow: `source` on the branch, and the carried file of `commit`."""
+
+    commit: str
+    source: str
+    clean: bool = False  # edits on disk make way, kept as a backup
+
+
+@dataclass(frozen=True)
+class Write:
+    """Record what has happened."""
+
+    event: AnyEvent
+
+
+Step = Intend | MoveRefs | SwitchTraffic | BringFiles | Write
+
+
+@dataclass
+class Performed:
+    """What the steps have to say afterwards."""
+
+    switch_ms: float = 0.0
+    backup: str | None = None
+
+
+def carry_out(steps: Sequence[Step], production: Production) -> Performed:
+    """Perform `steps` in order."""
+    performed = Performed()
+    for step in steps:
+        perform(step, production, performed)
+    return performed
+
+
+def perform(step: Step, production: Production, performed: Performed) -> None:
+    """Perform one step; each can be repeated."""
+    world = production.world
+    match step:
+        case Intend(event=event) | Write(event=event):
+            record(production, event)
+        case MoveRefs(updates=updates, reason=reason):
+            world.git.update_refs(updates, reason=reason)
+        case SwitchTraffic(serving=serving, then=then):
+            performed.switch_ms = production.switch(serving, then=then, now=time.time())
+        case BringFiles(commit=commit, source=source, clean=clean):
+            performed.backup = world.checkout.follow(commit, source, at=time.time(), clean=clean)
+        case _:
+            assert_never(step)
+
+
+def record(production: Production, event: AnyEvent) -> None:
+    """Write an event to the journal and take it into memory."""
+    production.world.journal.append(event)
+    production.memory.take(event)

@@ -1,0 +1,187 @@
+"""What has landed in the checkout, and what becomes of it? Pushes aside, everything goes through here.
+
+wanted = head of the deploy branch plus carried files; actual = the live release. Pulls, commits, resets and
+edits only poke; what to do is read from the refs and from the disk, so a missed poke loses nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from gitrelease.candidate import Candidate, compose, of_branch
+from gitrelease.core.errors import ReleaseError
+from gitrelease.core.kinds import Kind
+from gitrelease.core.outcome import Outcome
+from gitrelease.edges import records
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.records import Records
+from gitrelease.production import Production
+from gitrelease.release import Prepared, attempt, prepare, promote, settle, turn_away
+from gitrelease.staging import Report
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A candidate that passed its checks and needs a person's approval."""
+
+    candidate: Candidate
+    kind: Kind
+    since: float
+
+
+@dataclass
+class Inbox:
+    """What has been judged already and must not be tried again by itself."""
+
+    waiting: dict[str, Waiting] = field(default_factory=dict)  # by content key
+    refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
+
+    def find(self, commit: str) -> Candidate | None:
+        """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
+        candidates = (waiting.candidate for waiting in self.waiting.values())
+        return next((one for one in candidates if commit in (one.commit, one.source)), None)
+
+    def forget(self, key: str) -> None:
+        self.waiting.pop(key, None)
+        self.refused.pop(key, None)
+
+
+def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: Report) -> Outcome | None:
+    """Look at branch and disk, release what has arrived; None when there was nothing to do."""
+    world = production.world
+    known = records.read(world.git)
+    if known.live is None:
+        return None
+    head = world.git.ref(world.settings.branch_ref)
+    if head is None:
+        return None
+    _drop_stale(production, inbox, head)
+    if head not in (known.live.source, production.memory.settled):
+        candidate = of_branch(
+            world,
+            head,
+            live=known.live,
+            trigger=_moved_by(production),
+            by=_committer(production, head),
+            at=time.time(),
+        )
+        if world.checkout.disk_follows(candidate.commit):
+            world.checkout.note(candidate.commit)
+        if candidate.key not in inbox.waiting:
+            return _take_branch(production, inbox, candidate, cancel=cancel, report=report)
+    elif not _files_follow(production, head, known):
+        world.checkout.follow(_release_commit(production, head, known), head, at=time.time())
+    return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
+
+
+def _drop_stale(production: Production, inbox: Inbox, head: str) -> None:
+    """Forget what waited and is neither on the branch nor on disk any more."""
+    git = production.world.git
+    for key, waiting in list(inbox.waiting.items()):
+        candidate = waiting.candidate
+        if candidate.trigger == "edit":
+            base = git.ref(records.CHECKOUT)
+            stale = base is None or not production.world.checkout.edited_paths(base)
+        else:
+            stale = candidate.source != head
+        if stale:
+            inbox.forget(key)
+            attempt(
+                production, candidate, "superseded", waiting.kind, "it is neither on the branch nor on disk any more"
+            )
+
+
+def _take_branch(
+    production: Production, inbox: Inbox, candidate: Candidate, *, cancel: Cancel, report: Report
+) -> Outcome:
+    """Release what the branch has moved to; when it is unfit, the branch goes back to what is live."""
+    prepared = prepare(production, candidate, cancel=cancel, report=report)
+    if isinstance(prepared, Prepared):
+        return promote(production, prepared, report=report)
+    if prepared.outcome == "unchanged":
+        settle(production, candidate)
+    elif prepared.waiting:
+        inbox.waiting[candidate.key] = Waiting(candidate, prepared.kind or Kind.MAJOR, time.time())
+    else:
+        # What could not be judged is not condemned: it may be tried again.
+        judged = not any(check.status == "unknown" for check in prepared.checks)
+        turn_away(production, candidate, prepared.reason, condemn=judged)
+    return prepared
+
+
+def _take_edit(
+    production: Production, inbox: Inbox, head: str, known: Records, *, cancel: Cancel, report: Report
+) -> Outcome | None:
+    """Release what was edited on disk, as a commit; what is unfit is left as the person left it."""
+    world = production.world
+    checkout = world.checkout
+    if known.checkout is None or not checkout.on_branch() or checkout.in_progress():
+        return None
+    paths = checkout.edited_paths(world.git.ref(records.CHECKOUT) or known.checkout)
+    if not paths:
+        inbox.refused.clear()
+        return None
+    names = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    source = checkout.commit_edit(
+        parent=head, paths=paths, subject=f"Edit {names} on the production host", at=time.time()
+    )
+    candidate = of_edit(production, source)
+    if candidate.key in inbox.refused or candidate.key in inbox.waiting:
+        return None
+    try:
+        prepared = prepare(production, candidate, cancel=cancel, report=report)
+    except ReleaseError as error:
+        inbox.refused[candidate.key] = error.message
+        raise
+    if isinstance(prepared, Prepared):
+        return promote(production, prepared, report=report)
+    if prepared.outcome == "unchanged":
+        settle(production, candidate)
+    elif prepared.waiting:
+        world.git.update_refs([records.keep(candidate.commit)], reason="waits for approval")
+        inbox.waiting[candidate.key] = Waiting(candidate, prepared.kind or Kind.MAJOR, time.time())
+    else:
+        inbox.refused[candidate.key] = prepared.reason
+    return prepared
+
+
+def of_edit(production: Production, source: str) -> Candidate:
+    """Return the candidate for an edit: the carried file comes from the disk."""
+    world = production.world
+    commit = compose(world, source, carried_from=world.checkout.disk_tree())
+    name, _ = world.checkout.identity()
+    return Candidate(
+        commit=commit,
+        source=source,
+        key=records.content_key(world.git, commit),
+        trigger="edit",
+        by=name,
+        at=time.time(),
+    )
+
+
+def _files_follow(production: Production, head: str, known: Records) -> bool:
+    """Was the work tree brought up to the commit that the branch is at? Not after a crash in between."""
+    return known.checkout is None or known.checkout == _release_commit(production, head, known)
+
+
+def _release_commit(production: Production, head: str, known: Records) -> str:
+    """Return the commit whose files belong on disk when the branch is at `head` and nothing is under way."""
+    live = known.live
+    if live is not None and live.source == head:
+        return live.commit
+    return of_branch(production.world, head, live=live, trigger="agent", by="", at=0).commit
+
+
+def _moved_by(production: Production) -> str:
+    """Return what moved the branch last, as the reflog has it: `push`, `pull`, else `branch`."""
+    status, output, _ = production.world.git.execute(
+        "reflog", "show", "-1", "--format=%gs", production.world.settings.branch_ref, "--"
+    )
+    word = output.decode(errors="replace").split(" ")[0].rstrip(":\n") if status == 0 else ""
+    return word if word in ("push", "pull") else "branch"
+
+
+def _committer(production: Production, commit: str) -> str:
+    return production.world.git.text("show", "-s", "--format=%cn", commit)

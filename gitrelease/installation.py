@@ -1,0 +1,291 @@
+"""How does a checkout become a production checkout, and how is that taken back?
+
+What `init` changes outside `.git/gitrelease/` is written to `installed.json` there, so that `uninstall` can
+leave the repository as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
+from gitrelease.core.settings import App
+from gitrelease.edges import backends, hooks, records
+from gitrelease.edges import settings as settings_files
+from gitrelease.edges.git import Git, RefUpdate
+from gitrelease.edges.home import Home, write_atomically
+from gitrelease.edges.slots import Slots
+from gitrelease.world import open_world
+
+# Push options carry approvals; updateInstead is what makes git ask our push-to-checkout hook.
+CONFIGURATION = {"receive.denyCurrentBranch": "updateInstead", "receive.advertisePushOptions": "true"}
+
+_NEVER_SHARED = (
+    "__pycache__",
+    "node_modules",
+    ".DS_Store",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".idea",
+    ".vscode",
+)
+_NEVER_SUFFIX = (".pyc", ".pyo", ".swp", ".swo", ".egg-info", ".log", ".tmp")
+
+
+class Installed(msgspec.Struct, kw_only=True):
+    """What `init` found and changed."""
+
+    configuration: dict[str, str | None] = {}  # before
+    links: list[str] = []
+    branch_from: str | None = None  # the branch that HEAD was on, when `init` made the deploy branch
+
+
+class Prepared(msgspec.Struct, kw_only=True):
+    """What `init` has to tell."""
+
+    root: str
+    branch: str
+    python: str
+    script: str
+    chained: list[str]
+    shared: list[str]
+    carried: str | None
+    made_branch: bool
+
+
+def init(
+    directory: Path,
+    *,
+    branch: str | None,
+    script: str | None,
+    schema: str | None,
+    port: int | None,
+    python: str | None,
+) -> Prepared:
+    """Make the checkout that `directory` is in a production checkout; safe to repeat. None keeps what is set."""
+    git = Git.discover(directory)
+    home = Home(git.directory)
+    written = _host_tables(home)
+    app = written.setdefault("app", {})
+    given = {"branch": branch, "script": script, "schema": schema}
+    app |= {key: value for key, value in given.items() if value is not None}
+    app.setdefault("branch", App().branch)
+    installed = _read_installed(home)
+    _require_commits(git)
+    _require_python_and_script(git, app, python)
+    _check_port(port)
+    made_branch = _stand_on_branch(git, app["branch"], installed)
+
+    home.create()
+    app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
+    instances = written.get("instance", []) if port is None else [{"port": port}]
+    tables = {name: table for name, table in written.items() if name != "instance"}
+    write_atomically(home.settings, settings_files.render(tables, tuple(instances)).encode())
+    # A wrong setting is reported here, before anything is installed.
+    world = open_world(git.root, initialised=False)
+    for key, value in CONFIGURATION.items():
+        installed.configuration.setdefault(key, git.configuration(key))
+        git.run("config", "--local", key, value)
+    chained, links = hooks.install(git, home, branch=world.settings.app.branch)
+    hooks_path = git.configuration("core.hooksPath", local=False)
+    if hooks_path and Path(hooks_path) != git.directory / "hooks":
+        installed.configuration.setdefault("core.hooksPath", git.configuration("core.hooksPath"))
+        git.run("config", "--local", "core.hooksPath", str(git.directory / "hooks"))
+    installed.links = sorted({*installed.links, *links})
+    write_atomically(home.installed, msgspec.json.encode(installed))
+    if git.ref(records.CHECKOUT) is None:
+        git.update_refs([RefUpdate(records.CHECKOUT, git.resolve("HEAD") or "")], reason="init")
+    ignored = world.checkout.ignores_carried() and (git.root / world.settings.app.schema).exists()
+    return Prepared(
+        root=str(git.root),
+        branch=world.settings.app.branch,
+        python=str(world.python),
+        script=world.settings.app.script,
+        chained=chained,
+        shared=list(world.settings.app.shared),
+        carried=world.settings.app.schema if ignored and world.checkout.carries() else None,
+        made_branch=made_branch,
+    )
+
+
+def _host_tables(home: Home) -> dict[str, Any]:
+    if not home.settings.exists():
+        return {}
+    content = home.settings.read_bytes()
+    settings_files.read(content, str(home.settings))
+    return tomllib.loads(content.decode())
+
+
+def _read_installed(home: Home) -> Installed:
+    try:
+        return msgspec.json.decode(home.installed.read_bytes(), type=Installed)
+    except FileNotFoundError:
+        return Installed()
+
+
+def _require_commits(git: Git) -> None:
+    if git.resolve("HEAD") is None:
+        raise RepositoryError(
+            f"{git.root} has no commits yet",
+            hint="Commit the app first: git add … && git commit; then: gitrelease init",
+        )
+
+
+def _stand_on_branch(git: Git, branch: str, installed: Installed) -> bool:
+    """Make sure that HEAD is on the deploy branch; it is made here when there is none. True when it was made."""
+    wanted = f"refs/heads/{branch}"
+    head = git.head_ref()
+    if head == wanted:
+        return False
+    if head is None:
+        at = (git.resolve("HEAD") or "")[:10]
+        raise RepositoryError(
+            f"HEAD is detached at {at}, releases need a branch",
+            hint=f"Stay where you are, on a branch: git checkout -B {branch}",
+        )
+    if git.ref(wanted) is not None:
+        on = head.removeprefix("refs/heads/")
+        raise RepositoryError(
+            f"the checkout is on {on}, and there is a branch {branch} already",
+            hint=f"Go there: git checkout {branch}; or release from this one: gitrelease init --branch {on}",
+        )
+    if git.execute("check-ref-format", wanted)[0] != 0:
+        raise SettingsError(f"{branch!r} is no branch name", hint="Choose another: gitrelease init --branch deploy")
+    git.run("checkout", "--quiet", "-b", branch)
+    installed.branch_from = head
+    return True
+
+
+def _check_port(port: int | None) -> None:
+    if port is not None and not 1 <= port <= 65535:
+        raise SettingsError(f"--port is {port}, ports end at 65535", hint="Choose one: gitrelease init --port 8501")
+
+
+def _require_python_and_script(git: Git, app: dict[str, Any], python: str | None) -> None:
+    """Find the app's interpreter and see that it can run the app."""
+    repository = settings_files.read(git.blob("HEAD", "gitrelease.toml") or b"", "gitrelease.toml").get("app", {})
+    script = app.get("script") or repository.get("script") or App().script
+    if git.blob("HEAD", script) is None:
+        raise RepositoryError(
+            f"there is no {script} in the last commit",
+            hint="Commit it, or name the app's file: gitrelease init --script FILE",
+        )
+    chosen = python or app.get("python")
+    candidates = [chosen] if chosen else list(_usual_pythons())
+    for candidate in candidates:
+        path = backends.interpreter(App(python=candidate), git.root)
+        if path.is_file() and os.access(path, os.X_OK):
+            app["python"] = str(path)
+            break
+    else:
+        raise SettingsError(
+            f"there is no Python at {chosen or ', '.join(candidates)}",
+            hint="Make the app's environment, or name its Python: gitrelease init --python PATH",
+        )
+    kind = app.get("kind") or repository.get("kind") or "streamlit"
+    if kind == "streamlit":
+        _require_streamlit(Path(app["python"]))
+
+
+def _usual_pythons() -> Iterator[str]:
+    yield from (".venv/bin/python", "venv/bin/python", "env/bin/python")
+    if os.environ.get("VIRTUAL_ENV"):
+        yield f"{os.environ['VIRTUAL_ENV']}/bin/python"
+    yield sys.executable
+    found = shutil.which("python3")
+    if found:
+        yield found
+
+
+def _require_streamlit(python: Path) -> None:
+    question = "import importlib.util, sys; sys.exit(importlib.util.find_spec('streamlit') is None)"
+    try:
+        asked = subprocess.run([str(python), "-c", question], capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(
+            f"{python} is no Python that runs: {error}",
+            hint="Name the app's Python: gitrelease init --python PATH",
+        ) from error
+    if asked.returncode == 1 and not asked.stderr:
+        raise SettingsError(
+            f"{python} has no Streamlit",
+            hint=f"Install the app's packages there: {python} -m pip install streamlit; or name another: init --python PATH",
+        )
+    if asked.returncode != 0:
+        raise SettingsError(
+            f"{python} is no Python that runs: {asked.stderr.decode(errors='replace').strip()[-200:]}",
+            hint="Name the app's Python: gitrelease init --python PATH",
+        )
+
+
+def find_shared(git: Git, app: dict[str, Any]) -> list[str]:
+    """Return the files and folders that git ignores and the app may need when it runs: secrets, data folders."""
+    output = git.run(
+        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory"
+    )
+    schema = app.get("schema") or App().schema
+    paths = (os.fsdecode(name).rstrip("/") for name in output.split(b"\0") if name)
+    return [path for path in paths if path != schema and _may_be_needed(git.root, PurePosixPath(path))]
+
+
+def _may_be_needed(root: Path, path: PurePosixPath) -> bool:
+    if set(path.parts) & set(_NEVER_SHARED) or path.suffix in _NEVER_SUFFIX or path.name.endswith("~"):
+        return False
+    return not (root / path / "pyvenv.cfg").exists()
+
+
+def uninstall(directory: Path) -> list[str]:
+    """Take `init` back; tags stay. Returns what was done, a line each.
+
+    Commits that only our refs keep become `backup/…` tags first. Production must be down.
+    """
+    world = open_world(directory)
+    git, home = world.git, world.home
+    if home.wanted.exists():
+        raise ReleaseError("production is up", hint="Stop it first: gitrelease down", code=Exit.REFUSED)
+    installed = _read_installed(home)
+    done = [f"kept {name}" for name in _keep_what_only_we_hold(git)]
+    hooks.uninstall(git, links=installed.links)
+    for key, value in installed.configuration.items():
+        if value is None:
+            git.execute("config", "--local", "--unset-all", key)
+        else:
+            git.run("config", "--local", key, value)
+    done.append("hooks and settings of the repository are as they were")
+    Slots(git, home.slots).remove_all()
+    ours = git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
+    git.update_refs([RefUpdate(ref, None) for ref in ours], reason="uninstall")
+    if installed.branch_from and git.head_ref() == world.settings.branch_ref:
+        if git.ref(installed.branch_from) == git.ref(world.settings.branch_ref):
+            git.run("symbolic-ref", "HEAD", installed.branch_from)
+            git.update_refs([RefUpdate(world.settings.branch_ref, None)], reason="uninstall")
+            done.append(f"back on {installed.branch_from.removeprefix('refs/heads/')}")
+        else:
+            done.append(f"the branch {world.settings.app.branch} has commits of its own and stays")
+    shutil.rmtree(home.root)
+    done.append("removed .git/gitrelease; release tags stay: git tag -l 'release/*'")
+    return done
+
+
+def _keep_what_only_we_hold(git: Git) -> Iterator[str]:
+    """Turn commits that only refs of ours reach into `backup/…` tags; yield their names."""
+    ours = git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
+    for ref in ours:
+        commit = git.resolve(ref)
+        if commit is None:
+            continue
+        held = git.text("for-each-ref", "--contains", commit, "--count=1", "refs/heads", "refs/tags", "refs/remotes")
+        if not held:
+            name = f"backup/{ref.removeprefix(records.OURS).replace('/', '-')}"
+            git.update_refs([RefUpdate(f"refs/tags/{name}", commit)], reason="uninstall")
+            yield name

@@ -1,0 +1,193 @@
+"""What serves the users now, what stands by, what is on its way out? Kept on disk for the next agent."""
+
+from __future__ import annotations
+
+import enum
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gitrelease.core.events import Memory
+from gitrelease.core.settings import seconds
+from gitrelease.edges import probes, processes
+from gitrelease.edges.backends import Backend
+from gitrelease.edges.front import FrontControl
+from gitrelease.edges.home import write_atomically
+from gitrelease.edges.processes import Identity
+from gitrelease.world import World
+
+# Sessions on a release that went bad are moved on soon; requests that are under way may end.
+BAD_LINGER = 10.0
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """A backend that runs release `number`."""
+
+    number: int
+    backend: Backend
+    restarts: int = 0
+
+
+class Leaving(msgspec.Struct, frozen=True):
+    """A backend that gets no new connections; it ends when it has none left, at `until` at the latest."""
+
+    backend: Backend
+    until: float  # seconds since 1970
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """The processes of production, as they are written to disk."""
+
+    front: Identity | None = None
+    live: Serving | None = None
+    standby: Serving | None = None
+    leaving: tuple[Leaving, ...] = ()
+
+    def backends(self) -> Iterator[Backend]:
+        for serving in (self.live, self.standby):
+            if serving is not None:
+                yield serving.backend
+        for leaving in self.leaving:
+            yield leaving.backend
+
+
+class Fate(enum.Enum):
+    """What becomes of a backend that another one replaces."""
+
+    STANDS_BY = "stands by"  # it stays warm for a rollback
+    LEAVES = "leaves"  # it ends when its connections have
+    BAD = "bad"  # likewise, but soon
+
+
+@dataclass
+class Soak:
+    """The watch over the live release after its promotion. Times are monotonic seconds."""
+
+    number: int
+    until: float
+    log_offset: int
+    failures: int = 0
+
+
+class Production:
+    """The running side of one production checkout; changed only by who holds the agent's lock.
+
+    `state` guards the few fields that the supervisor reads and restarts write at the same time.
+    """
+
+    def __init__(self, world: World, front: FrontControl, running: Running, memory: Memory) -> None:
+        self.world = world
+        self.front = front
+        self.running = running
+        self.memory = memory
+        self.listeners: dict[str, socket.socket] = {}  # kept here too: their backlog outlives a front
+        self.soak: Soak | None = None
+        self.state = threading.RLock()
+        self.crashes: list[float] = []
+        self.went_back_by_itself = False
+
+    # -- who serves ------------------------------------------------------------------------------------------
+
+    def switch(self, serving: Serving, *, then: Fate, now: float) -> float:
+        """Give new connections to `serving`; return how many milliseconds the front took.
+
+        `then` is what becomes of the backend that served before.
+        """
+        with self.state:
+            spent = max(self._point(instance.name, serving.backend) for instance in self.world.settings.instances)
+            before, standby = self.running.live, self.running.standby
+            if standby is not None and standby.backend.id == serving.backend.id:
+                standby = None
+            leaving = list(self.running.leaving)
+            if before is not None and before.backend.id != serving.backend.id:
+                if then is Fate.STANDS_BY:
+                    if standby is not None:
+                        leaving.append(Leaving(standby.backend, now + self._linger))
+                    standby = before
+                else:
+                    leaving.append(Leaving(before.backend, now + (BAD_LINGER if then is Fate.BAD else self._linger)))
+            self.running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
+            self.save()
+        return spent
+
+    def _point(self, instance: str, backend: Backend) -> float:
+        return self.front.switch(instance, "127.0.0.1", backend.port, backend.id) / 1000
+
+    @property
+    def _linger(self) -> float:
+        return seconds(self.world.settings.limits.linger)
+
+    def warm(self, number: int) -> Serving | None:
+        """Return the standby when it runs release `number` and answers."""
+        standby = self.running.standby
+        if standby is None or standby.number != number or not standby.backend.identity.alive:
+            return None
+        well, _ = probes.healthy(self.world.settings.app, standby.backend.port, timeout=1.0)
+        return standby if well else None
+
+    def retire(self, *, now: float) -> None:
+        """End the backends on their way out that have no connection left, or have had their time."""
+        with self.state:
+            if not self.running.leaving:
+                return
+            open_connections = self.front.status().open
+            # One may linger beside the standby; when there are more, the oldest goes first.
+            excess = len(self.running.leaving) - 1
+            staying: list[Leaving] = []
+            going: list[Backend] = []
+            for position, leaving in enumerate(self.running.leaving):
+                done = open_connections.get(leaving.backend.id, 0) == 0 or now >= leaving.until or position < excess
+                if done or not leaving.backend.identity.alive:
+                    going.append(leaving.backend)
+                else:
+                    staying.append(leaving)
+            self.running = msgspec.structs.replace(self.running, leaving=tuple(staying))
+            self.save()
+        for backend in going:
+            self.end(backend)
+
+    def give_up_standby(self) -> None:
+        """End the standby, for its memory."""
+        with self.state:
+            standby = self.running.standby
+            self.running = msgspec.structs.replace(self.running, standby=None)
+            self.save()
+        if standby is not None:
+            self.end(standby.backend)
+
+    def end(self, backend: Backend) -> None:
+        processes.stop(backend.identity, grace=seconds(self.world.settings.limits.stop))
+
+    def save(self) -> None:
+        write_atomically(self.world.home.processes, msgspec.json.encode(self.running))
+
+    # -- soak ------------------------------------------------------------------------------------------------
+
+    def begin_soak(self, number: int, length: float) -> None:
+        """Watch the live release `number` for `length` seconds from now."""
+        live = self.running.live
+        offset = Path(live.backend.log).stat().st_size if live and Path(live.backend.log).exists() else 0
+        self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset)
+
+
+def read_running(path: Path) -> Running:
+    """Return the processes that were written down last, as far as they still run."""
+    try:
+        written = msgspec.json.decode(path.read_bytes(), type=Running)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Running()
+
+    def living(serving: Serving | None) -> Serving | None:
+        return serving if serving is not None and serving.backend.identity.alive else None
+
+    return Running(
+        front=written.front if written.front is not None and written.front.alive else None,
+        live=living(written.live),
+        standby=living(written.standby),
+        leaving=tuple(leaving for leaving in written.leaving if leaving.backend.identity.alive),
+    )

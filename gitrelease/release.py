@@ -1,0 +1,360 @@
+"""How does a candidate go live, and how does production go back? The story on one screen.
+
+classify → decide → stage → promote → soak. A rollback takes the same road to an older release; only the
+ref updates differ. Everything here runs in the agent, under its lock.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from gitrelease.candidate import Candidate, difference
+from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide
+from gitrelease.core.diff import Diff
+from gitrelease.core.events import (
+    Attempted,
+    AttemptOutcome,
+    Promoted,
+    Promoting,
+    Settled,
+    Superseded,
+    WentBack,
+)
+from gitrelease.core.history import Release, release_name, rollback_target, tag_message
+from gitrelease.core.kinds import Kind
+from gitrelease.core.meaning import summarise
+from gitrelease.core.outcome import Outcome
+from gitrelease.core.text import one_line, short
+from gitrelease.edges import records
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.records import GOOD, LIVE, Records
+from gitrelease.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
+from gitrelease.production import Fate, Production, Serving
+from gitrelease.staging import Report, Staged, Unfit, baseline_of, keep_baseline, stage
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A candidate that may go live: fit, and approved where that is asked for."""
+
+    staged: Staged
+    begun: float  # monotonic
+
+
+def prepare(
+    production: Production,
+    candidate: Candidate,
+    *,
+    approved: bool = False,
+    explicit: bool = False,
+    cancel: Cancel,
+    report: Report,
+) -> Prepared | Outcome:
+    """Classify, decide and stage; an `Outcome` says that it ends here, production untouched."""
+    begun = time.monotonic()
+    world = production.world
+    known = records.read(world.git)
+    live = known.live
+    diff = difference(world, live.commit, candidate.commit) if live else None
+    kind = diff.kind if diff else Kind.MAJOR
+    policy = world.settings.policy[kind]
+    report("classify", f"{kind}, {policy.risk} risk: {meaning(diff)}", time.monotonic() - begun)
+    condemned = known.quarantined.get(candidate.key)
+    decision = decide(
+        diff,
+        policy,
+        same_content=live is not None and candidate.key == records.content_key(world.git, live.commit),
+        quarantined=condemned.reason if condemned else None,
+        explicit=explicit,
+        approved=approved,
+    )
+    if isinstance(decision, NothingToDo):
+        return _end(production, candidate, "unchanged", kind, decision.why, begun=begun)
+    if isinstance(decision, No):
+        return _end(production, candidate, "refused", kind, decision.why, hint=decision.hint, begun=begun)
+
+    staged = stage(
+        world,
+        candidate,
+        diff=diff,
+        baseline=(lambda: baseline_of(world, live.commit, cancel)) if live else None,
+        cancel=cancel,
+        report=report,
+        name=backend_name(candidate.commit),
+    )
+    if isinstance(staged, Unfit):
+        hint = "Mend it and try again; the same checks, without production: gitrelease check"
+        outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
+        return _with_checks(outcome, staged.checks)
+    if isinstance(decision, AfterApproval):
+        production.end(staged.backend)
+        hint = approval_hint(candidate.trigger, candidate.commit)
+        return _end(production, candidate, "waiting", kind, decision.why, hint=hint, begun=begun)
+    return Prepared(staged=staged, begun=begun)
+
+
+def promote(production: Production, prepared: Prepared, *, report: Report) -> Outcome:
+    """Make a prepared candidate live: tag, pointers, traffic, files, soak."""
+    world, staged = production.world, prepared.staged
+    candidate, diff = staged.candidate, staged.diff
+    known = records.read(world.git)
+    begun = time.monotonic()
+    number, now = known.next_number, time.time()
+    kind = diff.kind if diff else Kind.MAJOR
+    summary = meaning(diff)
+    tag = world.git.write_tag(
+        name=release_name(number),
+        commit=candidate.commit,
+        message=tag_message(
+            number=number, summary=summary, kind=kind, risk=world.settings.policy[kind].risk,
+            trigger=candidate.trigger, by=candidate.by, source=candidate.source,
+            previous=known.live.name if known.live else None, reason=candidate.reason,
+        ),
+        at=now,
+    )  # fmt: skip
+    serving = Serving(number, staged.backend)
+    intent = Promoting(
+        at=now, number=number, tag=tag, commit=candidate.commit, source=candidate.source,
+        previous=known.live.number if known.live else None,
+    )  # fmt: skip
+    updates = (
+        records.create_tag(number, tag),
+        RefUpdate(LIVE, tag, known.live.tag if known.live else None),
+        *branch_to(production, candidate.source),
+        *records.absolve(known, key=candidate.key),
+    )
+    steps: list[Step] = [Intend(intent)]
+    if production.soak is not None and known.live is not None:
+        steps.append(Write(Superseded(at=now, number=known.live.number)))
+    steps += [
+        MoveRefs(updates, reason=release_name(number)),
+        SwitchTraffic(serving, then=Fate.STANDS_BY),
+        BringFiles(candidate.commit, candidate.source),
+        Write(Promoted(at=now, number=number, seconds=round(time.monotonic() - prepared.begun, 3))),
+    ]
+    try:
+        carry_out(steps, production)
+    except GitError as error:
+        if world.git.ref(LIVE) == tag:
+            raise
+        # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
+        production.end(staged.backend)
+        return _end(
+            production,
+            candidate,
+            "superseded",
+            kind,
+            f"the branch moved meanwhile ({error.stderr})",
+            begun=begun,
+        )
+    keep_baseline(world, candidate.commit, staged.checks)
+    attempt(production, candidate, "released", kind, summary)
+    soak = world.settings.policy[kind].soak_seconds
+    production.crashes.clear()
+    production.went_back_by_itself = False
+    production.begin_soak(number, soak)
+    production.world = world.judged_by(candidate.commit)
+    report("promote", f"{release_name(number)} is live on {addresses(production)}", time.monotonic() - begun)
+    return Outcome(
+        outcome="released",
+        release=release_name(number),
+        previous=known.live.name if known.live else None,
+        kind=kind,
+        reason=summary,
+        hint=f"soaking for {soak:g} s; undo with: gitrelease rollback",
+        seconds=round(time.monotonic() - prepared.begun, 3),
+        checks=staged.checks,
+    )
+
+
+def go_back(
+    production: Production,
+    target: Release,
+    *,
+    reason: str,
+    by: str,
+    automatic: bool,
+    cancel: Cancel,
+    report: Report,
+) -> Outcome:
+    """Serve `target` again: by a switch when it is still warm, otherwise from its tag in a slot."""
+    begun = time.monotonic()
+    world = production.world
+    known = records.read(world.git)
+    live = known.live
+    if live is None or live.number == target.number:
+        return Outcome(
+            outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
+        )
+    serving = production.warm(target.number)
+    if serving is not None:
+        report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
+    else:
+        candidate = Candidate(commit=target.commit, source=target.source, key="", trigger="shell", by=by)
+        staged = stage(
+            world.judged_by(target.commit), candidate, diff=None, baseline=lambda: baseline_of(world, target.commit, cancel),
+            cancel=cancel, report=report, name=backend_name(target.commit),
+        )  # fmt: skip
+        if isinstance(staged, Unfit):
+            return Outcome(
+                outcome="stuck" if automatic else "refused", release=live.name, kind=target.kind,
+                reason=f"{target.name} cannot be brought back: {staged.reason}",
+                hint=f"{live.name} goes on serving; name another release: gitrelease rollback RELEASE (see: gitrelease history)",
+                checks=staged.checks,
+            )  # fmt: skip
+        serving = Serving(target.number, staged.backend)
+
+    now = time.time()
+    backwards = target.number < live.number
+    switched = time.monotonic()
+    intent = Promoting(
+        at=now,
+        number=target.number,
+        tag=target.tag,
+        commit=target.commit,
+        source=target.source,
+        previous=live.number,
+    )
+    was_good = target.number not in production.memory.superseded
+    updates = [RefUpdate(LIVE, target.tag, live.tag), *branch_to(production, target.source)]
+    if backwards:
+        key = records.content_key(world.git, live.commit)
+        updates += records.condemn(
+            world.git, commit=live.commit, key=key, reason=reason or f"{live.name} was rolled back by {by}",
+            at=now, number=live.number,
+        )  # fmt: skip
+    updates += records.absolve(known, key=records.content_key(world.git, target.commit), number=target.number)
+    if was_good:
+        updates.append(RefUpdate(GOOD, target.tag))
+    steps: list[Step] = [
+        Intend(intent),
+        MoveRefs(tuple(updates), reason=f"back to {target.name}"),
+        SwitchTraffic(serving, then=Fate.BAD if backwards else Fate.LEAVES),
+        BringFiles(target.commit, target.source, clean=True),
+        Write(WentBack(at=now, number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)),
+    ]
+    performed = carry_out(steps, production)
+    production.world = world.judged_by(target.commit)
+    production.soak = None
+    production.crashes.clear()
+    if not was_good:
+        production.begin_soak(target.number, world.settings.policy[target.kind].soak_seconds)
+    kept = f"; your work is kept as {performed.backup}" if performed.backup else ""
+    report(
+        "promote",
+        f"{target.name} is live again on {addresses(production)}{kept}",
+        time.monotonic() - switched,
+    )
+    return Outcome(
+        outcome="rolled_back",
+        release=target.name,
+        previous=live.name,
+        kind=target.kind,
+        reason=reason or f"asked for by {by}",
+        hint=f"{kept}fix on top of {short(live.source)} and push; see: gitrelease history",
+        seconds=round(time.monotonic() - begun, 3),
+        failed=automatic,
+    )
+
+
+def target_of_rollback(known: Records, name: str | None) -> Release | None:
+    """Return the release that a rollback goes to: a named one, else the newest older one that is not bad."""
+    if known.live is None:
+        return None
+    if name is not None:
+        return known.release(name)
+    return rollback_target(known.releases, live=known.live.number, bad=known.bad)
+
+
+# -- parts ---------------------------------------------------------------------------------------------------
+
+
+def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
+    """Return the updates that bring the deploy branch to `source`, keeping the head that is replaced."""
+    world = production.world
+    branch = world.settings.branch_ref
+    head = world.git.ref(branch)
+    if head == source:
+        return ()
+    if head is None:
+        return (RefUpdate(branch, source),)
+    kept = () if world.git.is_ancestor(head, source) else (records.keep(head),)
+    return (RefUpdate(branch, source, head), *kept)
+
+
+def settle(production: Production, candidate: Candidate) -> None:
+    """The branch is at a commit that changes nothing that runs: let the files and the memory follow."""
+    world = production.world
+    updates = branch_to(production, candidate.source)
+    if updates:
+        world.git.update_refs(updates, reason="nothing that runs has changed")
+    world.checkout.follow(candidate.commit, candidate.source, at=time.time())
+    record(production, Settled(at=time.time(), source=candidate.source))
+
+
+def turn_away(production: Production, candidate: Candidate, reason: str, *, condemn: bool) -> str | None:
+    """Bring a branch whose head was refused back to what is live; return the backup tag, if one was needed."""
+    world = production.world
+    known = records.read(world.git)
+    if known.live is None:
+        return None
+    updates = list(branch_to(production, known.live.source))
+    if condemn and candidate.key not in known.quarantined:
+        updates += records.condemn(world.git, commit=candidate.commit, key=candidate.key, reason=reason, at=time.time())
+    world.git.update_refs(updates, reason="refused, back to live")
+    return world.checkout.follow(known.live.commit, known.live.source, at=time.time())
+
+
+def meaning(diff: Diff | None) -> str:
+    """Return the release note: what changed, in one line."""
+    return one_line(summarise(diff), 300) if diff else "the first release"
+
+
+def addresses(production: Production) -> str:
+    return ", ".join(str(instance.port) for instance in production.world.settings.instances)
+
+
+def backend_name(commit: str) -> str:
+    """Return a name for a backend and its log that no other one has."""
+    return f"{commit[:10]}-{time.time_ns() // 1_000_000:x}"
+
+
+def _end(
+    production: Production,
+    candidate: Candidate,
+    outcome: AttemptOutcome,
+    kind: Kind,
+    reason: str,
+    *,
+    hint: str = "",
+    begun: float,
+) -> Outcome:
+    """End an attempt without a release: in the journal, and as a value."""
+    attempt(production, candidate, outcome, kind, reason)
+    live = records.read(production.world.git).live
+    return Outcome(
+        outcome="unchanged" if outcome == "unchanged" else "refused",
+        release=live.name if live else None,
+        kind=kind,
+        reason=reason,
+        hint=hint,
+        seconds=round(time.monotonic() - begun, 3),
+        waiting=outcome == "waiting",
+    )
+
+
+def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcome, kind: Kind, reason: str) -> None:
+    """Write to the journal what became of a candidate."""
+    event = Attempted(
+        at=time.time(), commit=candidate.commit, trigger=candidate.trigger, outcome=outcome,
+        reason=reason, by=candidate.by, key=candidate.key, kind=kind.value,
+    )  # fmt: skip
+    record(production, event)
+
+
+def _with_checks(outcome: Outcome, checks: tuple[object, ...]) -> Outcome:
+    import msgspec
+
+    return msgspec.structs.replace(outcome, checks=checks)

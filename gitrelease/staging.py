@@ -1,0 +1,297 @@
+"""Is a candidate fit to be seen? It is checked out in a slot, started on a private port and judged there.
+
+Nothing here touches production: a candidate that fails is stopped, its slot is free again. The contract runs
+in the app's interpreter while the app itself starts, so that it costs no time of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from gitrelease.candidate import Candidate, placed
+from gitrelease.core.diff import Diff
+from gitrelease.core.errors import ReleaseError
+from gitrelease.core.outcome import Check
+from gitrelease.core.regions import patterns_of
+from gitrelease.core.settings import DEFAULT_SCRIPT, SETTINGS_FILE, seconds
+from gitrelease.core.text import one_line
+from gitrelease.core.verdict import forgive_first, judge
+from gitrelease.edges import backends, inside, probes, processes
+from gitrelease.edges import settings as settings_files
+from gitrelease.edges.backends import Backend
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.home import write_atomically
+from gitrelease.edges.slots import CHECK, NAMES, Slot
+from gitrelease.profiles.findoc.contract import CLASSES as FINDOC_CLASSES
+from gitrelease.world import World
+
+Report = Callable[[str, str, float | None], None]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A candidate that runs in its slot and was found fit: one switch away from its users."""
+
+    candidate: Candidate
+    diff: Diff | None
+    backend: Backend
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A candidate that failed: nothing of it runs any more. `unknown`: it could not be judged."""
+
+    candidate: Candidate
+    checks: tuple[Check, ...]
+    reason: str
+    unknown: bool = False
+
+
+def stage(
+    world: World,
+    candidate: Candidate,
+    *,
+    diff: Diff | None,
+    baseline: Callable[[], Sequence[Check]] | None,
+    cancel: Cancel,
+    report: Report,
+    name: str,
+    checking_only: bool = False,
+) -> Staged | Unfit:
+    """Stage `candidate`; `baseline` gives what the live release's checks said, asked only when one fails.
+
+    Without `baseline` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
+
+    With `checking_only` it uses the slot that is set aside for that, and nothing is left running.
+    """
+    begun = time.monotonic()
+    static = static_checks(world, candidate)
+    if any(check.status == "failed" for check in static):
+        return _unfit(candidate, static)
+    try:
+        slot = world.slots.take(
+            candidate.commit, shared=world.settings.app.shared, names=(CHECK,) if checking_only else NAMES
+        )
+    except ReleaseError as error:
+        check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
+        return _unfit(candidate, (*static, check))
+    try:
+        backend, checks = _start_and_judge(world, slot, candidate, cancel=cancel, name=name)
+    finally:
+        slot.release()
+    checks = (*static, *checks)
+    if any(check.status == "failed" for check in checks):
+        checks = judge(checks, baseline()) if baseline else forgive_first(checks)
+    failed = any(check.status in ("failed", "unknown") for check in checks)
+    if backend is not None and (failed or checking_only):
+        processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
+    if failed or backend is None:
+        return _unfit(candidate, checks)
+    passed = sum(check.status == "passed" for check in checks)
+    warned = [check for check in checks if check.status == "warned"]
+    told = f"slot {slot.name}, port {backend.port}, {passed} checks passed"
+    if warned:
+        told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
+    report("stage", told, time.monotonic() - begun)
+    return Staged(candidate=candidate, diff=diff, backend=backend, checks=checks)
+
+
+def _unfit(candidate: Candidate, checks: tuple[Check, ...]) -> Unfit:
+    """Say why: the first check that failed, else the first that could not tell, and the names of the others."""
+    failed = [check for check in checks if check.status == "failed"]
+    first, *others = failed or [check for check in checks if check.status == "unknown"]
+    also = f"; also {', '.join(check.name for check in others)}" if others else ""
+    return Unfit(
+        candidate=candidate,
+        checks=checks,
+        reason=one_line(f"{first.name}: {first.detail}", 600) + one_line(also, 400),
+        unknown=not failed,
+    )
+
+
+def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
+    """Check what needs no process: that the script is there, that settings and schema export can be read."""
+    app = world.settings.app
+    checks: list[Check] = []
+
+    def check(name: str, kind: str, problem: str) -> None:
+        checks.append(Check(name=name, kind=kind, status="failed" if problem else "passed", detail=problem))
+
+    if world.git.blob(candidate.commit, app.script) is None:
+        check("script", "major", f"the candidate has no {app.script}")
+    settings = world.git.blob(candidate.commit, SETTINGS_FILE)
+    if settings is not None:
+        check("settings", "major", _settings_problem(settings))
+    schema = world.git.blob(candidate.commit, app.schema)
+    if schema is not None:
+        check("schema export", "schema", _json_problem(schema, app.schema))
+    elif world.git.resolve(f"refs/gitrelease/live:{app.schema}", "blob"):
+        check("schema export", "schema", f"{app.schema} is gone, the live release has it")
+    return tuple(checks)
+
+
+def _settings_problem(content: bytes) -> str:
+    try:
+        settings_files.combine(settings_files.read(content, SETTINGS_FILE), {})
+    except ReleaseError as error:
+        return f"{error.message}. {error.hint}"
+    return ""
+
+
+def _json_problem(content: bytes, name: str) -> str:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return f"{name} is not JSON: {error}"
+    return ""
+
+
+def _start_and_judge(
+    world: World, slot: Slot, candidate: Candidate, *, cancel: Cancel, name: str
+) -> tuple[Backend | None, tuple[Check, ...]]:
+    try:
+        backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
+    except OSError as error:
+        problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
+        return None, (Check(name="start", kind="major", status="unknown", detail=problem),)
+    try:
+        return backend, _judge_running(world, slot, candidate, backend, cancel)
+    except BaseException:
+        # A cancelled push, a bug: the candidate must not stay behind.
+        processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
+        raise
+
+
+def _judge_running(
+    world: World, slot: Slot, candidate: Candidate, backend: Backend, cancel: Cancel
+) -> tuple[Check, ...]:
+    """Run the contract and the probes at the same time."""
+    limits = world.settings.limits
+    with contextlib.ExitStack() as stack:
+        promise = stack.enter_context(contract_of(world, slot, candidate)) if has_contract(world) else None
+        checks = probe(world, slot, backend, cancel)
+        if promise is None:
+            return checks
+        finished = promise.wait(promise.started + seconds(limits.checks), cancel)
+        # The contract says more precisely what is broken than the page that breaks over it: it comes first.
+        return (*inside.contract_results(promise, finished=finished), *checks)
+
+
+def has_contract(world: World) -> bool:
+    """Is there anything that the app must answer? A plain command is only imported where classes are named."""
+    return world.settings.app.kind == "streamlit" or bool(world.settings.contract.classes)
+
+
+def contract_of(world: World, slot: Slot, candidate: Candidate) -> contextlib.AbstractContextManager[inside.Inside]:
+    """Start the contract for the files in `slot`: the live release's classes, the candidate's patterns."""
+    app = world.settings.app
+    named = world.settings.contract.classes
+    findoc = app.script.rpartition("/")[2] == DEFAULT_SCRIPT
+    source = world.git.blob(candidate.commit, app.script) or b""
+    return inside.contract(
+        world.python,
+        home=world.home.root,
+        slot=slot.path,
+        script=app.script,
+        classes=named if named is not None else FINDOC_CLASSES if findoc else (),
+        checks=inside.FINDOC_CHECKS if findoc else None,
+        patterns=patterns_of(source, world.settings.regions, lines=placed(world, candidate.commit)),
+    )
+
+
+def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tuple[Check, ...]:
+    """Ask a backend that has just been started whether it serves: health, a real session, the script."""
+    app, limit = world.settings.app, seconds(world.settings.limits.start)
+    begun = time.monotonic()
+    deadline = begun + limit
+    running = os.pidfd_open(backend.identity.pid)
+    try:
+        if app.kind == "command":
+            well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)
+            return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
+        with inside.session(
+            world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path
+        ) as session:
+            ended = cancel.wait([running, session.handle], deadline - time.monotonic())
+            if running in ended:
+                return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
+            if not ended:
+                return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
+            seen = inside.session_result(session)
+        well, said = probes.healthy(app, backend.port)
+        start = _start_check(backend, well, said, begun)
+        if start.status != "passed":
+            return (start, seen)
+        runs, said = probes.script_runs(backend.port, timeout=max(deadline - time.monotonic(), 0.1))
+        script = Check(name="script", kind="major", status="passed" if runs else "failed", detail="" if runs else said)
+        # What the session saw says more than the 503 of the script check: it comes first.
+        return (start, seen, script)
+    finally:
+        os.close(running)
+
+
+def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check:
+    if well and not processes.listens(backend.identity, backend.port):
+        owner = processes.port_owner(backend.port) or "nobody"
+        well, said = False, f"port {backend.port} is answered by another process ({owner})"
+    if not well:
+        tail = backends.last_lines(backend.log)
+        said = f"{said}; its output ends: {tail}" if tail else said
+    return Check(
+        name="start",
+        kind="major",
+        status="passed" if well else "failed",
+        detail="" if well else said,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+# -- what the live release's checks said --------------------------------------------------------------------
+
+
+def keep_baseline(world: World, commit: str, checks: Sequence[Check]) -> None:
+    """Keep check results of a release, so that it need not be checked again when a candidate fails."""
+    write_atomically(world.home.baselines / f"{commit}.json", msgspec.json.encode(list(checks)))
+
+
+def read_baseline(world: World, commit: str) -> tuple[Check, ...] | None:
+    """Return the check results that were kept for `commit`; None where there are none that can be read."""
+    with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+        content = (world.home.baselines / f"{commit}.json").read_bytes()
+        return tuple(msgspec.json.decode(content, type=list[Check]))
+    return None
+
+
+def baseline_of(world: World, commit: str | None, cancel: Cancel) -> tuple[Check, ...]:
+    """Return what the checks say of the release `commit`: kept results, or a run in the slot set aside."""
+    if commit is None:
+        return ()
+    kept = read_baseline(world, commit)
+    if kept is not None:
+        return kept
+    live = Candidate(commit=commit, source=commit, key="", trigger="agent", by="")
+    outcome = stage(
+        world,
+        live,
+        diff=None,
+        baseline=None,
+        cancel=cancel,
+        report=_unheard,
+        name="baseline",
+        checking_only=True,
+    )
+    if not (isinstance(outcome, Unfit) and outcome.unknown):
+        keep_baseline(world, commit, outcome.checks)
+    return outcome.checks
+
+
+def _unheard(step: str, text: str, spent: float | None) -> None:
+    """The live release's own checks are nobody's progress."""

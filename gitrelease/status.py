@@ -1,0 +1,154 @@
+"""How does production stand? The object that `status --json` prints, from refs, disk and processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from gitrelease.candidate import difference
+from gitrelease.core.history import outcome_of
+from gitrelease.core.kinds import Kind
+from gitrelease.core.settings import Instance
+from gitrelease.edges import probes, processes, records
+from gitrelease.edges.records import CHECKOUT, Records
+from gitrelease.inbox import Inbox
+from gitrelease.production import Production, Serving, read_running
+from gitrelease.turn import Holder
+from gitrelease.world import World
+
+
+def status(world: World, production: Production | None, holder: Holder | None, inbox: Inbox | None) -> dict[str, Any]:
+    """Return the status object. Without `production` (no agent, or not up) it tells what the disk tells."""
+    if production is not None:
+        world = production.world
+    known = records.read(world.git)
+    running = production.running if production is not None else read_running(world.home.processes)
+    soak = production.soak if production is not None else None
+    live = known.live
+    memory = production.memory if production is not None else world.journal.memory()
+    return {
+        "schema": 1,
+        "branch": world.settings.app.branch,
+        "live": None
+        if live is None
+        else {
+            "release": live.name,
+            "commit": live.commit,
+            "kind": live.kind.value,
+            "since": memory.live_since or live.at,
+            "summary": live.summary,
+        },
+        "last_good": known.good.name if known.good else None,
+        "standby": f"release/{running.standby.number}" if running.standby else None,
+        "soaking": None
+        if soak is None
+        else {
+            "release": f"release/{soak.number}",
+            "seconds_left": round(max(soak.until - time.monotonic(), 0), 1),
+        },
+        "checkout": checkout_state(world, known),
+        "instances": [
+            _instance(world, instance, running.live, production is not None) for instance in world.settings.instances
+        ],
+        "agent": {
+            "running": production is not None or holder is not None,
+            "pid": os.getpid() if production else None,
+        },
+        "lock": None
+        if holder is None
+        else {"owner": holder.owner, "pid": holder.pid, "since": holder.since, "doing": holder.doing},
+        "frozen": None,
+        "quarantined": [{"commit": item.commit, "reason": item.reason} for item in known.quarantined.values()],
+        "waiting": [
+            {
+                "commit": waiting.candidate.commit,
+                "trigger": waiting.candidate.trigger,
+                "kind": waiting.kind.value,
+                "since": waiting.since,
+            }
+            for waiting in (inbox.waiting.values() if inbox else ())
+        ],
+    }
+
+
+def checkout_state(world: World, known: Records) -> dict[str, Any]:
+    """Say where HEAD is, which managed files differ from what was written last, and whether it is what is live."""
+    git = world.git
+    base = git.ref(CHECKOUT) or (known.live.commit if known.live else None)
+    dirty = world.checkout.edited_paths(base) if base else ()
+    return {"head": git.resolve("HEAD"), "dirty": list(dirty), "in_sync": _in_sync(world, known, dirty)}
+
+
+def _in_sync(world: World, known: Records, dirty: tuple[str, ...]) -> bool:
+    """Is what would run from the work tree what is live?"""
+    if known.live is None:
+        return False
+    disk = world.checkout.disk_tree()
+    if records.content_key(world.git, disk) == records.content_key(world.git, known.live.commit):
+        return True
+    return difference(world, known.live.commit, disk).kind is Kind.NONE
+
+
+def _instance(world: World, instance: Instance, live: Serving | None, watched: bool) -> dict[str, Any]:
+    host = instance.address if instance.address not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  # shown, not bound
+    row: dict[str, Any] = {
+        "name": instance.name,
+        "url": f"http://{host}:{instance.port}",
+        "port": instance.port,
+        "pid": None,
+        "release": None,
+        "health": "down",
+        "cpu_percent": 0.0,
+        "memory_mb": 0.0,
+        "uptime_s": 0.0,
+        "restarts": 0,
+    }
+    if live is None:
+        return row
+    used = processes.usage(live.backend.identity, now=time.time())
+    well = used is not None and probes.healthy(world.settings.app, live.backend.port, timeout=1.0)[0]
+    row |= {
+        "pid": live.backend.identity.pid,
+        "release": f"release/{live.number}",
+        "health": "healthy" if well else "unhealthy" if used else "starting" if watched else "down",
+        "restarts": live.restarts,
+    }
+    if used is not None:
+        row |= {"cpu_percent": used.cpu_percent, "memory_mb": used.memory_mb, "uptime_s": used.uptime_s}
+    return row
+
+
+def history(world: World) -> dict[str, Any]:
+    """Return the history object: releases and attempts, newest first."""
+    known = records.read(world.git)
+    memory = world.journal.memory()
+    live, good = known.live, known.good
+    soaking = live.number if live and live != good and live.number not in memory.proved else None
+    releases = [
+        {
+            "release": release.name,
+            "commit": release.commit,
+            "kind": release.kind.value,
+            "risk": release.risk,
+            "outcome": outcome_of(release, soaking=soaking, bad=known.bad, superseded=memory.superseded),
+            "trigger": release.trigger,
+            "by": release.by,
+            "at": release.at,
+            "summary": release.summary,
+            "seconds": memory.seconds.get(release.number),
+        }
+        for release in reversed(known.releases)
+    ]
+    attempts = [
+        {
+            "commit": attempt.commit,
+            "trigger": attempt.trigger,
+            "outcome": attempt.outcome,
+            "reason": attempt.reason,
+            "by": attempt.by,
+            "at": attempt.at,
+        }
+        for attempt in reversed(memory.attempts)
+    ]
+    return {"schema": 1, "releases": releases, "attempts": attempts}

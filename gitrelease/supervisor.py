@@ -1,0 +1,138 @@
+"""Does what serves still serve? Keeps front and backends alive, and judges a release while it soaks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from gitrelease.core.health import SOAK_MARKERS, unhealthy
+from gitrelease.core.text import one_line
+from gitrelease.edges import probes
+from gitrelease.edges.processes import Identity
+from gitrelease.production import Production, Serving
+
+TICK = 2.0  # seconds between two looks at a quiet production
+TICK_SOAKING = 0.5
+
+
+class Duty(Protocol):
+    """What the supervisor asks of the agent when something is wrong."""
+
+    def front_ended(self) -> None: ...
+
+    def backend_ended(self, serving: Serving, why: str) -> None: ...
+
+    def soak_failed(self, number: int, why: str) -> None: ...
+
+    def soak_passed(self, number: int) -> None: ...
+
+
+class Supervisor(threading.Thread):
+    """Looks at the live release until `stop`; wakes at once when one of its processes ends."""
+
+    def __init__(self, production: Production, duty: Duty) -> None:
+        super().__init__(name="supervisor", daemon=True)
+        self._production = production
+        self._duty = duty
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._stopping = False
+        self._failures = 0
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.look()
+
+    def look(self) -> None:
+        """Have a look now: something has changed."""
+        os.eventfd_write(self._wake, 1)
+
+    def run(self) -> None:
+        while not self._stopping:
+            production = self._production
+            busy = production.soak is not None or production.running.leaving
+            with _handles(production.running.front, _live_identity(production)) as handles:
+                select.select([*handles, self._wake], [], [], TICK_SOAKING if busy else TICK)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+            if not self._stopping:
+                self._look()
+
+    def _look(self) -> None:
+        production = self._production
+        front, live = production.running.front, production.running.live
+        if front is not None and not front.alive:
+            self._duty.front_ended()
+        if live is None:
+            return
+        if not live.backend.identity.alive:
+            self._end_of_backend(live, "it ended by itself")
+            return
+        well, said = probes.healthy(production.world.settings.app, live.backend.port)
+        self._failures = 0 if well else self._failures + 1
+        if unhealthy(self._failures):
+            self._failures = 0
+            self._end_of_backend(live, f"it does not answer ({said})")
+            return
+        self._judge_soak(live)
+        production.retire(now=time.time())
+
+    def _end_of_backend(self, live: Serving, why: str) -> None:
+        soak = self._production.soak
+        if soak is not None and soak.number == live.number:
+            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {why}")
+        else:
+            self._duty.backend_ended(live, why)
+
+    def _judge_soak(self, live: Serving) -> None:
+        soak = self._production.soak
+        if soak is None or soak.number != live.number:
+            return
+        error, soak.log_offset = _first_error(Path(live.backend.log), soak.log_offset)
+        if error:
+            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {error}")
+        elif time.monotonic() >= soak.until:
+            self._duty.soak_passed(live.number)
+
+
+def _first_error(log: Path, offset: int) -> tuple[str, int]:
+    """Return the first error marker in what `log` got since `offset`, with what follows it, and the new offset."""
+    try:
+        with log.open("rb") as file:
+            file.seek(offset)
+            added = file.read()
+    except FileNotFoundError:
+        return "", offset
+    text = added.decode(errors="replace")
+    for marker in SOAK_MARKERS:
+        found = text.find(marker)
+        if found >= 0:
+            lines = [line for line in text[found:].splitlines() if line.strip()]
+            last = next((line for line in lines[1:] if not line.startswith((" ", "Traceback"))), "")
+            return one_line(f"{marker}: {last}" if last else marker, 300), offset + len(added)
+    # A marker may be cut in two by the end of what is written so far: look at the tail again.
+    return "", offset + max(len(added) - max(map(len, SOAK_MARKERS)), 0)
+
+
+def _live_identity(production: Production) -> Identity | None:
+    return production.running.live.backend.identity if production.running.live else None
+
+
+@contextlib.contextmanager
+def _handles(*identities: Identity | None) -> Iterator[list[int]]:
+    """Open pidfds of the processes, which become readable when one ends."""
+    handles: list[int] = []
+    try:
+        for identity in identities:
+            if identity is not None and identity.alive:
+                with contextlib.suppress(ProcessLookupError):
+                    handles.append(os.pidfd_open(identity.pid))
+        yield handles
+    finally:
+        for handle in handles:
+            os.close(handle)

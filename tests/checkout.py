@@ -1,0 +1,248 @@
+"""A production checkout to try things on: real git, the real command line, a small server as the app."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# A server that starts in a tenth of a second: what is tested here is the release, not Streamlit.
+SERVER = """\
+import http.server
+import sys
+
+TERMS = [
+    "revenue",
+    "profit",
+]
+VERSION = "one"
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = f"{VERSION} {' '.join(TERMS)}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+if __name__ == "__main__":
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
+SETTINGS = """\
+[app]
+kind = "command"
+script = "server.py"
+schema = "schema.json"
+command = ["{python}", "server.py", "{port}"]
+
+[policy.dictionary]
+soak = "300ms"
+
+[policy.schema]
+soak = "300ms"
+
+[policy.major]
+soak = "300ms"
+
+[limits]
+start = "5s"
+stop = "1s"
+settle = "150ms"
+
+[[region]]
+name = "terms"
+kind = "dictionary"
+assign = "TERMS"
+"""
+
+PATIENCE = 20.0  # seconds until something that should happen by itself counts as not happening
+
+
+def until(condition: Callable[[], Any], what: str = "it") -> Any:
+    """Wait until `condition` is true and return what it gave; fail after `PATIENCE` seconds."""
+    deadline = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        pause.wait(0.02)
+    raise AssertionError(f"{what} did not happen within {PATIENCE:g} s")
+
+
+class Ended:
+    """How a command ended: exit code, standard output and both outputs together."""
+
+    def __init__(self, ran: subprocess.CompletedProcess[str]) -> None:
+        self.code = ran.returncode
+        self.out = ran.stdout
+        self.said = ran.stdout + ran.stderr
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+class Clone:
+    """A checkout of a person: files, commits, pushes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def git(self, *arguments: str, ok: bool = True) -> str:
+        ran = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0 or not ok, f"git {arguments}: {ran.stdout}{ran.stderr}"
+        return ran.stdout.strip()
+
+    def push(self, *arguments: str) -> Ended:
+        command = ["git", "push", *(arguments or ("origin", "deploy"))]
+        return Ended(subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False))
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def read(self, name: str) -> str:
+        return (self.root / name).read_text()
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = self.read(name)
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def commit(self, message: str = "change", **files: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def commit_term(self, term: str) -> str:
+        """Commit one more dictionary term."""
+        self.replace("server.py", '"revenue",\n', f'"revenue",\n    "{term}",\n')
+        return self.commit(f"Know {term}")
+
+    def commit_version(self, version: str) -> str:
+        """Commit a change outside the regions."""
+        before = self.read("server.py").split('VERSION = "')[1].split('"')[0]
+        self.replace("server.py", f'VERSION = "{before}"', f'VERSION = "{version}"')
+        return self.commit(f"Version {version}")
+
+
+class Production(Clone):
+    """The production checkout: the command line, what serves, what runs."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        super().__init__(root)
+        self.port = port
+        self.home = root / ".git" / "gitrelease"
+
+    def gitrelease(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
+        command = [sys.executable, "-m", "gitrelease", "-C", str(self.root), *arguments]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=self.root.parent,
+            env={**os.environ, **(env or {})},
+        )  # fmt: skip
+        return Ended(ran)
+
+    def init(self) -> Production:
+        ended = self.gitrelease("init", "--port", str(self.port), "--python", sys.executable)
+        assert ended.code == 0, ended.said
+        return self
+
+    def up(self) -> Production:
+        ended = self.gitrelease("up")
+        assert ended.code == 0, ended.said + self.agent_log()
+        return self
+
+    def status(self) -> dict[str, Any]:
+        return self.gitrelease("status", "--json").json
+
+    def live(self) -> str | None:
+        """Return the name of the live release, read with plain git."""
+        return (
+            self.git("tag", "--points-at", "refs/gitrelease/live^{commit}", "--list", "release/*", ok=False)
+            and (self.git("cat-file", "-p", "refs/gitrelease/live", ok=False).split("tag ")[1].split("\n")[0])
+        )
+
+    def await_live(self, release: str) -> None:
+        until(lambda: self.live() == release, f"{release} goes live")
+        # The refs move first, then the traffic and the files.
+        until(lambda: not self.status()["lock"], "the promotion is over")
+
+    def await_idle(self) -> None:
+        """Wait until nothing is under way and nothing soaks."""
+        until(lambda: not (state := self.status())["lock"] and not state["soaking"], "an idle production")
+
+    def answer(self, timeout: float = 10.0) -> str:
+        """Ask the public port as a user would."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", "/", headers={"Connection": "close"})
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def agent_pid(self) -> int:
+        return int((self.home / "run" / "agent.pid").read_text())
+
+    def processes(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "run" / "processes.json").read_text())
+        return found
+
+    def backend_pid(self) -> int:
+        return int(self.processes()["live"]["backend"]["identity"]["pid"])
+
+    def front_pid(self) -> int:
+        return int(self.processes()["front"]["pid"])
+
+    def agent_log(self) -> str:
+        log = self.home / "logs" / "agent.log"
+        return log.read_text() if log.exists() else ""
+
+    def clone(self, name: str = "developer") -> Clone:
+        target = self.root.parent / name
+        subprocess.run(["git", "clone", "--quiet", str(self.root), str(target)], check=True)
+        return Clone(target)
+
+    def kill(self, pid: int) -> None:
+        """Kill one of this production's own processes, and wait until it is gone."""
+        handle = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        select.select([handle], [], [], PATIENCE)
+        os.close(handle)
+
+    def clear_away(self) -> None:
+        """End everything that was started here, also where a test has broken the agent."""
+        self.gitrelease("down")
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def make_checkout(folder: Path, files: dict[str, str] | None = None) -> Production:
+    """Make a repository with the small server in it, on the branch `deploy`; not initialised yet."""
+    from gitrelease.edges.backends import free_port
+
+    root = folder / "production"
+    root.mkdir()
+    production = Production(root, free_port())
+    production.git("init", "--quiet", "--initial-branch", "deploy")
+    for name, text in (files or {"server.py": SERVER, "gitrelease.toml": SETTINGS, "README.md": "The app\n"}).items():
+        production.write(name, text)
+    production.commit("The app")
+    return production

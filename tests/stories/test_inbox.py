@@ -1,0 +1,183 @@
+"""Pulls, commits, resets and edits are released by themselves, or put back with the reason."""
+
+from __future__ import annotations
+
+import subprocess
+
+from tests.checkout import Production, until
+
+
+def pull(production: Production, *how: str) -> None:
+    production.git("pull", "--quiet", *how, "../developer", "deploy")
+
+
+def test_a_fast_forward_pull_is_released(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("pulled")
+
+    pull(production, "--ff-only")
+
+    production.await_live("release/2")
+    assert production.git("rev-parse", "release/2^{commit}") == commit
+    assert "Trigger: pull" in production.git("cat-file", "-p", "release/2")
+    until(lambda: "pulled" in production.answer())
+
+
+def test_a_pull_that_merges_is_released(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("theirs")
+    production.write("NOTES.md", "ours\n")
+    production.commit("Note")
+
+    pull(production, "--no-rebase", "--no-edit")
+
+    production.await_live("release/2")
+    assert "theirs" in production.answer()
+
+
+def test_a_pull_that_rebases_is_released(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("theirs")
+    production.write("NOTES.md", "ours\n")
+    production.commit("Note")
+
+    pull(production, "--rebase")
+
+    production.await_live("release/2")
+    assert production.git("status", "--porcelain") == ""
+
+
+def test_a_commit_in_the_checkout_is_released(production: Production) -> None:
+    commit = production.commit_term("committed")
+
+    production.await_live("release/2")
+
+    assert production.git("rev-parse", "release/2^{commit}") == commit
+    assert production.git("rev-parse", "deploy") == commit
+
+
+def test_a_pulled_commit_that_does_not_start_is_put_back(production: Production) -> None:
+    developer = production.clone()
+    developer.replace("server.py", '"revenue",', '"revenue" / 0,')
+    bad = developer.commit("Divide")
+    before = production.git("rev-parse", "deploy")
+
+    pull(production, "--ff-only")
+
+    until(lambda: production.git("rev-parse", "deploy") == before, "the branch is back")
+    until(lambda: production.git("status", "--porcelain") == "")
+    assert '"revenue" / 0' not in production.read("server.py")
+    assert production.answer().startswith("one")
+    assert production.git("rev-parse", f"refs/gitrelease/kept/{bad}") == bad
+    assert bad in [item["commit"] for item in production.status()["quarantined"]]
+
+
+def test_a_pulled_major_change_waits_for_approval(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_version("two")
+
+    pull(production, "--ff-only")
+
+    waiting = until(lambda: production.status()["waiting"])
+    assert [(item["commit"], item["trigger"], item["kind"]) for item in waiting] == [(commit, "pull", "major")]
+    assert production.answer().startswith("one")
+    assert production.gitrelease("deploy", "--approve").code == 0
+    assert production.answer().startswith("two")
+    assert production.status()["waiting"] == []
+
+
+def test_an_edit_becomes_a_commit_and_a_release(production: Production) -> None:
+    before = production.git("rev-parse", "deploy")
+
+    production.replace("server.py", '"profit",', '"profit", "edited",')
+
+    production.await_live("release/2")
+    until(lambda: production.git("status", "--porcelain") == "")
+    assert "edited" in production.answer()
+    assert production.git("rev-parse", "deploy~1") == before
+    assert production.git("log", "-1", "--format=%s", "deploy") == "Edit server.py on the production host"
+    assert "Edited-By:" in production.git("log", "-1", "--format=%b", "deploy")
+
+
+def test_an_atomic_save_is_one_release(production: Production) -> None:
+    changed = production.read("server.py").replace('"profit",', '"profit", "saved",')
+    production.write(".server.py.swp", changed)
+    (production.root / ".server.py.swp").rename(production.root / "server.py")
+
+    production.await_live("release/2")
+    production.await_idle()
+
+    assert production.live() == "release/2"
+    assert [row["outcome"] for row in production.gitrelease("history", "--json").json["attempts"]] == ["released"] * 2
+
+
+def test_a_burst_of_saves_is_one_release(production: Production) -> None:
+    text = production.read("server.py")
+    for number in range(20):
+        production.write("server.py", text.replace('"profit",', f'"profit", "burst {number}",'))
+
+    production.await_live("release/2")
+    production.await_idle()
+
+    assert production.live() == "release/2"
+    assert "burst 19" in production.answer()
+
+
+def test_an_edit_that_does_not_start_is_left_alone_and_never_served(production: Production) -> None:
+    production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
+
+    attempt = until(
+        lambda: [a for a in production.gitrelease("history", "--json").json["attempts"] if a["outcome"] == "refused"]
+    )[0]
+
+    assert attempt["trigger"] == "edit"
+    assert "undefined" in production.read("server.py")
+    assert production.answer().startswith("one")
+    assert production.status()["checkout"]["dirty"] == ["server.py"]
+    assert production.status()["checkout"]["in_sync"] is False
+
+
+def test_a_comment_is_committed_and_makes_no_release(production: Production) -> None:
+    before = production.git("rev-parse", "deploy")
+
+    production.replace("server.py", "TERMS = [", "# what we look for\nTERMS = [")
+
+    until(lambda: production.git("rev-parse", "deploy") != before, "the comment is committed")
+    production.await_idle()
+    assert production.live() == "release/1"
+    assert production.status()["checkout"]["in_sync"] is True
+
+
+def test_files_in_the_middle_of_a_merge_are_no_edit(production: Production) -> None:
+    developer = production.clone()
+    developer.replace("server.py", '"profit"', '"their profit"')
+    developer.commit("Theirs")
+    production.replace("server.py", '"profit"', '"our profit"')
+    production.commit("Ours")
+    production.await_live("release/2")
+    production.await_idle()
+
+    subprocess.run(
+        ["git", "pull", "-q", "--no-rebase", "../developer", "deploy"],
+        cwd=production.root,
+        check=False,
+        capture_output=True,
+    )
+    assert "<<<<<<<" in production.read("server.py")
+    production.replace("server.py", "=======", "=======\n")
+    production.gitrelease("status")
+    production.write("server.py", production.read("server.py").replace("<<<<<<< HEAD", "<<<<<<< HEAD "))
+
+    assert production.live() == "release/2"
+    assert "our profit" in production.answer()
+
+
+def test_a_reset_of_the_branch_is_released_without_any_hook(production: Production) -> None:
+    production.commit_term("mistake")
+    production.await_live("release/2")
+    production.await_idle()
+
+    production.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    production.await_live("release/3")
+    assert "mistake" not in production.answer()

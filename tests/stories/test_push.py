@@ -1,0 +1,228 @@
+"""A push is live when it returns, or refused with production untouched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from tests.checkout import Production, until
+
+
+def test_a_pushed_term_is_live_when_the_push_returns(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("carbon footprint")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0
+    assert "release/2 is live" in pushed.said
+    assert "carbon footprint" in production.answer()
+    assert production.git("rev-parse", "release/2^{commit}") == commit
+
+
+def test_the_tag_of_a_release_reads_with_plain_git(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("esg score")
+    developer.push()
+
+    message = production.git("for-each-ref", "--format=%(contents)", "refs/tags/release/2")
+    kind = production.git("for-each-ref", "--format=%(contents:trailers:key=Kind,valueonly)", "refs/tags/release/2")
+
+    assert message.startswith("terms +1 (esg score)")
+    assert kind == "dictionary"
+    assert f"Source: {commit}" in message
+    assert "Previous: release/1" in message
+
+
+def test_files_and_branch_follow_a_push(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("liquidity")
+
+    developer.push()
+
+    assert production.git("rev-parse", "deploy") == commit
+    assert '"liquidity"' in production.read("server.py")
+    assert production.git("status", "--porcelain") == ""
+
+
+def test_a_push_that_does_not_start_is_refused_with_the_reason(production: Production) -> None:
+    developer = production.clone()
+    before = production.git("rev-parse", "deploy")
+    developer.replace("server.py", 'VERSION = "one"', 'raise SystemExit("no licence")')
+    developer.commit("Break it")
+
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert "no licence" in pushed.said
+    assert "production untouched, production serves release/1" in pushed.said
+    assert production.git("rev-parse", "deploy") == before
+    assert production.answer().startswith("one")
+
+
+def test_a_major_change_goes_live_only_with_approval(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_version("two")
+
+    without = developer.push()
+    with_approval = developer.push("-o", "approve", "origin", "deploy")
+
+    assert without.code != 0
+    assert "needs approval" in without.said
+    assert "git push -o approve" in without.said
+    assert with_approval.code == 0
+    assert production.answer().startswith("two")
+
+
+def test_a_document_advances_the_branch_and_makes_no_release(production: Production) -> None:
+    developer = production.clone()
+    developer.write("README.md", "Read this\n")
+    commit = developer.commit("Document")
+    pid = production.backend_pid()
+
+    pushed = developer.push()
+
+    assert pushed.code == 0
+    assert production.live() == "release/1"
+    assert production.git("rev-parse", "deploy") == commit
+    assert production.read("README.md") == "Read this\n"
+    assert production.backend_pid() == pid
+
+
+def test_a_forced_push_is_refused(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("one more")
+    developer.push()
+    developer.git("reset", "--quiet", "--hard", "HEAD~1")
+    developer.commit_term("another")
+
+    pushed = developer.push("--force", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert "forced push" in pushed.said
+    assert production.live() == "release/2"
+
+
+def test_the_deploy_branch_cannot_be_deleted_by_a_push(production: Production) -> None:
+    developer = production.clone()
+
+    pushed = developer.push("origin", ":deploy")
+
+    assert pushed.code != 0
+    assert "cannot be deleted" in pushed.said
+    assert production.git("rev-parse", "--verify", "deploy")
+
+
+def test_a_push_of_another_branch_releases_nothing(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("elsewhere")
+
+    pushed = developer.push("origin", "HEAD:feature")
+
+    assert pushed.code == 0
+    assert production.live() == "release/1"
+    assert "elsewhere" not in production.read("server.py")
+
+
+def test_a_refused_atomic_push_leaves_no_trace(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("atomic")
+    production.write(".git/hooks/update.chained", '#!/bin/sh\n[ "$1" != refs/heads/locked ]\n')
+    (production.root / ".git/hooks/update.chained").chmod(0o755)
+
+    pushed = developer.push("--atomic", "origin", "deploy", "HEAD:locked")
+
+    assert pushed.code != 0
+    until(lambda: production.status()["lock"] is None)
+    assert production.live() == "release/1"
+    assert "atomic" not in production.read("server.py")
+    assert "atomic" not in production.answer()
+    assert len(production.status()["instances"]) == 1
+
+
+def test_a_push_cut_off_in_staging_gives_the_turn_back(production: Production) -> None:
+    developer = production.clone()
+    developer.replace(
+        "server.py", 'if __name__ == "__main__":\n', 'if __name__ == "__main__":\n    __import__("time").sleep(60)\n'
+    )
+    developer.commit("Slow start")
+    pushing = subprocess.Popen(
+        ["git", "push", "-o", "approve", "origin", "deploy"], cwd=developer.root, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(lambda: production.status()["lock"], "the push has the turn")
+
+    os.killpg(pushing.pid, signal.SIGKILL)
+    pushing.wait()
+
+    until(lambda: production.status()["lock"] is None, "the turn is free again")
+    assert production.answer().startswith("one")
+    developer.git("reset", "--quiet", "--hard", "HEAD~1")
+    developer.commit_term("afterwards")
+    assert developer.push().code == 0
+
+
+def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
+    developers = [production.clone("ann"), production.clone("ben")]
+    for developer, term in zip(developers, ("first", "second"), strict=True):
+        developer.commit_term(term)
+
+    pushing = [
+        subprocess.Popen(["git", "push", "origin", "deploy"], cwd=developer.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for developer in developers
+    ]  # fmt: skip
+    said = [push.communicate()[0] for push in pushing]
+
+    assert sorted(push.returncode == 0 for push in pushing) == [False, True], said
+    assert production.live() == "release/2"
+    assert production.status()["lock"] is None
+
+
+def test_a_push_over_an_edit_on_the_host_is_refused(production: Production) -> None:
+    production.replace("server.py", "TERMS = [", "TERMS = [[[")  # does not parse: it stays an edit
+    until(lambda: "server.py" in production.status()["checkout"]["dirty"])
+    developer = production.clone()
+    developer.commit_term("pushed")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "server.py was edited on the production host" in pushed.said
+    assert "TERMS = [[[" in production.read("server.py")
+
+
+def test_before_the_first_up_a_push_is_taken_and_releases_nothing(checkout: Production) -> None:
+    checkout.init()
+    developer = checkout.clone()
+    developer.commit_term("early")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0
+    assert "gitrelease up" in pushed.said
+    assert '"early"' in checkout.read("server.py")
+    assert checkout.git("tag") == ""
+
+
+def test_after_down_a_push_is_refused_with_the_remedy(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("late")
+    production.gitrelease("down")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "gitrelease up" in pushed.said
+    assert "late" not in production.read("server.py")
+
+
+def test_a_push_starts_an_agent_that_was_killed(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("revived")
+    production.kill(production.agent_pid())
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert "revived" in production.answer()

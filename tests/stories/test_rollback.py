@@ -1,0 +1,213 @@
+"""A rollback brings the last good release back: traffic, branch and files, and loses nothing."""
+
+from __future__ import annotations
+
+import http.client
+
+from tests.checkout import Production, until
+
+
+def release(production: Production, *terms: str) -> None:
+    """Release one term after the other by commits in the checkout."""
+    for term in terms:
+        before = production.live()
+        production.commit_term(term)
+        until(lambda before=before: production.live() != before, f"{term} goes live")
+        production.await_idle()
+
+
+def test_a_rollback_serves_the_release_before(production: Production) -> None:
+    release(production, "bad term")
+
+    ended = production.gitrelease("rollback", "--json", "-m", "wrong term")
+
+    assert ended.code == 0
+    assert {key: ended.json[key] for key in ("outcome", "release", "previous", "reason")} == {
+        "outcome": "rolled_back", "release": "release/1", "previous": "release/2", "reason": "wrong term",
+    }  # fmt: skip
+    assert "bad term" not in production.answer()
+
+
+def test_branch_and_files_follow_a_rollback(production: Production) -> None:
+    first = production.git("rev-parse", "deploy")
+    release(production, "bad term")
+    second = production.git("rev-parse", "deploy")
+
+    production.gitrelease("rollback")
+
+    assert production.git("symbolic-ref", "--short", "HEAD") == "deploy"
+    assert production.git("rev-parse", "deploy") == first
+    assert production.git("status", "--porcelain") == ""
+    assert "bad term" not in production.read("server.py")
+    assert production.git("rev-parse", f"refs/gitrelease/kept/{second}") == second
+
+
+def test_a_warm_rollback_starts_no_process(production: Production) -> None:
+    pid = production.backend_pid()
+    release(production, "bad term")
+
+    production.gitrelease("rollback")
+
+    assert production.backend_pid() == pid
+
+
+def test_a_cold_rollback_checks_the_tag_out_in_a_slot(production: Production) -> None:
+    release(production, "bad term")
+    standby = production.processes()["standby"]["backend"]["identity"]["pid"]
+    production.kill(standby)
+
+    ended = production.gitrelease("rollback")
+
+    assert ended.code == 0, ended.said
+    assert "bad term" not in production.answer()
+    assert production.backend_pid() != standby
+
+
+def test_rolling_back_twice_goes_one_further_back_and_never_to_a_bad_release(production: Production) -> None:
+    release(production, "second", "third")
+
+    production.gitrelease("rollback")
+    once = production.live()
+    production.gitrelease("rollback")
+
+    assert (once, production.live()) == ("release/2", "release/1")
+    history = production.gitrelease("history", "--json").json["releases"]
+    assert [row["outcome"] for row in history] == ["rolled_back", "rolled_back", "good"]
+
+
+def test_the_first_release_has_nothing_to_go_back_to(production: Production) -> None:
+    ended = production.gitrelease("rollback")
+
+    assert ended.code == 3
+    assert "no older release" in ended.said
+    assert "gitrelease history" in ended.said
+
+
+def test_a_named_release_is_gone_back_to(production: Production) -> None:
+    release(production, "second", "third")
+
+    ended = production.gitrelease("rollback", "release/1")
+
+    assert ended.code == 0, ended.said
+    assert production.answer() == "one revenue profit"
+
+
+def test_an_unknown_release_is_refused_with_where_to_look(production: Production) -> None:
+    ended = production.gitrelease("rollback", "release/99")
+
+    assert ended.code == 3
+    assert "release/99" in ended.said
+    assert "gitrelease history" in ended.said
+
+
+def test_uncommitted_work_is_kept_before_a_rollback_replaces_it(production: Production) -> None:
+    release(production, "second")
+    production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
+    until(lambda: production.status()["checkout"]["dirty"])
+    production.write("untracked.txt", "mine\n")
+
+    ended = production.gitrelease("rollback")
+
+    assert ended.code == 0, ended.said
+    backup = production.git("tag", "--list", "backup/*")
+    assert backup in ended.said
+    assert "undefined" in production.git("show", f"{backup}:server.py")
+    assert production.git("show", f"{backup}:untracked.txt") == "mine"
+    assert "undefined" not in production.read("server.py")
+
+
+def test_content_that_was_rolled_back_is_refused_when_pushed_again(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("bad term")
+    developer.push()
+    production.gitrelease("rollback", "-m", "too many hits")
+    developer.write("README.md", "a document on top\n")
+    developer.commit("Document")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "taken back before: too many hits" in " ".join(pushed.said.replace("remote:", "").split())
+    assert production.live() == "release/1"
+
+
+def test_a_fix_on_top_of_what_was_rolled_back_fast_forwards_and_is_released(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("bad term")
+    developer.push()
+    production.gitrelease("rollback")
+    developer.commit_term("fix")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert production.live() == "release/3"
+    assert "fix" in production.answer()
+
+
+def test_deploying_by_name_overrides_a_quarantine(production: Production) -> None:
+    release(production, "second")
+    bad = production.git("rev-parse", "deploy")
+    production.gitrelease("rollback")
+
+    ended = production.gitrelease("deploy", bad, "--json")
+
+    assert ended.code == 0, ended.said
+    assert ended.json["release"] == "release/3"
+    assert production.git("rev-parse", "deploy") == bad
+    assert production.status()["quarantined"] == []
+
+
+def test_a_dry_run_says_where_it_would_go_and_changes_nothing(production: Production) -> None:
+    release(production, "second")
+
+    ended = production.gitrelease("rollback", "--dry-run")
+
+    assert ended.code == 0
+    assert "from release/2 to release/1" in ended.said
+    assert production.live() == "release/2"
+
+
+def test_a_release_that_crashes_in_its_soak_is_rolled_back_by_itself(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", '[policy.dictionary]\nsoak = "300ms"', '[policy.dictionary]\nsoak = "30s"')
+    checkout.commit("Longer soak")
+    checkout.init().up()
+    checkout.await_idle()
+    checkout.commit_term("fragile")
+    checkout.await_live("release/2")
+    until(lambda: checkout.status()["soaking"])
+
+    checkout.kill(checkout.backend_pid())
+
+    checkout.await_live("release/1")
+    until(lambda: checkout.answer() == "one revenue profit")
+    history = checkout.gitrelease("history", "--json").json["releases"]
+    assert [(row["release"], row["outcome"]) for row in history] == [
+        ("release/2", "rolled_back"),
+        ("release/1", "good"),
+    ]
+    assert "failed its soak" in checkout.status()["quarantined"][0]["reason"]
+
+
+def test_an_error_in_the_output_during_the_soak_rolls_back(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", '[policy.dictionary]\nsoak = "300ms"', '[policy.dictionary]\nsoak = "30s"')
+    checkout.replace(
+        "server.py",
+        'body = f"',
+        'if "fragile" in TERMS and "/fail" in self.path:\n'
+        '            print("Uncaught app execution\\nTraceback\\nKeyError: 7", flush=True)\n        body = f"',
+    )
+    checkout.commit("Longer soak")
+    checkout.init().up()
+    checkout.await_idle()
+    checkout.commit_term("fragile")
+    checkout.await_live("release/2")
+    until(lambda: checkout.status()["soaking"])
+
+    connection = http.client.HTTPConnection("127.0.0.1", checkout.port, timeout=5)
+    connection.request("GET", "/fail")
+    connection.getresponse().read()
+    connection.close()
+
+    checkout.await_live("release/1")
+    assert "Uncaught app execution: KeyError: 7" in checkout.status()["quarantined"][0]["reason"]

@@ -1,0 +1,305 @@
+"""`init`, `uninstall`, and what stops a checkout from being released from."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+
+
+def test_init_can_be_repeated(checkout: Production) -> None:
+    checkout.init()
+    first = {path.name: path.read_text() for path in (checkout.root / ".git/hooks").iterdir()}
+    settings = (checkout.home / "host.toml").read_text()
+
+    checkout.init()
+
+    assert {path.name: path.read_text() for path in (checkout.root / ".git/hooks").iterdir()} == first
+    assert (checkout.home / "host.toml").read_text() == settings
+
+
+def test_hooks_that_were_there_still_run(checkout: Production, tmp_path: Path) -> None:
+    for name in ("post-commit", "pre-receive", "post-receive"):
+        hook = checkout.root / ".git/hooks" / name
+        hook.write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/ran\n")
+        hook.chmod(0o755)
+
+    ended = checkout.gitrelease("init", "--port", str(checkout.port), "--python", sys.executable)
+    checkout.up()
+    checkout.write("README.md", "again\n")
+    checkout.commit()
+    developer = checkout.clone()
+    developer.commit_term("chained")
+    developer.push()
+
+    assert "post-commit" in ended.out
+    assert set((tmp_path / "ran").read_text().split()) == {"post-commit", "pre-receive", "post-receive"}
+
+
+def test_hooks_of_another_hooks_path_still_run(checkout: Production, tmp_path: Path) -> None:
+    hooks = tmp_path / "shared-hooks"
+    hooks.mkdir()
+    for name in ("post-commit", "commit-msg"):
+        (hooks / name).write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/ran\n")
+        (hooks / name).chmod(0o755)
+    checkout.git("config", "core.hooksPath", str(hooks))
+
+    checkout.init()
+    checkout.write("README.md", "again\n")
+    checkout.commit()
+
+    assert set((tmp_path / "ran").read_text().split()) == {"post-commit", "commit-msg"}
+
+
+def test_uninstall_leaves_the_repository_as_it_was(checkout: Production) -> None:
+    own = checkout.root / ".git/hooks/post-merge"
+    own.write_text("#!/bin/sh\nexit 0\n")
+    own.chmod(0o755)
+    configuration = checkout.git("config", "--local", "--list")
+    hooks = {path.name: path.read_text() for path in (checkout.root / ".git/hooks").iterdir()}
+    checkout.init().up()
+    checkout.commit_term("released")
+    checkout.await_live("release/2")
+    checkout.gitrelease("rollback")
+    checkout.gitrelease("down")
+
+    ended = checkout.gitrelease("uninstall")
+
+    assert ended.code == 0, ended.said
+    assert checkout.git("config", "--local", "--list") == configuration
+    assert {path.name: path.read_text() for path in (checkout.root / ".git/hooks").iterdir()} == hooks
+    assert not checkout.home.exists()
+    assert checkout.git("for-each-ref", "refs/gitrelease") == ""
+    assert checkout.git("worktree", "list").count("\n") == 0
+    assert checkout.git("tag", "--list", "release/*").split() == ["release/1", "release/2"]
+
+
+def test_uninstall_is_refused_while_production_is_up(production: Production) -> None:
+    ended = production.gitrelease("uninstall")
+
+    assert ended.code == 3
+    assert "gitrelease down" in ended.said
+
+
+def test_the_deploy_branch_is_made_when_there_is_none(checkout: Production) -> None:
+    checkout.git("branch", "--move", "main")
+
+    ended = checkout.gitrelease("init", "--port", str(checkout.port), "--python", sys.executable)
+
+    assert ended.code == 0, ended.said
+    assert checkout.git("symbolic-ref", "--short", "HEAD") == "deploy"
+
+
+def test_an_ignored_schema_export_is_carried_into_every_release_and_back(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path, {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "*.json\n"})
+    try:
+        checkout.write("schema.json", '{"fields": {"a": 1}}')
+        said = checkout.gitrelease("init", "--port", str(checkout.port), "--python", sys.executable).out
+        checkout.up()
+        checkout.await_idle()
+        checkout.write("schema.json", '{"fields": {"a": 1, "b": 2}}')
+        checkout.await_live("release/2")
+        checkout.await_idle()
+        rolled_back = checkout.gitrelease("rollback")
+
+        assert "git ignores schema.json" in said
+        assert "git add -f schema.json" in said
+        assert checkout.git("show", "release/1:schema.json") == '{"fields": {"a": 1}}'
+        assert checkout.git("show", "release/2:schema.json") == '{"fields": {"a": 1, "b": 2}}'
+        assert rolled_back.code == 0, rolled_back.said
+        assert checkout.read("schema.json") == '{"fields": {"a": 1}}'
+        assert checkout.git("ls-files", "schema.json") == ""
+    finally:
+        checkout.clear_away()
+
+
+def test_runtime_files_reach_the_slots_and_never_a_tag(tmp_path: Path) -> None:
+    files = {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "secrets.toml\nuploads/\n__pycache__/\n"}
+    checkout = make_checkout(tmp_path, files)
+    try:
+        checkout.write(".streamlit/secrets.toml", "token = 1\n")
+        checkout.write("uploads/report.csv", "a,b\n")
+        checkout.init().up()
+
+        slot = checkout.home / "slots" / checkout.processes()["live"]["backend"]["slot"]
+        assert (slot / ".streamlit/secrets.toml").read_text() == "token = 1\n"
+        assert (slot / "uploads/report.csv").read_text() == "a,b\n"
+        assert "secrets" not in checkout.git("ls-tree", "-r", "--name-only", "release/1")
+    finally:
+        checkout.clear_away()
+
+
+def test_the_home_is_for_its_owner_only(production: Production) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in (production.home, *production.home.iterdir()) if path.is_dir()}
+    sockets = {path.stat().st_mode & 0o777 for path in (production.home / "run").iterdir() if path.is_socket()}
+
+    assert modes == {0o700}
+    assert sockets == {0o600}
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+# -- bad input -------------------------------------------------------------------------------------------------
+
+
+def gitrelease(folder: Path, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "gitrelease", "-C", str(folder), *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("verb", ["init", "status", "up", "rollback", "history", "diff"])
+def test_outside_of_a_repository_every_verb_says_so(tmp_path: Path, verb: str) -> None:
+    code, said = gitrelease(tmp_path, verb)
+
+    assert code == 2
+    assert "no git repository" in said
+
+
+def test_help_works_in_a_broken_checkout(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("nonsense")
+
+    code, said = gitrelease(tmp_path, "--help")
+
+    assert code == 0
+    assert "rollback" in said
+
+
+def test_a_repository_without_commits_is_refused(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+
+    code, said = gitrelease(tmp_path, "init")
+
+    assert code == 2
+    assert "no commits" in said
+    assert "git commit" in said
+
+
+def test_a_detached_head_is_refused_with_the_command_that_mends_it(checkout: Production) -> None:
+    checkout.git("checkout", "--quiet", "--detach")
+
+    ended = checkout.gitrelease("init")
+
+    assert ended.code == 2
+    assert "detached" in ended.said
+    assert "git checkout -B deploy" in ended.said
+
+
+def test_another_branch_is_refused_with_the_command_that_mends_it(checkout: Production) -> None:
+    checkout.git("checkout", "--quiet", "-b", "feature")
+
+    ended = checkout.gitrelease("init")
+
+    assert ended.code == 2
+    assert "git checkout deploy" in ended.said
+
+
+def test_a_missing_script_is_named(checkout: Production) -> None:
+    ended = checkout.gitrelease("init", "--script", "app.py")
+
+    assert ended.code == 2
+    assert "app.py" in ended.said
+
+
+def test_an_interpreter_that_is_none_is_refused(checkout: Production) -> None:
+    ended = checkout.gitrelease("init", "--python", "/nowhere/python")
+
+    assert ended.code == 2
+    assert "/nowhere/python" in ended.said
+    assert "--python PATH" in ended.said
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "accepted"),
+    [
+        ('[app]\nkindd = "x"', "gitrelease.toml, line 2: there is no setting app.kindd", "kind, script, schema"),
+        ("[[instance]]\nport = 85010", "gitrelease.toml, line 2: instance.port is 85010", "1 to 65535"),
+        ('[policy.major]\nsoak = "soon"', "gitrelease.toml, line 2: policy.major.soak is 'soon'", "500ms"),
+        ('[policy.major]\nautomation = "maybe"', "line 2: policy.major.automation is 'maybe'", "auto or approve"),
+        ("[app", "gitrelease.toml is not TOML", "Mend that line"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_line_and_what_is_accepted(
+    checkout: Production, line: str, message: str, accepted: str
+) -> None:
+    checkout.write("gitrelease.toml", line + "\n")
+    checkout.commit("Settings")
+
+    ended = checkout.gitrelease("init", "--python", sys.executable)
+
+    assert ended.code == 2
+    assert message in ended.said
+    assert accepted in ended.said
+
+
+def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) -> None:
+    checkout.init()
+    command = [sys.executable, "-m", "http.server", str(checkout.port), "--bind", "127.0.0.1"]
+    stranger = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: listens(checkout.port), "the stranger listens")
+        ended = checkout.gitrelease("up")
+
+        assert ended.code == 2
+        assert f"pid {stranger.pid}" in ended.said
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_before_init_a_verb_says_what_to_run(checkout: Production) -> None:
+    ended = checkout.gitrelease("status")
+
+    assert ended.code == 2
+    assert "init" in ended.said
+
+
+def test_before_up_a_deploy_says_what_to_run(checkout: Production) -> None:
+    checkout.init()
+
+    ended = checkout.gitrelease("deploy", "--json")
+
+    assert ended.code == 3
+    assert ended.json["hint"] == "Start it: gitrelease up"
+
+
+def test_an_unknown_revision_is_refused(production: Production) -> None:
+    ended = production.gitrelease("deploy", "no-such-thing")
+
+    assert ended.code == 2
+    assert "no-such-thing" in ended.said
+
+
+def test_a_schema_export_that_is_no_json_is_refused(production: Production) -> None:
+    production.write("schema.json", "{not json")
+    commit = production.commit("Schema")
+
+    ended = until(
+        lambda: [a for a in production.gitrelease("history", "--json").json["attempts"] if a["commit"] == commit]
+    )
+
+    assert ended[0]["outcome"] == "refused"
+    assert "schema.json is not JSON" in ended[0]["reason"]
+    until(lambda: production.git("rev-parse", "deploy") != commit, "the branch is put back")
+
+
+def test_an_app_that_does_not_come_up_at_first_leaves_nothing_running(checkout: Production) -> None:
+    checkout.replace("server.py", "import sys\n", "import sys\nimport no_such_module\n")
+    checkout.commit("Broken from the start")
+    checkout.init()
+
+    ended = checkout.gitrelease("up")
+
+    assert ended.code == 3
+    assert "no_such_module" in ended.said
+    assert checkout.git("tag") == ""
+    until(lambda: not (checkout.home / "run/agent.sock").exists())

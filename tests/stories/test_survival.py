@@ -1,0 +1,112 @@
+"""Agent, front and backends killed one by one: production comes back, nothing is doubled."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.checkout import Production, until
+
+
+def marked(production: Production) -> list[int]:
+    """Return the pids of everything that runs for this production, the agent aside."""
+    from gitrelease.edges import backends, processes
+
+    return sorted(identity.pid for identity in processes.marked(backends.MARK, str(production.home)))
+
+
+def test_a_killed_backend_answers_again_and_requests_are_held_meanwhile(production: Production) -> None:
+    pid = production.backend_pid()
+
+    production.kill(pid)
+    answer = production.answer()
+
+    assert answer == "one revenue profit"
+    until(lambda: production.backend_pid() != pid)
+    until(lambda: production.status()["instances"][0]["restarts"] == 1)
+
+
+def test_a_killed_front_comes_back_with_its_backlog(production: Production) -> None:
+    front = production.front_pid()
+    answers: list[str] = []
+
+    production.kill(front)
+    users = [threading.Thread(target=lambda: answers.append(production.answer())) for _ in range(10)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+
+    assert answers == ["one revenue profit"] * 10
+    assert production.front_pid() != front
+
+
+def test_a_killed_agent_is_started_by_the_next_command_and_adopts_what_runs(production: Production) -> None:
+    front, backend = production.front_pid(), production.backend_pid()
+    running = marked(production)
+    agent = production.agent_pid()
+
+    production.kill(agent)
+    during = production.answer()
+    ended = production.gitrelease("restart")
+
+    assert during == "one revenue profit"
+    assert ended.code == 0, ended.said
+    assert production.front_pid() == front
+    assert production.agent_pid() != agent
+    assert backend in running
+
+
+def test_a_killed_agent_doubles_nothing(production: Production) -> None:
+    before = marked(production)
+
+    production.kill(production.agent_pid())
+    production.gitrelease("deploy")
+
+    assert marked(production) == before
+
+
+def test_a_pull_starts_an_agent_that_was_killed(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("pulled")
+    production.kill(production.agent_pid())
+
+    production.git("pull", "--quiet", "--ff-only", "../developer", "deploy")
+
+    production.await_live("release/2")
+    assert "pulled" in production.answer()
+
+
+def test_status_tells_what_the_disk_tells_without_an_agent(production: Production) -> None:
+    production.kill(production.agent_pid())
+
+    status = production.status()
+
+    assert status["agent"]["running"] is False
+    assert status["live"]["release"] == "release/1"
+    assert status["instances"][0]["health"] == "healthy"
+
+
+def test_down_ends_every_process_and_up_brings_the_live_release_back(production: Production) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+
+    down = production.gitrelease("down")
+    after_down = marked(production)
+    up = production.gitrelease("up")
+
+    assert down.code == 0, down.said
+    assert after_down == []
+    assert up.code == 0, up.said
+    assert production.live() == "release/2"
+    assert "second" in production.answer()
+
+
+def test_restart_replaces_the_process_and_keeps_the_release(production: Production) -> None:
+    pid = production.backend_pid()
+
+    ended = production.gitrelease("restart", "--json")
+
+    assert ended.code == 0, ended.said
+    assert production.backend_pid() != pid
+    assert production.live() == "release/1"
+    assert production.answer() == "one revenue profit"
