@@ -219,7 +219,7 @@ def _require_streamlit(python: Path) -> None:
     if asked.returncode == 1 and not asked.stderr:
         raise SettingsError(
             f"{python} has no Streamlit",
-            hint=f"Install the app's packages there: {python} -m pip install streamlit; or name another: init --python PATH",
+            hint=f"Install it there: {python} -m pip install streamlit; or name another: gitrelease init --python PATH",
         )
     if asked.returncode != 0:
         raise SettingsError(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import msgspec
+
 from gitrelease.candidate import Candidate, difference
 from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide
 from gitrelease.core.diff import Diff
@@ -87,7 +89,7 @@ def prepare(
     if isinstance(staged, Unfit):
         hint = "Mend it and try again; the same checks, without production: gitrelease check"
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
-        return _with_checks(outcome, staged.checks)
+        return msgspec.structs.replace(outcome, checks=staged.checks)
     if isinstance(decision, AfterApproval):
         production.end(staged.backend)
         hint = approval_hint(candidate.trigger, candidate.commit)
@@ -188,23 +190,16 @@ def go_back(
         return Outcome(
             outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
         )
-    serving = production.warm(target.number)
-    if serving is not None:
-        report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
-    else:
-        candidate = Candidate(commit=target.commit, source=target.source, key="", trigger="shell", by=by)
-        staged = stage(
-            world.judged_by(target.commit), candidate, diff=None, baseline=lambda: baseline_of(world, target.commit, cancel),
-            cancel=cancel, report=report, name=backend_name(target.commit),
-        )  # fmt: skip
-        if isinstance(staged, Unfit):
-            return Outcome(
-                outcome="stuck" if automatic else "refused", release=live.name, kind=target.kind,
-                reason=f"{target.name} cannot be brought back: {staged.reason}",
-                hint=f"{live.name} goes on serving; name another release: gitrelease rollback RELEASE (see: gitrelease history)",
-                checks=staged.checks,
-            )  # fmt: skip
-        serving = Serving(target.number, staged.backend)
+    serving = _brought_back(production, target, by=by, cancel=cancel, report=report)
+    if isinstance(serving, Unfit):
+        return Outcome(
+            outcome="stuck" if automatic else "refused",
+            release=live.name,
+            kind=target.kind,
+            reason=f"{target.name} cannot be brought back: {serving.reason}",
+            hint=f"{live.name} goes on serving; see: gitrelease history; name another: gitrelease rollback RELEASE",
+            checks=serving.checks,
+        )
 
     now = time.time()
     backwards = target.number < live.number
@@ -257,6 +252,27 @@ def go_back(
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
     )
+
+
+def _brought_back(
+    production: Production, target: Release, *, by: str, cancel: Cancel, report: Report
+) -> Serving | Unfit:
+    """Return a backend of `target`: the warm one, else a new one from its tag, verified like any other."""
+    begun = time.monotonic()
+    serving = production.warm(target.number)
+    if serving is not None:
+        report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
+        return serving
+    staged = stage(
+        production.world.judged_by(target.commit),
+        Candidate(commit=target.commit, source=target.source, key="", trigger="shell", by=by),
+        diff=None,
+        baseline=lambda: baseline_of(production.world, target.commit, cancel),
+        cancel=cancel,
+        report=report,
+        name=backend_name(target.commit),
+    )
+    return staged if isinstance(staged, Unfit) else Serving(target.number, staged.backend)
 
 
 def target_of_rollback(known: Records, name: str | None) -> Release | None:
@@ -352,9 +368,3 @@ def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcom
         reason=reason, by=candidate.by, key=candidate.key, kind=kind.value,
     )  # fmt: skip
     record(production, event)
-
-
-def _with_checks(outcome: Outcome, checks: tuple[object, ...]) -> Outcome:
-    import msgspec
-
-    return msgspec.structs.replace(outcome, checks=checks)

@@ -38,9 +38,13 @@ def restart(
     )  # fmt: skip
     if isinstance(staged, Unfit):
         return Outcome(
-            outcome="refused", release=live.name, kind=live.kind, reason=f"a new process does not come up: {staged.reason}",
-            hint=f"{live.name} goes on in its old process; see what it printed: .git/gitrelease/logs", checks=staged.checks,
-        )  # fmt: skip
+            outcome="refused",
+            release=live.name,
+            kind=live.kind,
+            reason=f"a new process does not come up: {staged.reason}",
+            hint=f"{live.name} goes on in its old process; what the new one printed is in {world.home.logs}",
+            checks=staged.checks,
+        )
     production.switch(Serving(live.number, staged.backend), then=Fate.LEAVES, now=time.time())
     report(
         "restart",

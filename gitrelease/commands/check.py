@@ -37,7 +37,8 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     cancel = Cancel()
     judged = stage(
         world, candidate, diff=diff, baseline=(lambda: baseline_of(world, live.commit, cancel)) if live else None,
-        cancel=cancel, report=lambda *step: print(step_line(*step), file=sys.stderr), name=f"check-{candidate.commit[:10]}",
+        cancel=cancel, report=lambda *step: print(step_line(*step), file=sys.stderr),
+        name=f"check-{candidate.commit[:10]}",
         checking_only=True,
     )  # fmt: skip
     ok = not isinstance(judged, Unfit)

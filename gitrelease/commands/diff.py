@@ -24,7 +24,7 @@ def run(
     worktree: Annotated[bool, typer.Option("--worktree", help="Compare live with what is on disk.")] = False,
     as_json: Json = False,
 ) -> int:
-    """What a change means: kind, regions with line ranges, terms, metrics, fields (default: live → the deploy branch)."""
+    """What a change means: kind, regions, lines, terms, fields (default: live → the deploy branch)."""
     from gitrelease.core.render import diff_lines
     from gitrelease.world import open_world
 

@@ -37,13 +37,10 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
         typer.echo("\n".join(diff_lines(planned["diff"])))
     typer.echo(f"steps     {'; '.join(planned['steps']) or 'none: nothing that runs has changed'}")
     typer.echo(f"checks    {', '.join(planned['checks']) or 'none'}")
-    typer.echo(
-        f"approval  {'needed: deploy --approve, or git push -o approve' if planned['approval_needed'] else 'not needed'}"
-    )
+    needed = "needed: deploy --approve, or git push -o approve"
+    typer.echo(f"approval  {needed if planned['approval_needed'] else 'not needed'}")
     expected = planned["expected_seconds"]
-    typer.echo(
-        f"time      {f'about {expected:.1f} s to live, as lately' if expected else 'not known before the first release'}"
-    )
+    typer.echo(f"time      {f'about {expected:.1f} s to live, as lately' if expected else 'not known yet'}")
     if planned["quarantined"]:
         typer.echo(f"refused   this content was taken back before: {planned['quarantined']}")
     return 0

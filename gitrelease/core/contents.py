@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from gitrelease.core.changes import Lines
 from gitrelease.core.kinds import Kind
-from gitrelease.core.literals import Lookup, NotUnderstood, Unknown, Value, evaluate, unknown_names
+from gitrelease.core.literals import Names, NotUnderstood, Unknown, Value, evaluate, unknown_names
 from gitrelease.core.regions import Region
 from gitrelease.core.resolve import Found, resolve
-from gitrelease.core.scopes import Scopes
+from gitrelease.core.scopes import Scopes, Seen
 from gitrelease.core.syntax import Broken, parse
 
 
@@ -36,42 +36,40 @@ class Content:
 def read(found: Found, scopes: Scopes) -> Content:
     """Return what a region says, by evaluating literals and never by running anything."""
 
-    def lookup(name: str) -> ast.expr | None:
-        return scopes.lookup(found.place, name)
-
+    names = Seen(scopes, found.place)
     expressions = [node for node in found.nodes if isinstance(node, ast.expr)]
     if found.region.form == "body" or not expressions:
         return Content(code=True, problem=found.ambiguous)
     try:
         if found.ambiguous:
-            return _ambiguous(found, expressions, lookup)
-        return Content(_value(found, expressions[0], lookup))
+            return _ambiguous(found, expressions, names)
+        return Content(_value(found, expressions[0], names))
     except Unknown as error:
         return Content(unknown=error.names, problem=str(error))
     except NotUnderstood as error:
         return Content(problem=str(error))
 
 
-def _ambiguous(found: Found, expressions: list[ast.expr], lookup: Lookup) -> Content:
-    names: dict[str, None] = {}
+def _ambiguous(found: Found, expressions: list[ast.expr], names: Names) -> Content:
+    unknown: dict[str, None] = {}
     if not _is_schema(found):
         for node in expressions:
-            names |= dict.fromkeys(unknown_names(node, lookup))
-    return Content(problem=found.ambiguous, unknown=tuple(names))
+            unknown |= dict.fromkeys(unknown_names(node, names))
+    return Content(problem=found.ambiguous, unknown=tuple(unknown))
 
 
-def _value(found: Found, node: ast.expr, lookup: Lookup) -> Value:
+def _value(found: Found, node: ast.expr, names: Names) -> Value:
     """Read the assigned value and what is added below it."""
     if _is_schema(found) and isinstance(node, ast.Dict):
-        fields = dict(_fields(node, lookup))
+        fields = dict(_fields(node, names))
         for addition in found.additions:
-            fields[str(evaluate(addition.key, lookup))] = _source(addition.value)
+            fields[str(evaluate(addition.key, names))] = _source(addition.value)
         return fields
-    value = evaluate(node, lookup)
+    value = evaluate(node, names)
     if found.additions:
         if not isinstance(value, dict):
             raise NotUnderstood("is no dict, but keys are added to it")
-        value |= {evaluate(item.key, lookup): evaluate(item.value, lookup) for item in found.additions}
+        value |= {evaluate(item.key, names): evaluate(item.value, names) for item in found.additions}
     return value
 
 
@@ -82,22 +80,22 @@ def _is_schema(found: Found) -> bool:
 _OBJECT = "{…}"
 
 
-def _fields(node: ast.Dict, lookup: Lookup, path: str = "") -> Iterable[tuple[str, str]]:
+def _fields(node: ast.Dict, names: Names, path: str = "") -> Iterable[tuple[str, str]]:
     """Yield the fields of a dict that the app fills, by dotted path, each with the source of its value.
 
     The values are code by nature (`row['text']`), so only the names must be literals.
     """
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:
-            unpacked = evaluate(value, lookup)
+            unpacked = evaluate(value, names)
             if not isinstance(unpacked, dict):
                 raise NotUnderstood("unpacks something that is no dict")
             yield from ((f"{path}{name}", repr(item)) for name, item in unpacked.items())
             continue
-        name = f"{path}{evaluate(key, lookup)}"
+        name = f"{path}{evaluate(key, names)}"
         if isinstance(value, ast.Dict):
             yield name, _OBJECT
-            yield from _fields(value, lookup, f"{name}.")
+            yield from _fields(value, names, f"{name}.")
         else:
             yield name, _source(value)
 

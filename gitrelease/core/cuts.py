@@ -33,6 +33,8 @@ def cut_out(node: ast.stmt, lines: Lines) -> Iterator[Cut]:
     stack: list[ast.AST] = [node]
     while stack:
         part = stack.pop()
+        if is_text(part):
+            continue
         if isinstance(part, ast.stmt | ast.expr) and lines_of(part).within(lines):
             kept = _value(part) or part
             yield Cut((kept,), hidden=kept)

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gitrelease.core.syntax import dotted
 
 Value: TypeAlias = Any  # None, bool, numbers, str, bytes, list, tuple, set, frozenset, dict of such
-Lookup: TypeAlias = Callable[[str], ast.expr | None]
+
+
+class Names(Protocol):
+    """What the names in an expression stand for, where it stands."""
+
+    def literal(self, name: str) -> ast.expr | None:
+        """Return the expression that a (dotted) name is bound to, when that is certain."""
+
+    def binds(self, name: str) -> bool:
+        """Is the name bound to anything at all, so that it is no built-in?"""
+
 
 # A chain of `A = B + B` doubles with each name: end it before it fills the memory.
 MOST_ITEMS = 200_000
@@ -41,12 +51,12 @@ _CONSTRUCTORS: dict[str, Callable[..., Value]] = {
 }
 
 
-def evaluate(node: ast.expr, lookup: Lookup) -> Value:
-    """Return the value of `node`; `lookup` gives the literal that a (dotted) name stands for."""
+def evaluate(node: ast.expr, names: Names) -> Value:
+    """Return the value of `node`; `NotUnderstood` and `Unknown` say why there is none."""
     try:
-        return _Reader(lookup).read(node)
+        return _Reader(names).read(node)
     except NotUnderstood:
-        unknown = unknown_names(node, lookup)
+        unknown = unknown_names(node, names)
         if unknown:
             raise Unknown(unknown) from None
         raise
@@ -56,20 +66,20 @@ def evaluate(node: ast.expr, lookup: Lookup) -> Value:
         raise NotUnderstood("is nested too deeply") from None
 
 
-def unknown_names(node: ast.AST, lookup: Lookup) -> tuple[str, ...]:
-    """Return the names in `node`, in order, that neither it binds itself nor `lookup` knows as a literal."""
+def unknown_names(node: ast.AST, names: Names) -> tuple[str, ...]:
+    """Return the names in `node`, in order, that neither it binds itself nor the file defines as a literal."""
     bound: set[str] = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             bound.add(part.id)
         elif isinstance(part, ast.arg):
             bound.add(part.arg)
-    names: dict[str, None] = {}
+    unknown: dict[str, None] = {}
     for name in _names(node):
-        shadowed = name.split(".")[0] in bound
-        if not shadowed and not (name in _CONSTRUCTORS and lookup(name) is None) and not _known(name, lookup):
-            names[name] = None
-    return tuple(names)
+        built_in = name in _CONSTRUCTORS and not names.binds(name)
+        if name.split(".")[0] not in bound and not built_in and not _known(name, names):
+            unknown[name] = None
+    return tuple(unknown)
 
 
 def _names(node: ast.AST) -> Iterator[str]:
@@ -84,14 +94,14 @@ def _names(node: ast.AST) -> Iterator[str]:
             yield name
 
 
-def _known(name: str, lookup: Lookup) -> bool:
+def _known(name: str, names: Names) -> bool:
     """Is the name, or an object that it is an attribute of, a literal of the file that reads as one?"""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
-        node = lookup(".".join(parts[:length]))
+        node = names.literal(".".join(parts[:length]))
         if node is not None:
             try:
-                _Reader(lookup).read(node)
+                _Reader(names).read(node)
             except (NotUnderstood, TypeError, ValueError, RecursionError):
                 return False
             return True
@@ -101,12 +111,12 @@ def _known(name: str, lookup: Lookup) -> bool:
 class _Reader:
     """Reads one expression; remembers names already read, and refuses those that refer to themselves."""
 
-    def __init__(self, lookup: Lookup) -> None:
-        self.lookup = lookup
+    def __init__(self, names: Names) -> None:
+        self.names = names
         self.known: dict[str, Value] = {}
         self.open: set[str] = set()
 
-    def read(self, node: ast.expr) -> Value:  # noqa: PLR0911 - one return a shape
+    def read(self, node: ast.expr) -> Value:
         match node:
             case ast.Constant(value=value):
                 return value
@@ -155,7 +165,7 @@ class _Reader:
             raise NotUnderstood("holds an attribute of an expression")
         if name in self.known:
             return self.known[name]
-        defined = self.lookup(name)
+        defined = self.names.literal(name)
         if defined is None or name in self.open:
             raise NotUnderstood(f"names {name}")
         self.open.add(name)
@@ -197,7 +207,7 @@ class _Reader:
         return value
 
     def _built(self, name: str, args: list[ast.expr], keywords: list[ast.keyword]) -> Value:
-        if self.lookup(name) is not None or (keywords and name != "dict"):
+        if self.names.binds(name) or (keywords and name != "dict"):
             raise NotUnderstood(f"calls {name}")
         named: dict[str, Value] = {}
         for keyword in keywords:

@@ -11,7 +11,7 @@ from gitrelease.core.changes import Lines, outer
 from gitrelease.core.cuts import Cut, cut_out
 from gitrelease.core.literals import NotUnderstood, evaluate
 from gitrelease.core.regions import Region
-from gitrelease.core.scopes import Place, Scopes
+from gitrelease.core.scopes import Place, Scopes, Seen
 from gitrelease.core.syntax import Definition, Mask, Source, Spot, body_of, definitions, dotted, lines_of, spots
 
 
@@ -153,8 +153,8 @@ def _addition(node: ast.stmt, shift: int, target: str) -> Addition | None:
 
 def _is_literal(scopes: Scopes, place: Place, addition: Addition) -> bool:
     try:
-        evaluate(addition.key, lambda name: scopes.lookup(place, name))
-        evaluate(addition.value, lambda name: scopes.lookup(place, name))
+        evaluate(addition.key, Seen(scopes, place))
+        evaluate(addition.value, Seen(scopes, place))
     except NotUnderstood:
         return False
     return True

@@ -18,6 +18,11 @@ class Place:
     body: Sequence[ast.stmt]
     shift: int
 
+    @property
+    def chain(self) -> list[Definition]:
+        """The definitions around a name that is read here, outermost first."""
+        return [*self.around, *([self.node] if self.node else [])]
+
 
 class Scopes:
     """Finds things in one source; the top level is indexed once, since a file may have thousands of definitions."""
@@ -49,13 +54,13 @@ class Scopes:
             ]
         return found
 
-    def lookup(self, place: Place, name: str) -> ast.expr | None:
-        """Return the literal that `name` stands for inside `place`; None where it is not bound exactly once.
+    def literal(self, place: Place, name: str) -> ast.expr | None:
+        """Return what `name` is bound to inside `place`; None where that is not exactly one plain assignment.
 
         A plain name: the function, then those around it, then the module, as Python looks. `self.NAME`, `cls.NAME`
         and `Class.NAME`: what the class binds in its body, or its `__init__` through `self`.
         """
-        chain = [*place.around, *([place.node] if place.node else [])]
+        chain = place.chain
         head, _, attribute = name.rpartition(".")
         if head:
             return self._attribute(chain, head, attribute)
@@ -66,6 +71,11 @@ class Scopes:
             if name in bound:
                 return _only(bound[name])
         return _only(self._bound(None).get(name, []))
+
+    def binds(self, place: Place, name: str) -> bool:
+        """Does anything around `place` bind `name`? A star import may bind whatever there is."""
+        scopes: list[Definition | None] = [*place.chain, None]
+        return any(bound in self._bound(scope) for scope in scopes for bound in (name, "*"))
 
     def _attribute(self, chain: Sequence[Definition], head: str, attribute: str) -> ast.expr | None:
         owner: Definition | None
@@ -95,6 +105,20 @@ class Scopes:
                         names.setdefault(argument.arg, []).append(None)
             self._bindings[key] = names
         return self._bindings[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The names as they are seen from one place."""
+
+    scopes: Scopes
+    place: Place
+
+    def literal(self, name: str) -> ast.expr | None:
+        return self.scopes.literal(self.place, name)
+
+    def binds(self, name: str) -> bool:
+        return self.scopes.binds(self.place, name)
 
 
 def _only(values: Sequence[ast.expr | None]) -> ast.expr | None:

@@ -6,6 +6,7 @@ Every request is a new connection, as a browser's first one is.
 from __future__ import annotations
 
 import http.client
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ class Load:
         """Return what was seen of the requests that were asked since `begun` (monotonic)."""
         answers = sorted(answer for answer in list(self._answers) if answer[0] >= begun)
         good = sorted(ended for _, ended, answered in answers if answered)
-        gaps = [later - earlier for earlier, later in zip(good, good[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(good)]
         failed = sum(not answered for _, _, answered in answers)
         return Seen(asked=len(answers), failed=failed, longest_gap=max(gaps, default=0.0))
 

@@ -46,7 +46,7 @@ class Written(Setting, frozen=True):
 
     app: App = App()
     instance: tuple[Instance, ...] = ()
-    policy: dict[Kind, PartialPolicy] = {}
+    policy: dict[Kind, PartialPolicy] = msgspec.field(default_factory=dict)
     region: tuple[Region, ...] = ()
     limits: Limits = Limits()
     contract: Contract = Contract()
@@ -193,7 +193,7 @@ def render(tables: Mapping[str, Mapping[str, Any]], instances: tuple[Mapping[str
     return "\n".join(lines) + "\n"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)

@@ -92,7 +92,8 @@ def test_a_name_is_looked_up_as_python_does(text):
         pytest.param("for BASE in x: pass\nhere = BASE\n", id="by a loop"),
         pytest.param("BASE = load()\nhere = BASE\n", id="as something that is no literal"),
         pytest.param("BASE = here\nhere = BASE\n", id="in a circle"),
-        pytest.param("list = 1\nhere = list(['a'])\n", id="under the name of a type"),
+        pytest.param("def list(x): pass\nhere = list(['a'])\n", id="under the name of a type"),
+        pytest.param("from terms import *\nhere = list(['a'])\n", id="perhaps by a star import"),
         pytest.param("here = open('terms').read()\n", id="as a built-in"),
     ],
 )

@@ -168,10 +168,11 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
     for developer, term in zip(developers, ("first", "second"), strict=True):
         developer.commit_term(term)
 
+    command = ["git", "push", "origin", "deploy"]
     pushing = [
-        subprocess.Popen(["git", "push", "origin", "deploy"], cwd=developer.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(command, cwd=developer.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for developer in developers
-    ]  # fmt: skip
+    ]
     said = [push.communicate()[0] for push in pushing]
 
     assert sorted(push.returncode == 0 for push in pushing) == [False, True], said
