@@ -127,7 +127,7 @@ class Bench:
             times.append(time.monotonic() - begun)
             until(lambda: not self.production.git("status", "--porcelain", "-uno"))
         self.row("edit to live", statistics.median(times), "s", "<= 2 x cold")
-        self.developer.git("pull", "--quiet", "--ff-only")
+        self._catch_up()
 
     def measure_load(self, deploys: int = 20, rollbacks: int = 10) -> None:
         """Deploys and rollbacks in a row under 200 new connections a second, a websocket session held open."""
@@ -186,6 +186,11 @@ class Bench:
         self.row("the guide's own dictionary procedure", guide.seconds, "s", "", note)
 
     # -- parts -------------------------------------------------------------------------------------------------
+
+    def _catch_up(self) -> None:
+        """Bring the developer's clone to where production is after rollbacks and edits."""
+        self.developer.git("fetch", "--quiet")
+        self.developer.git("reset", "--quiet", "--hard", "origin/deploy")
 
     def _gitrelease(self, *arguments: str) -> None:
         ended = self.production.gitrelease(*arguments)

@@ -32,11 +32,13 @@ class Echo(socketserver.BaseRequestHandler):
 
 class Backend(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
+    request_queue_size = 1024
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, name: bytes, port: int = 0) -> None:
         self.name = name
+        self._accepted: list[socket.socket] = []
         super().__init__(("127.0.0.1", port), Echo)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
@@ -44,9 +46,16 @@ class Backend(socketserver.ThreadingTCPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
+    def get_request(self) -> tuple[socket.socket, object]:
+        accepted = super().get_request()
+        self._accepted.append(accepted[0])
+        return accepted
+
     def end(self) -> None:
         self.shutdown()
         self.server_close()
+        for connection in self._accepted:
+            connection.close()
 
 
 class Front:
@@ -203,8 +212,8 @@ def test_connections_are_held_while_the_backend_refuses(front: Front, backend: C
 def test_a_held_connection_is_given_up_at_its_deadline_and_counted(tmp_path: Path) -> None:
     front = Front(tmp_path, hold=0.2)
     try:
-        with front.connect() as user, pytest.raises(ConnectionResetError):
-            user.recv(100)
+        with front.connect() as user:
+            assert user.recv(100) == b""
 
         assert front.control.status().failed == 1
     finally:
@@ -306,9 +315,10 @@ def test_another_user_is_refused(front: Front) -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        os.chdir(front.folder)
         os.setuid(65_534)
         with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"/proc/self/fd/{os.open(front.folder, os.O_PATH)}/front.sock")
+            client.connect("front.sock")
             client.sendall(b'{"verb": "status"}\n')
             os.write(writer, client.recv(1000))
         os._exit(0)

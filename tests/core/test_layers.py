@@ -1,0 +1,91 @@
+"""Imports point one way: commands → agent → release → edges → core. The core imports nothing that acts."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import gitrelease
+
+PACKAGE = Path(gitrelease.__file__).parent
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "app" not in path.relative_to(PACKAGE).parts)
+
+# Of the standard library, what acts: reads the disk, the clock, the environment, the network.
+ACTS = {
+    "os",
+    "subprocess",
+    "socket",
+    "time",
+    "shutil",
+    "tempfile",
+    "threading",
+    "requests",
+    "psutil",
+    "git",
+    "watchdog",
+}
+ONLY_IN = {"git": "edges/git.py", "psutil": "edges/processes.py", "watchdog": "edges/watcher.py"}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the full names of what a module imports, also inside of functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return found
+
+
+def layer(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else "agent"
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if layer(path) == "core"], ids=name)
+def test_the_core_imports_only_the_core_and_does_nothing(path: Path) -> None:
+    found = imports(path)
+
+    assert not {one.split(".")[0] for one in found} & ACTS
+    assert all(one.startswith("gitrelease.core") for one in found if one.startswith("gitrelease."))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if layer(path) == "edges"], ids=name)
+def test_edges_import_no_policy(path: Path) -> None:
+    allowed = ("gitrelease.core", "gitrelease.edges", "gitrelease.profiles", "gitrelease.__version__")
+    # The watcher is given the world; it only reads paths and settings from it.
+    allowed += ("gitrelease.world",) if path.name == "watcher.py" else ()
+
+    assert all(one.startswith(allowed) for one in imports(path) if one.startswith("gitrelease."))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if layer(path) == "agent"], ids=name)
+def test_the_agent_knows_nothing_of_commands(path: Path) -> None:
+    if path.name in ("cli.py", "__main__.py"):
+        return
+
+    assert not any(one.startswith(("gitrelease.commands", "gitrelease.cli", "typer")) for one in imports(path))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if layer(path) in ("front", "inside")], ids=name)
+def test_front_and_inside_need_the_standard_library_only(path: Path) -> None:
+    import sys
+
+    outside = {one.split(".")[0] for one in imports(path)} - set(sys.stdlib_module_names)
+
+    assert outside <= {"gitrelease", "streamlit"}
+    assert not any(one.startswith("gitrelease.") and ".front" not in one for one in imports(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_each_outside_library_has_one_door(path: Path) -> None:
+    found = {one.split(".")[0] for one in imports(path)}
+
+    assert all(name(path) == door for library, door in ONLY_IN.items() if library in found)
