@@ -77,6 +77,9 @@ def environment(python: Path, home: Path) -> dict[str, str]:
     ours = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONSAFEPATH"}
     kept = {name: value for name, value in os.environ.items() if name not in LOCAL_VARIABLES and name not in ours}
     kept[MARK] = str(home)
+    # With rich installed, Streamlit draws tracebacks instead of logging the marker that a soak looks for.
+    # Set here, not as an option: versions that do not know it ignore it.
+    kept["STREAMLIT_LOGGER_ENABLE_RICH"] = "false"
     kept["PATH"] = f"{python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept
 
