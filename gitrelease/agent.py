@@ -64,6 +64,7 @@ class Agent:
         self._supervisor: Supervisor | None = None
         self._watcher: Watcher | None = None
         self._server: socket.socket | None = None
+        self._renewing = False
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -84,10 +85,13 @@ class Agent:
             log.info("agent %s serves %s", os.getpid(), self.world.git.root)
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
-            if self.foreground and self.production is not None:
+            if self.foreground and self.production is not None and not self._renewing:
                 take_down(self.world, self.production)
             home.agent_socket.unlink(missing_ok=True)
             home.agent_pid.unlink(missing_ok=True)
+        if self._renewing:
+            # Front and backends go on; the new agent adopts them.
+            os.execv(sys.executable, [sys.executable, "-I", "-m", "gitrelease.agent", *sys.argv[1:]])  # noqa: S606
         return 0
 
     def stop(self) -> None:
@@ -98,6 +102,13 @@ class Agent:
             # Wakes accept(); closing alone would not.
             with contextlib.suppress(OSError):
                 self._server.shutdown(socket.SHUT_RDWR)
+
+    def renew(self) -> bool:
+        """Make way for the version that is installed now, if nothing is under way; True when this agent ends."""
+        if self.turn.holder is None:
+            log.info("another version is installed now: starting again")
+            self._renewing = self.leaving = True
+        return self._renewing
 
     def _accept(self, desk: Desk, server: socket.socket) -> None:
         while not self._stopping.is_set():
@@ -240,7 +251,9 @@ class Agent:
         production.crashes.append(now)
         log.warning("the backend of release/%d: %s", serving.number, why)
         if crashed_too_often(production.crashes, now=now):
-            self._give_up(serving, f"release/{serving.number} ended three times within five minutes ({why})")
+            self._go_back_from(
+                serving.number, f"release/{serving.number} ended three times within five minutes ({why})"
+            )
         else:
             self._guarded("a restart", lambda cancel: self._start_again(production, serving, cancel))
 
@@ -279,37 +292,33 @@ class Agent:
         if not well:
             log.warning("release/%d did not come back: %s", serving.number, said)
 
-    def _give_up(self, serving: Serving, why: str) -> None:
-        production = self.serving()
-        if production.went_back_by_itself:
-            self._stuck(why)
-            return
-        self._go_back_by_itself(why)
-
     def soak_failed(self, number: int, why: str) -> None:
         log.warning("%s", why)
-        self._go_back_by_itself(why)
+        self._go_back_from(number, why)
 
-    def _go_back_by_itself(self, why: str) -> None:
+    def _go_back_from(self, number: int, why: str) -> None:
+        """Leave release `number` by ourselves: once; the next time a person is needed."""
         production = self.serving()
         production.soak = None
-        target = target_of_rollback(records.read(self.world.git), None)
-        if target is None or production.went_back_by_itself:
-            self._stuck(f"{why}; there is no older release to go back to" if target is None else why)
-            return
 
         def work(cancel: Cancel) -> Outcome:
             self.turn.hurry("production goes back by itself")
             with self.has_turn(owner="agent", pid=os.getpid(), doing="rollback", cancel=cancel, wait=URGENT_WAIT):
+                known = records.read(self.world.git)
+                if known.live is None or known.live.number != number:
+                    return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
+                target = target_of_rollback(known, None)
+                if target is None or production.went_back_by_itself:
+                    return Outcome(outcome="stuck", release=known.live.name, reason=why)
                 return go_back(
-                    production, target, reason=why, by="agent", automatic=True, cancel=cancel, report=_to_log
+                    production, known, target, reason=why, by="agent", automatic=True, cancel=cancel, report=_to_log
                 )
 
         outcome = self._guarded("a rollback", work)
         if outcome is None or outcome.outcome == "stuck":
             self._stuck(outcome.reason if outcome else why)
             return
-        production.went_back_by_itself = True
+        production.went_back_by_itself = outcome.outcome == "rolled_back"
         _log_outcome(outcome)
 
     def _stuck(self, why: str) -> None:

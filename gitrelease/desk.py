@@ -49,6 +49,7 @@ class Request:
         self.channel = channel
         self.pid, self.uid = wire.peer(channel.connection)
         self.verb = str(message.get("verb", ""))
+        self.version = str(message.get("version", ""))
         arguments = message.get("arguments")
         self.arguments: dict[str, Any] = arguments if isinstance(arguments, dict) else {}
         self.cancel = Cancel()
@@ -112,6 +113,8 @@ class Desk:
                 f"Run it as {owner}: sudo -u {owner} gitrelease …",
                 Exit.USAGE,
             )
+        if request.version != __version__ and self._agent.renew():
+            return {"again": True}
         verb = self._verbs.get(request.verb)
         if verb is None:
             return _error(
@@ -222,7 +225,7 @@ class Desk:
                 )
             production.went_back_by_itself = False
             return go_back(
-                production, target, reason=request.text("reason") or "", by=request.by, automatic=False,
+                production, known, target, reason=request.text("reason") or "", by=request.by, automatic=False,
                 cancel=request.cancel, report=request.report,
             )  # fmt: skip
 

@@ -173,6 +173,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
 
 def go_back(
     production: Production,
+    known: Records,
     target: Release,
     *,
     reason: str,
@@ -184,7 +185,6 @@ def go_back(
     """Serve `target` again: by a switch when it is still warm, otherwise from its tag in a slot."""
     begun = time.monotonic()
     world = production.world
-    known = records.read(world.git)
     live = known.live
     if live is None or live.number == target.number:
         return Outcome(
@@ -220,7 +220,9 @@ def go_back(
             world.git, commit=live.commit, key=key, reason=reason or f"{live.name} was rolled back by {by}",
             at=now, number=live.number,
         )  # fmt: skip
-    updates += records.absolve(known, key=records.content_key(world.git, target.commit), number=target.number)
+    if known.quarantined:
+        key = records.content_key(world.git, target.commit)
+        updates += records.absolve(known, key=key, number=target.number)
     if was_good:
         updates.append(RefUpdate(GOOD, target.tag))
     steps: list[Step] = [

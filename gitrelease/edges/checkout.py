@@ -83,9 +83,9 @@ class Checkout:
         output = self.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
         return tuple(os.fsdecode(path) for path in output.split(b"\0") if path)
 
-    def edited_paths(self, base: str) -> tuple[str, ...]:
-        """Return the managed files that differ on disk from the commit or tree `base`."""
-        changed = self.changed_paths(base, self.disk_tree())
+    def edited_paths(self, base: str, disk: str | None = None) -> tuple[str, ...]:
+        """Return the managed files that differ on disk (or in the tree `disk`) from the commit or tree `base`."""
+        changed = self.changed_paths(base, disk or self.disk_tree())
         return tuple(path for path in changed if not is_document(path))
 
     # -- an edit becomes a commit ----------------------------------------------------------------------------
@@ -147,12 +147,13 @@ class Checkout:
             return None
         before = self.git.ref(CHECKOUT)
         backup = None
+        disk = self.disk_tree()
         if before is not None:
-            self._index_what_is_there(before, source)
+            self._index_what_is_there(disk, before, source)
         self.git.execute("update-index", "-q", "--refresh")
         # Two-tree: files that did not change between the two releases may stay as a person left them.
         trees = (before, source) if before else (source,)
-        in_the_way = self.in_progress() or (clean and before is not None and self.edited_paths(before))
+        in_the_way = self.in_progress() or (clean and before is not None and self.edited_paths(before, disk))
         if in_the_way or self.git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
             backup = self.snapshot("replaced", at=at)
             self.git.run("read-tree", "--reset", "-u", source)
@@ -161,15 +162,15 @@ class Checkout:
         self.note(commit)
         return backup
 
-    def _index_what_is_there(self, before: str, source: str) -> None:
+    def _index_what_is_there(self, disk: str, before: str, source: str) -> None:
         """Let the index hold the new version of files that are on disk in it already: edits, pulled files."""
         moved = self.changed_paths(before, source)
         if not moved:
             return
-        disk = {entry.path: entry for entry in self.git.list_tree(self.disk_tree())}
+        there = {entry.path: entry for entry in self.git.list_tree(disk)}
         wanted = {entry.path: entry for entry in self.git.list_tree(source)}
-        there = [path for path in moved if path in wanted and disk.get(path) == wanted[path]]
-        lines = b"".join(os.fsencode(f"{wanted[path].mode} {wanted[path].id}\t{path}") + b"\0" for path in there)
+        same = [path for path in moved if path in wanted and there.get(path) == wanted[path]]
+        lines = b"".join(os.fsencode(f"{wanted[path].mode} {wanted[path].id}\t{path}") + b"\0" for path in same)
         if lines:
             self.git.run("update-index", "--add", "-z", "--index-info", stdin=lines)
 

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from gitrelease.core.errors import RepositoryError
@@ -139,7 +140,7 @@ class Git:
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def directory(self) -> Path:
         """The repository's own directory (`.git`), absolute; of a linked worktree, the common one."""
         found = Path(self.text("rev-parse", "--git-common-dir"))

@@ -12,6 +12,7 @@ import os
 import pwd
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from gitrelease.edges.home import short_name
 
 PROTOCOL = 1
 _LONGEST = 4 * 1024 * 1024
+_RENEWAL_LIMIT = 10.0  # seconds in which an agent of the installed version must answer
 
 Message = dict[str, Any]
 
@@ -108,7 +110,23 @@ def connect(path: Path) -> Iterator[Channel]:
 
 
 def ask(path: Path, verb: str, arguments: Message, progress: Callable[[Message], None]) -> Message:
-    """Send one request, hand every progress message on, return the last; `NoAgent`, `AgentGone`."""
+    """Send one request, hand every progress message on, return the last; `NoAgent`, `AgentGone`.
+
+    An idle agent of another version ends for the one that is installed now: that one is asked again.
+    """
+    end = _ask_once(path, verb, arguments, progress)
+    deadline = time.monotonic() + _RENEWAL_LIMIT
+    while end.get("again"):
+        time.sleep(0.02)
+        try:
+            end = _ask_once(path, verb, arguments, progress)
+        except (NoAgent, AgentGone):
+            if time.monotonic() > deadline:
+                raise
+    return end
+
+
+def _ask_once(path: Path, verb: str, arguments: Message, progress: Callable[[Message], None]) -> Message:
     with connect(path) as channel:
         try:
             channel.send({"protocol": PROTOCOL, "version": __version__, "verb": verb, "arguments": arguments})

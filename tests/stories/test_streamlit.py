@@ -98,13 +98,17 @@ def test_a_lost_class_is_refused_by_name_though_the_page_renders(streamlit: Prod
     text = developer.read(SCRIPT)
     begin, end = text.index("class EnhancedVisualParser"), text.index("class DeduplicatedMetricsExtractor")
     lines = (text[:begin] + text[end:]).splitlines(keepends=True)
-    developer.write(SCRIPT, "".join(line for line in lines if "EnhancedVisualParser" not in line and "visual" not in line))
+    developer.write(
+        SCRIPT, "".join(line for line in lines if "EnhancedVisualParser" not in line and "visual" not in line)
+    )
     developer.commit("Tidy up")
 
     pushed = developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code != 0
-    assert "class EnhancedVisualParser: the app no longer has it" in " ".join(pushed.said.replace("remote:", "").split())
+    assert "class EnhancedVisualParser: the app no longer has it" in " ".join(
+        pushed.said.replace("remote:", "").split()
+    )
 
 
 def test_an_open_session_survives_a_promotion_and_nobody_is_refused(streamlit: Production, developer: Clone) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 
+from gitrelease.edges import backends, processes, wire
 from tests.checkout import Production, until
 
 
 def marked(production: Production) -> list[int]:
     """Return the pids of everything that runs for this production, the agent aside."""
-    from gitrelease.edges import backends, processes
-
     return sorted(identity.pid for identity in processes.marked(backends.MARK, str(production.home)))
 
 
@@ -110,3 +109,18 @@ def test_restart_replaces_the_process_and_keeps_the_release(production: Producti
     assert production.backend_pid() != pid
     assert production.live() == "release/1"
     assert production.answer() == "one revenue profit"
+
+
+def test_an_agent_of_another_version_makes_way_for_the_installed_one(production: Production) -> None:
+    backend, agent = production.backend_pid(), production.agent_pid()
+    answers = []
+
+    with wire.connect(production.home / "run" / "agent.sock") as channel:
+        channel.send({"protocol": 1, "version": "0.0.0", "verb": "ping", "arguments": {}})
+        answers.append(channel.receive())
+
+    assert answers == [{"end": {"again": True}}]
+    until(lambda: "another version is installed now" in production.agent_log())
+    until(lambda: production.agent_log().count(f"agent {agent} serves") == 2, "the same process serves again")
+    until(lambda: production.status()["agent"]["running"])
+    assert production.backend_pid() == backend
