@@ -25,6 +25,7 @@ from gitrelease.core.errors import Busy, Cancelled, ReleaseError
 from gitrelease.core.events import Proved, Stopped
 from gitrelease.core.health import crashed_too_often
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.settings import seconds
 from gitrelease.desk import Desk
 from gitrelease.edges import backends, probes, records, wire
 from gitrelease.edges.cancel import Cancel
@@ -260,8 +261,8 @@ class Agent:
     def _start_again(self, production: Production, serving: Serving, cancel: Cancel) -> None:
         """Start the same release in its slot; connections are held by the front meanwhile."""
         world = production.world
-        for instance in world.settings.instances:
-            production.front.clear(instance.name)
+        for name in production.listeners:
+            production.front.clear(name)
         production.end(serving.backend)
         slot = world.slots.take(serving.backend.commit, shared=world.settings.app.shared)
         try:
@@ -271,7 +272,7 @@ class Agent:
             )  # fmt: skip
         finally:
             slot.release()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + seconds(world.settings.limits.start)
         handle = os.pidfd_open(backend.identity.pid)
         try:
             well, said = probes.until_healthy(

@@ -25,7 +25,15 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl
 from gitrelease.execute import record
 from gitrelease.production import Production, Running, Serving, read_running
-from gitrelease.release import Prepared, addresses, backend_name, prepare, promote
+from gitrelease.release import (
+    Prepared,
+    addresses,
+    backend_name,
+    go_back,
+    prepare,
+    promote,
+    target_of_rollback,
+)
 from gitrelease.staging import Report, Unfit, baseline_of, stage
 from gitrelease.world import World
 
@@ -47,6 +55,8 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
         else:
             _finish(production, live)
             outcome = _serve(production, live, cancel=cancel, report=report)
+            if outcome.outcome == "stuck":
+                outcome = _serve_an_older_one(production, outcome, cancel=cancel, report=report)
     except BaseException:
         take_down(world, production)  # half up is down
         raise
@@ -113,12 +123,23 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
     )
 
 
+def _serve_an_older_one(production: Production, failed: Outcome, *, cancel: Cancel, report: Report) -> Outcome:
+    """The live release does not start any more: production keeps the best thing that answers."""
+    known = records.read(production.world.git)
+    target = target_of_rollback(known, None)
+    if target is None:
+        return failed
+    outcome = go_back(
+        production, known, target, reason=failed.reason, by="agent", automatic=True, cancel=cancel, report=report
+    )
+    return failed if outcome.outcome == "stuck" else outcome
+
+
 def _adopt(production: Production, serving: Serving) -> None:
     """Point the front at `serving`; a backend of another release that was live stands by."""
     running = production.running
     others = [other for other in (running.live, running.standby) if other and other.number != serving.number]
-    for instance in production.world.settings.instances:
-        production.front.switch(instance.name, "127.0.0.1", serving.backend.port, serving.backend.id)
+    production.point(serving.backend)
     production.running = msgspec.structs.replace(running, live=serving, standby=others[0] if others else None)
     production.save()
     for other in others[1:]:
@@ -174,8 +195,7 @@ def restart_front(production: Production) -> None:
     start_front(production)
     live = production.running.live
     if live is not None:
-        for instance in production.world.settings.instances:
-            production.front.switch(instance.name, "127.0.0.1", live.backend.port, live.backend.id)
+        production.point(live.backend)
 
 
 def close_all(listeners: dict[str, socket.socket]) -> None:

@@ -88,7 +88,7 @@ def init(
 
     home.create()
     app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
-    instances = written.get("instance", []) if port is None else [{"port": port}]
+    instances = _with_port(written.get("instance", []), port)
     tables = {name: table for name, table in written.items() if name != "instance"}
     write_atomically(home.settings, settings_files.render(tables, tuple(instances)).encode())
     # A wrong setting is reported here, before anything is installed.
@@ -139,6 +139,17 @@ def _require_commits(git: Git) -> None:
             f"{git.root} has no commits yet",
             hint="Commit the app first: git add … && git commit; then: gitrelease init",
         )
+
+
+def _with_port(instances: list[dict[str, Any]], port: int | None) -> list[dict[str, Any]]:
+    if port is None:
+        return instances
+    if len(instances) > 1:
+        raise SettingsError(
+            f"--port {port} could mean any of {len(instances)} instances",
+            hint="Change the port of the one you mean in .git/gitrelease/host.toml",
+        )
+    return [{**(instances[0] if instances else {}), "port": port}]
 
 
 def _stand_on_branch(git: Git, branch: str, installed: Installed) -> bool:

@@ -16,13 +16,14 @@ from gitrelease.core.events import Memory
 from gitrelease.core.settings import seconds
 from gitrelease.edges import probes, processes
 from gitrelease.edges.backends import Backend
-from gitrelease.edges.front import FrontControl
+from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.processes import Identity
 from gitrelease.world import World
 
 # Sessions on a release that went bad are moved on soon; requests that are under way may end.
 BAD_LINGER = 10.0
+FRONT_LIMIT = 5.0  # seconds in which a front that died is back
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -99,7 +100,7 @@ class Production:
         `then` is what becomes of the backend that served before.
         """
         with self.state:
-            spent = max(self._point(instance.name, serving.backend) for instance in self.world.settings.instances)
+            spent = self.point(serving.backend)
             before, standby = self.running.live, self.running.standby
             if standby is not None and standby.backend.id == serving.backend.id:
                 standby = None
@@ -115,8 +116,22 @@ class Production:
             self.save()
         return spent
 
-    def _point(self, instance: str, backend: Backend) -> float:
-        return self.front.switch(instance, "127.0.0.1", backend.port, backend.id) / 1000
+    def point(self, backend: Backend) -> float:
+        """Point every instance that the front serves at `backend`; return the longest switch in milliseconds.
+
+        A front that has just died is waited for: the supervisor starts it again.
+        """
+        deadline = time.monotonic() + FRONT_LIMIT
+        while True:
+            try:
+                return (
+                    max(self.front.switch(name, "127.0.0.1", backend.port, backend.id) for name in self.listeners)
+                    / 1000
+                )
+            except FrontGone:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     @property
     def _linger(self) -> float:

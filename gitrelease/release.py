@@ -23,7 +23,7 @@ from gitrelease.core.events import (
     Superseded,
     WentBack,
 )
-from gitrelease.core.history import Release, release_name, rollback_target, tag_message
+from gitrelease.core.history import Release, good_after, release_name, rollback_target, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Outcome
@@ -212,7 +212,6 @@ def go_back(
         source=target.source,
         previous=live.number,
     )
-    was_good = target.number not in production.memory.superseded
     updates = [RefUpdate(LIVE, target.tag, live.tag), *branch_to(production, target.source)]
     if backwards:
         key = records.content_key(world.git, live.commit)
@@ -223,8 +222,10 @@ def go_back(
     if known.quarantined:
         key = records.content_key(world.git, target.commit)
         updates += records.absolve(known, key=key, number=target.number)
-    if was_good:
-        updates.append(RefUpdate(GOOD, target.tag))
+    superseded = production.memory.superseded
+    good = good_after(known.releases, live=target.number, bad=set(known.bad) - {target.number}, superseded=superseded)
+    if good or known.good:
+        updates.append(RefUpdate(GOOD, good.tag if good else None))
     steps: list[Step] = [
         Intend(intent),
         MoveRefs(tuple(updates), reason=f"back to {target.name}"),
@@ -236,12 +237,12 @@ def go_back(
     production.world = world.judged_by(target.commit)
     production.soak = None
     production.crashes.clear()
-    if not was_good:
+    if target.number in superseded:
         production.begin_soak(target.number, world.settings.policy[target.kind].soak_seconds)
-    kept = f"; your work is kept as {performed.backup}" if performed.backup else ""
+    kept = f"what lay on disk is kept as {performed.backup}; " if performed.backup else ""
     report(
         "promote",
-        f"{target.name} is live again on {addresses(production)}{kept}",
+        f"{target.name} is live again on {addresses(production)}",
         time.monotonic() - switched,
     )
     return Outcome(

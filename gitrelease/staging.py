@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -203,8 +203,16 @@ def contract_of(world: World, slot: Slot, candidate: Candidate) -> contextlib.Ab
         script=app.script,
         classes=named if named is not None else FINDOC_CLASSES if findoc else (),
         checks=inside.FINDOC_CHECKS if findoc else None,
-        patterns=patterns_of(source, world.settings.regions, lines=placed(world, candidate.commit)),
+        patterns=_by_name(patterns_of(source, world.settings.regions, lines=placed(world, candidate.commit))),
     )
+
+
+def _by_name(patterns: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Return one row a name, with all of its patterns: what is broken is named once."""
+    rows: dict[str, list[str]] = {}
+    for name, pattern in patterns:
+        rows.setdefault(name, [name]).append(pattern)
+    return list(rows.values())
 
 
 def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tuple[Check, ...]:

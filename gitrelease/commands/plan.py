@@ -42,7 +42,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     expected = planned["expected_seconds"]
     typer.echo(f"time      {f'about {expected:.1f} s to live, as lately' if expected else 'not known yet'}")
     if planned["quarantined"]:
-        typer.echo(f"refused   this content was taken back before: {planned['quarantined']}")
+        typer.echo(f"bad       taken back before: {planned['quarantined']}; only deploy REV releases it again")
     return 0
 
 
@@ -73,7 +73,7 @@ def plan(world: World, commit: str) -> dict[str, Any]:
         "approval_needed": live is not None and policy.automation == "approve",
         "soak_seconds": policy.soak_seconds,
         "steps": list(STEPS) if releases else [],
-        "checks": [check.name for check in kept]
+        "checks": list(dict.fromkeys(check.name for check in kept))
         if kept and releases
         else ["contract", "start", "session", "script"] * releases,
         "expected_seconds": round(statistics.median(lately), 1) if lately and releases else None,

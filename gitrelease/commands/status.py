@@ -9,7 +9,7 @@ import typer
 
 from gitrelease.commands.client import Client, client_for, print_json
 from gitrelease.commands.options import Json, ending
-from gitrelease.core.text import ago, short
+from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
 
 
@@ -66,6 +66,8 @@ def lines(state: dict[str, Any]) -> list[str]:
             f"instance  {row['name']} {row['url']} {row['health']}"
             + (f", pid {row['pid']}, {usage}{restarts}" if usage else "")
         )
+    if state["person_needed"]:
+        out.append(f"PERSON    needed: {one_line(state['person_needed'], 300)}")
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""

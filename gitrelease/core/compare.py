@@ -12,16 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gitrelease.core.changes import Lines, outer
-from gitrelease.core.syntax import (
-    DEFINITIONS,
-    Mask,
-    Source,
-    Statement,
-    blocks,
-    body_of,
-    same,
-    without_docstring,
-)
+from gitrelease.core.parsing import Source, Statement
+from gitrelease.core.syntax import DEFINITIONS, Mask, blocks, body_of, same, without_docstring
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +65,7 @@ class _Comparison:
         self.old, self.new = old, new
         self.old_mask, self.new_mask = old_mask, new_mask
         self.found: list[Difference] = []
+        self._known: dict[tuple[int, int], bool] = {}
 
     def block(self, old: _Block, new: _Block, path: str) -> None:
         """Compare two blocks: definitions by name, the statements between them by place."""
@@ -112,9 +105,14 @@ class _Comparison:
         return old[above : len(old) - below], new[above : len(new) - below]
 
     def _equal(self, old: Statement, new: Statement) -> bool:
-        if old.node is new.node or self._same_text(old, new):
-            return True
-        return same(old.node, new.node, self.old_mask, self.new_mask)
+        pair = id(old.node), id(new.node)
+        if pair not in self._known:  # a definition is asked about on its own and as a part of what is around it
+            self._known[pair] = (
+                old.node is new.node
+                or self._same_text(old, new)
+                or same(old.node, new.node, self.old_mask, self.new_mask)
+            )
+        return self._known[pair]
 
     def _same_text(self, old: Statement, new: Statement) -> bool:
         """Do two statements read the same, byte for byte, indentation included?"""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from gitrelease.core.changes import Lines
 from gitrelease.core.kinds import Kind
 from gitrelease.core.literals import Names, NotUnderstood, Unknown, Value, evaluate, unknown_names
+from gitrelease.core.parsing import Broken, parse
 from gitrelease.core.regions import Region
 from gitrelease.core.resolve import Found, resolve
 from gitrelease.core.scopes import Scopes, Seen
-from gitrelease.core.syntax import Broken, parse
 
 
 @dataclass(frozen=True, slots=True)

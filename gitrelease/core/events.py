@@ -96,6 +96,7 @@ class Memory(msgspec.Struct, kw_only=True):
     unfinished: Promoting | None = None
     settled: str | None = None
     live_since: float | None = None  # seconds since 1970
+    stopped: str | None = None  # why a person is needed
 
     def take(self, event: AnyEvent) -> None:
         match event:
@@ -107,6 +108,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.unfinished = None
                 self.seconds[number] = spent
                 self.live_since = event.at
+                self.stopped = None
             case Proved(number=number):
                 self.proved.add(number)
                 self.superseded.discard(number)
@@ -118,8 +120,9 @@ class Memory(msgspec.Struct, kw_only=True):
             case WentBack():
                 self.unfinished = None
                 self.live_since = event.at
-            case Stopped():
-                pass
+                self.stopped = None
+            case Stopped(reason=reason):
+                self.stopped = reason
 
 
 def replay(events: Iterable[AnyEvent]) -> Memory:

@@ -112,6 +112,14 @@ def rollback_target(releases: Sequence[Release], *, live: int, bad: Collection[i
     return max(older, key=lambda release: release.number, default=None)
 
 
+def good_after(
+    releases: Sequence[Release], *, live: int, bad: Collection[int], superseded: Collection[int]
+) -> Release | None:
+    """Return what `good` points at once `live` is gone back to: the newest up to it that proved good, or None."""
+    good = (one for one in releases if one.number <= live and one.number not in bad and one.number not in superseded)
+    return max(good, key=lambda release: release.number, default=None)
+
+
 def outcome_of(
     release: Release, *, soaking: int | None, bad: Mapping[int, str], superseded: Collection[int]
 ) -> Literal["good", "soaking", "superseded", "rolled_back"]:

@@ -10,9 +10,10 @@ from typing import assert_never
 from gitrelease.core.changes import Lines, outer
 from gitrelease.core.cuts import Cut, cut_out
 from gitrelease.core.literals import NotUnderstood, evaluate
+from gitrelease.core.parsing import Source
 from gitrelease.core.regions import Region
 from gitrelease.core.scopes import Place, Scopes, Seen
-from gitrelease.core.syntax import Definition, Mask, Source, Spot, body_of, definitions, dotted, lines_of, spots
+from gitrelease.core.syntax import Definition, Mask, Spot, body_of, definitions, dotted, lines_of, spots
 
 
 @dataclass(frozen=True, slots=True, eq=False)

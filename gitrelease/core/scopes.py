@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gitrelease.core.syntax import Definition, Source, definitions, dotted, spots
+from gitrelease.core.parsing import Source
+from gitrelease.core.syntax import Definition, definitions, dotted, spots
 
 
 @dataclass(frozen=True, slots=True, eq=False)

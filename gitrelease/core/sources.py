@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from gitrelease.core.changes import Hunk, Lines, outer
+from gitrelease.core.changes import Lines
 from gitrelease.core.compare import Difference, differences
 from gitrelease.core.contents import read
 from gitrelease.core.diff import OUTSIDE, OtherChange, RegionChange
 from gitrelease.core.filechange import FileChange, Findings
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import Meaning, meaning
+from gitrelease.core.parsing import Broken, Source, parse_both
 from gitrelease.core.regions import Region
 from gitrelease.core.resolve import Found, mask, resolve
 from gitrelease.core.scopes import Scopes
-from gitrelease.core.syntax import Broken, Source, parse_both, same
+from gitrelease.core.shown import Shown
+from gitrelease.core.syntax import same
 
 Placed = Mapping[str, Lines]  # where regions of the form `lines` stand, by name
 
@@ -137,18 +139,15 @@ class _Judged:
     def outside(self) -> tuple[OtherChange, ...]:
         """Return what else changed in the code around the regions."""
         found = [item for item in self.differences if not _is_lost_class(item)]
-        spans = (
+        shown = Shown(
+            self.file.hunks,
             [span for item in self.old.values() for span in item.spans],
             [span for item in self.new.values() for span in item.spans],
         )
         grouped: dict[str, list[Difference]] = {}
         for difference in found:
             grouped.setdefault(_why(difference), []).append(difference)
-        return tuple(
-            self.file.other(why, *lines)
-            for why, group in grouped.items()
-            for lines in _places(group, self.file.hunks, spans)
-        )
+        return tuple(self.file.other(why, *lines) for why, group in grouped.items() for lines in shown.places(group))
 
 
 def _content(found: Found) -> list[object]:
@@ -182,44 +181,3 @@ def _why(difference: Difference) -> str:
         return f"{OUTSIDE}{difference.name or 'at the top level of the file'}"
     name = f"class {difference.name}" if difference.thing == "class" else difference.name
     return f"{name} was {difference.what}"
-
-
-def _places(
-    group: Sequence[Difference], hunks: Sequence[Hunk], spans: tuple[Sequence[Lines], Sequence[Lines]]
-) -> list[tuple[Lines | None, Lines | None]]:
-    """Return where the differences of one reason show in the diff, hunk by hunk; regions in a hunk are left out.
-
-    A definition that came or went is shown as a whole, and so is a difference that no hunk touches.
-    """
-    places: list[tuple[Lines | None, Lines | None]] = []
-    plain = [one for one in group if one.what == "changed"]
-    for hunk in hunks:
-        old = _clipped(hunk.old, [one.old for one in plain], spans[0])
-        new = _clipped(hunk.new, [one.new for one in plain], spans[1])
-        if old or new:
-            places.append((old, new))
-    shown = [one for one in group if one.what != "changed" or not places]
-    return places + [(one.old, one.new) for one in shown]
-
-
-def _clipped(lines: Lines | None, around: Iterable[Lines | None], without: Sequence[Lines]) -> Lines | None:
-    """Return the part of `lines` that lies in one of `around`, but for what lies in `without` at either end."""
-    if lines is None:
-        return None
-    parts = [
-        Lines(max(lines.first, there.first), min(lines.last, there.last))
-        for there in around
-        if there is not None and there.overlaps(lines)
-    ]
-    kept = outer(parts)
-    if kept is None:
-        return None
-    first, last = kept
-    for span in sorted(without):
-        if span.first <= first <= span.last:
-            first = span.last + 1
-    for span in sorted(without, reverse=True):
-        if span.first <= last <= span.last:
-            last = span.first - 1
-    # A region that shares its first or last line with code: that line is all there is to show.
-    return Lines(first, last) if first <= last else kept

@@ -1,16 +1,13 @@
-"""What is the structure of a source file, and is a piece of it the same on both sides of a change?
+"""What is the structure of a piece of code, and is it the same on both sides of a change?
 
 Structure means the syntax tree: layout, comments, quotes and line ends are not in it; docstrings and `pass` are
-left out here. Building Python's tree is nearly all the work of a classification, so the second side of a pair is
-parsed only where its lines differ: statements of the first side around that are used again, at shifted lines.
+left out here.
 """
 
 from __future__ import annotations
 
 import ast
-import gc
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -21,122 +18,6 @@ DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 # Fields that say nothing about what runs: the tree repeats what the place of a name implies.
 _SILENT = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Content that is no Python: which line, if known, and what the parser says."""
-
-    why: str
-    line: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Statement:
-    """A top-level statement; add `shift` to the line numbers in `node` to get those of the file."""
-
-    node: ast.stmt
-    shift: int
-
-    @property
-    def lines(self) -> Lines:
-        return lines_of(self.node).shifted(self.shift)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """One side, parsed. `lines` are without their ends."""
-
-    lines: Sequence[bytes]
-    statements: tuple[Statement, ...]
-
-
-def parse(content: bytes) -> Source | Broken:
-    """Parse one file; what Python cannot parse is a value, too."""
-    lines = _split(content)
-    body = _parse(b"\n".join(lines))
-    return body if isinstance(body, Broken) else Source(lines, tuple(Statement(node, 0) for node in body))
-
-
-def parse_both(old: bytes, new: bytes) -> tuple[Source | Broken, Source | Broken]:
-    """Parse two versions of a file. Statements above and below all differing lines are the same objects in both."""
-    first = parse(old)
-    if isinstance(first, Broken):
-        return first, parse(new)
-    lines = _split(new)
-    if _declares_encoding(first.lines) or _declares_encoding(lines):
-        return first, parse(new)
-    return first, _reuse(first, lines) or parse(new)
-
-
-def _split(content: bytes) -> list[bytes]:
-    # Python reads all three line ends as one; so do two versions that differ in nothing else.
-    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-
-
-def _declares_encoding(lines: Sequence[bytes]) -> bool:
-    return any(b"coding" in line for line in lines[:2])
-
-
-def _parse(content: bytes) -> list[ast.stmt] | Broken:
-    collecting = gc.isenabled()
-    # A tree is a million young objects and no garbage: collecting in between doubles the time.
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            # "\d" in a plain string is deprecated, not wrong: it must neither reach stderr nor become an error.
-            warnings.simplefilter("ignore")
-            return ast.parse(content).body
-    except SyntaxError as error:
-        return Broken(error.msg, error.lineno)
-    except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes, nesting beyond the parser's stack
-        return Broken(str(error) or type(error).__name__)
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _reuse(first: Source, lines: Sequence[bytes]) -> Source | None:
-    """Build the second side from the first one's statements and a parse of what lies between them.
-
-    Right, because a text that parses by itself between whole statements parses to the same in its place: an
-    indented line, an `else`, a dangling decorator, an open bracket or string at the seam do not parse alone, and
-    then all of it is parsed instead (None).
-    """
-    same_above = _common(first.lines, lines)
-    rest = min(len(first.lines), len(lines)) - same_above
-    same_below = min(rest, _common(reversed(first.lines), reversed(lines)))
-    spans = [statement.lines for statement in first.statements]
-    above = sum(1 for span in spans if span.last <= same_above)
-    below = next((n for n in range(above, len(spans)) if spans[n].first > len(first.lines) - same_below), len(spans))
-    # Cut between lines only: `a = 1; b = [` ends one statement and begins another.
-    while 0 < above < len(spans) and spans[above - 1].last >= spans[above].first:
-        above -= 1
-    while above < below < len(spans) and spans[below - 1].last >= spans[below].first:
-        below += 1
-    shift = len(lines) - len(first.lines)
-    begin = spans[above - 1].last if above else 0
-    end = spans[below].first - 1 + shift if below < len(spans) else len(lines)
-    middle = _parse(b"\n".join(lines[begin:end]) + b"\n")
-    if isinstance(middle, Broken):
-        return None
-    return Source(
-        lines,
-        (
-            *first.statements[:above],
-            *(Statement(node, begin) for node in middle),
-            *(Statement(statement.node, shift) for statement in first.statements[below:]),
-        ),
-    )
-
-
-def _common(one: Iterable[bytes], other: Iterable[bytes]) -> int:
-    count = 0
-    for mine, its in zip(one, other, strict=False):
-        if mine != its:
-            break
-        count += 1
-    return count
 
 
 def lines_of(node: ast.stmt | ast.expr) -> Lines:

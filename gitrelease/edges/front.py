@@ -22,6 +22,10 @@ START_LIMIT = 10.0  # seconds until a front must answer
 _ANSWER_LIMIT = 5.0
 
 
+class FrontGone(ReleaseError):
+    """The front does not answer: it died, or is just being started again."""
+
+
 @dataclass(frozen=True)
 class FrontStatus:
     """Connections by backend, open now and ever; held just now; failed since the front started."""
@@ -85,7 +89,7 @@ class FrontControl:
     def answers(self) -> bool:
         try:
             self.status()
-        except ReleaseError:
+        except FrontGone:
             return False
         return True
 
@@ -142,8 +146,8 @@ class FrontControl:
         return answer
 
 
-def _no_answer(why: str) -> ReleaseError:
-    return ReleaseError(
+def _no_answer(why: str) -> FrontGone:
+    return FrontGone(
         f"the front does not answer: {why}",
         hint="It is started again by itself; see: gitrelease status",
         code=Exit.UNEXPECTED,

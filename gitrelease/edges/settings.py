@@ -67,6 +67,10 @@ def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
     tables: dict[str, Any] = {}
     for name in ("app", "limits", "contract"):
         tables[name] = {**repository.get(name, {}), **host.get(name, {})}
+    # Both know files that the app needs: `init` finds some on this host, the repository names others.
+    tables["app"]["shared"] = sorted(
+        {*repository.get("app", {}).get("shared", ()), *host.get("app", {}).get("shared", ())}
+    )
     policies = {kind: msgspec.to_builtins(policy) for kind, policy in DEFAULT_POLICY.items()}
     for written in (repository, host):
         for kind, values in written.get("policy", {}).items():
@@ -113,6 +117,9 @@ def _check_values(written: Written, text: str, name: str) -> None:
             raise _wrong(name, text, "instance.port", f"is {instance.port}", "a port from 1 to 65535")
     if len({instance.name for instance in written.instance}) < len(written.instance):
         raise _wrong(name, text, "instance.name", "is used twice", "a name of its own for each instance")
+    regions = [region.name for region in written.region]
+    for twice in {name for name in regions if regions.count(name) > 1}:
+        raise _wrong(name, text, "region.name", f"{twice!r} is used twice", "a name of its own for each region")
     for limit, value in msgspec.structs.asdict(written.limits).items():
         _check_duration(value, f"limits.{limit}", text, name)
     for kind, policy in written.policy.items():

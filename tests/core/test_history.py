@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitrelease.core.history import Release, outcome_of, release_from_tag, release_number, rollback_target, tag_message
+from gitrelease.core.history import (
+    Release,
+    good_after,
+    outcome_of,
+    release_from_tag,
+    release_number,
+    rollback_target,
+    tag_message,
+)
 from gitrelease.core.kinds import Kind
 
 COMMIT = "c" * 40
@@ -86,3 +94,11 @@ def test_what_became_of_a_release_is_one_word() -> None:
     words = [outcome_of(release(number), soaking=4, bad={2: "why"}, superseded={3}) for number in (1, 2, 3, 4)]
 
     assert words == ["good", "rolled_back", "superseded", "soaking"]
+
+
+def test_good_is_never_a_bad_release_nor_one_that_was_superseded() -> None:
+    releases = [release(1), release(2), release(3)]
+
+    assert good_after(releases, live=3, bad={3}, superseded={2}) == release(1)
+    assert good_after(releases, live=2, bad=(), superseded=()) == release(2)
+    assert good_after(releases, live=1, bad={1}, superseded=()) is None

@@ -7,10 +7,10 @@ import pytest
 
 from gitrelease.core.changes import Lines
 from gitrelease.core.kinds import Kind
+from gitrelease.core.parsing import Broken, parse, parse_both
 from gitrelease.core.regions import Region, literals, patterns_of
 from gitrelease.core.resolve import resolve
 from gitrelease.core.scopes import Scopes
-from gitrelease.core.syntax import Broken, parse, parse_both
 from tests.core.texts import APP, DETECT, ENTRY, PATTERNS, REGIONS, TERMS, replaced
 
 

@@ -211,3 +211,19 @@ def test_an_error_in_the_output_during_the_soak_rolls_back(checkout: Production)
 
     checkout.await_live("release/1")
     assert "Uncaught app execution: KeyError: 7" in checkout.status()["quarantined"][0]["reason"]
+
+
+def test_good_never_names_a_release_that_was_rolled_back(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", '[policy.dictionary]\nsoak = "300ms"', '[policy.dictionary]\nsoak = "60s"')
+    checkout.commit("Longer soak")
+    checkout.init().up()
+    checkout.await_idle()
+    for release, term in (("release/2", "second"), ("release/3", "third")):
+        checkout.commit_term(term)
+        checkout.await_live(release)
+
+    checkout.gitrelease("rollback")
+    checkout.gitrelease("rollback")
+
+    assert checkout.live() == "release/1"
+    assert checkout.status()["last_good"] == "release/1"

@@ -124,3 +124,23 @@ def test_an_agent_of_another_version_makes_way_for_the_installed_one(production:
     until(lambda: production.agent_log().count(f"agent {agent} serves") == 2, "the same process serves again")
     until(lambda: production.status()["agent"]["running"])
     assert production.backend_pid() == backend
+
+
+def test_up_serves_an_older_release_when_the_live_one_does_not_start_any_more(checkout: Production) -> None:
+    needed = checkout.root.parent / "needed"
+    needed.touch()
+    checkout.init().up()
+    checkout.await_idle()
+    checkout.replace("server.py", 'if __name__ == "__main__":\n', f'open("{needed}")\nif __name__ == "__main__":\n')
+    commit = checkout.commit("Need a file")
+    until(lambda: checkout.status()["waiting"])
+    assert checkout.gitrelease("deploy", commit, "--approve").code == 0
+    checkout.await_idle()
+    checkout.gitrelease("down")
+    needed.unlink()
+
+    ended = checkout.gitrelease("up")
+
+    assert ended.code == 4
+    assert "release/1 is live again" in ended.said
+    assert checkout.answer() == "one revenue profit"
