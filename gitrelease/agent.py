@@ -14,38 +14,28 @@ import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from gitrelease.bringup import bring_up, restart_front, take_down
-from gitrelease.core.errors import Busy, Cancelled, ReleaseError
-from gitrelease.core.events import Proved, Stopped
-from gitrelease.core.health import crashed_too_often
+from gitrelease.background import guarded, log, log_outcome, to_log
+from gitrelease.bringup import bring_up, take_down
+from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.outcome import Outcome
-from gitrelease.core.settings import seconds
 from gitrelease.desk import Desk
-from gitrelease.edges import backends, probes, records, wire
+from gitrelease.duty import Duty
+from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
-from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.watcher import Watcher
-from gitrelease.execute import record
 from gitrelease.inbox import Inbox, reconcile
-from gitrelease.production import Fate, Production, Serving
-from gitrelease.release import go_back, target_of_rollback
+from gitrelease.production import Production
 from gitrelease.staging import Report
 from gitrelease.supervisor import Supervisor
-from gitrelease.turn import Holder, Turn
+from gitrelease.turn import URGENT_WAIT, Holder, Turn
 from gitrelease.world import World, open_world
 
-log = logging.getLogger("gitrelease.agent")
-
 ARRIVAL = 60.0  # seconds in which production is adopted or started again
-URGENT_WAIT = 10.0  # seconds in which whoever has the turn must have given way to a rollback
 
 
 class Agent:
@@ -149,7 +139,7 @@ class Agent:
             home = self.world.home
             write_atomically(home.wanted, b"")
             home.down.unlink(missing_ok=True)
-            self._supervisor = Supervisor(production, self)
+            self._supervisor = Supervisor(production, Duty(self))
             self._supervisor.start()
             self._watcher = Watcher(production.world, self.poke)
             self.poke()
@@ -198,13 +188,13 @@ class Agent:
     def _tend(self) -> None:
         """Look at the inbox whenever poked; bring production up again after a crash of the agent."""
         if self.world.home.wanted.exists():
-            self._guarded("up", lambda cancel: self.up(cancel=cancel, report=_to_log, owner="agent", pid=os.getpid()))
+            guarded("up", lambda cancel: self.up(cancel=cancel, report=to_log, owner="agent", pid=os.getpid()))
         self._arriving.set()
         while not self._stopping.is_set():
             self._poked.wait()
             self._poked.clear()
             if self.production is not None and not self._stopping.is_set():
-                self._guarded("the inbox", self._look_at_inbox)
+                guarded("the inbox", self._look_at_inbox)
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
@@ -213,142 +203,13 @@ class Agent:
         except Busy:
             return None
         try:
-            outcome = reconcile(self.serving(), self.inbox, cancel=cancel, report=_to_log)
+            outcome = reconcile(self.serving(), self.inbox, cancel=cancel, report=to_log)
         finally:
             self.turn.give_back(holder)
         if outcome is not None:
-            _log_outcome(outcome)
+            log_outcome(outcome)
             self._poked.set()
         return outcome
-
-    def _guarded(self, what: str, work: Callable[[Cancel], Outcome | None]) -> Outcome | None:
-        """Do background work; what goes wrong is logged, with its remedy, and the agent goes on."""
-        cancel = Cancel()
-        try:
-            outcome = work(cancel)
-        except ReleaseError as error:
-            log.warning("%s: %s. %s", what, error.message, error.hint)
-            return None
-        except Cancelled as cancelled:
-            log.info("%s: %s", what, cancelled)
-            return None
-        except (GitError, OSError, msgspec.MsgspecError):
-            log.exception("%s failed; production goes on as it is; see: gitrelease status", what)
-            return None
-        finally:
-            cancel.close()
-        return outcome
-
-    # -- duty: what the supervisor reports -------------------------------------------------------------------------
-
-    def front_ended(self) -> None:
-        log.warning("the front ended; starting it again")
-        self._guarded("the front", lambda _: restart_front(self.serving()))
-
-    def backend_ended(self, serving: Serving, why: str) -> None:
-        """Start the live release again; roll back, once, when it will not stay up."""
-        production = self.serving()
-        now = time.monotonic()
-        production.crashes.append(now)
-        log.warning("the backend of release/%d: %s", serving.number, why)
-        if crashed_too_often(production.crashes, now=now):
-            self._go_back_from(
-                serving.number, f"release/{serving.number} ended three times within five minutes ({why})"
-            )
-        else:
-            self._guarded("a restart", lambda cancel: self._start_again(production, serving, cancel))
-
-    def _start_again(self, production: Production, serving: Serving, cancel: Cancel) -> None:
-        """Start the same release in its slot; connections are held by the front meanwhile."""
-        world = production.world
-        for name in production.listeners:
-            production.front.clear(name)
-        production.end(serving.backend)
-        slot = world.slots.take(serving.backend.commit, shared=world.settings.app.shared)
-        try:
-            backend = backends.start(
-                world.settings.app, slot, checkout=world.git.root, home=world.home,
-                name=f"{serving.backend.id.partition('.')[0]}.{serving.restarts + 1}",
-            )  # fmt: skip
-        finally:
-            slot.release()
-        deadline = time.monotonic() + seconds(world.settings.limits.start)
-        handle = os.pidfd_open(backend.identity.pid)
-        try:
-            well, said = probes.until_healthy(
-                world.settings.app, backend.port, deadline=deadline, process=handle, cancel=cancel
-            )
-        finally:
-            os.close(handle)
-        with production.state:
-            live = production.running.live
-            if live is None or live.backend.id != serving.backend.id:
-                production.end(backend)  # something else was promoted meanwhile
-                return
-            production.switch(
-                Serving(serving.number, backend, restarts=serving.restarts + 1),
-                then=Fate.LEAVES,
-                now=time.time(),
-            )
-        if not well:
-            log.warning("release/%d did not come back: %s", serving.number, said)
-
-    def soak_failed(self, number: int, why: str) -> None:
-        log.warning("%s", why)
-        self._go_back_from(number, why)
-
-    def _go_back_from(self, number: int, why: str) -> None:
-        """Leave release `number` by ourselves: once; the next time a person is needed."""
-        production = self.serving()
-        production.soak = None
-
-        def work(cancel: Cancel) -> Outcome:
-            self.turn.hurry("production goes back by itself")
-            with self.has_turn(owner="agent", pid=os.getpid(), doing="rollback", cancel=cancel, wait=URGENT_WAIT):
-                known = records.read(self.world.git)
-                if known.live is None or known.live.number != number:
-                    return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
-                target = target_of_rollback(known, None)
-                if target is None or production.went_back_by_itself:
-                    return Outcome(outcome="stuck", release=known.live.name, reason=why)
-                return go_back(
-                    production, known, target, reason=why, by="agent", automatic=True, cancel=cancel, report=_to_log
-                )
-
-        outcome = self._guarded("a rollback", work)
-        if outcome is None or outcome.outcome == "stuck":
-            self._stuck(outcome.reason if outcome else why)
-            return
-        production.went_back_by_itself = outcome.outcome == "rolled_back"
-        _log_outcome(outcome)
-
-    def _stuck(self, why: str) -> None:
-        """A person is needed: say so, and keep serving the best thing that answers."""
-        production = self.serving()
-        log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
-        record(production, Stopped(at=time.time(), reason=why))
-        live = production.running.live
-        if live is not None and not live.backend.identity.alive:
-            self._guarded("a restart", lambda cancel: self._start_again(production, live, cancel))
-
-    def soak_passed(self, number: int) -> None:
-        production = self.serving()
-        production.soak = None
-        known = records.read(self.world.git)
-        if known.live is not None and known.live.number == number:
-            self.world.git.update_refs(
-                [RefUpdate(records.GOOD, known.live.tag)], reason=f"release/{number} proved good"
-            )
-            record(production, Proved(at=time.time(), number=number))
-            log.info("release/%d came through its soak", number)
-
-
-def _to_log(step: str, text: str, spent: float | None) -> None:
-    log.info("%s %s%s", step, text, "" if spent is None else f" {spent:.1f} s")
-
-
-def _log_outcome(outcome: Outcome) -> None:
-    log.info("%s: %s (%s serves) %s", outcome.outcome, outcome.reason, outcome.release, outcome.hint)
 
 
 def main() -> int:

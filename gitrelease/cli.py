@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Callable
 
 from gitrelease.core.errors import Exit, ReleaseError
@@ -28,7 +25,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from gitrelease.commands import application
+    from gitrelease.commands.application import application
 
     application()()  # ends with SystemExit, usage errors included
     return Exit.DONE
@@ -60,6 +57,10 @@ def _explain(message: str, hint: str, code: Exit) -> int:
 
 
 def _save_traceback() -> str:
+    import tempfile
+    import time
+    import traceback
+
     with tempfile.NamedTemporaryFile(
         "w", prefix=f"gitrelease-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".txt", delete=False
     ) as file:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import select
 import socket
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gitrelease import __version__
+from gitrelease.background import log
+from gitrelease.branch import settle
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.history import release_number
@@ -28,18 +29,16 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.pushes import Pushes
-from gitrelease.release import Prepared, backend_name, go_back, prepare, promote, settle, target_of_rollback
+from gitrelease.release import Prepared, backend_name, go_back, prepare, promote, target_of_rollback
 from gitrelease.restart import restart
 from gitrelease.status import status
+from gitrelease.turn import SHORT_WAIT, URGENT_WAIT
 
 if TYPE_CHECKING:
     from gitrelease.agent import Agent
 
-log = logging.getLogger("gitrelease.agent")
 
 _WRITE_LIMIT = 5.0  # seconds: a client that does not read must not hold up a release
-URGENT_WAIT = 10.0  # seconds: until whoever is staging has given way to a rollback
-SHORT_WAIT = 1.0  # seconds: a look at the inbox that finds nothing is no release under way
 
 
 class Request:
@@ -128,7 +127,7 @@ class Desk:
             return _error(error.message, error.hint, error.code)
         except Cancelled as cancelled:
             return _error(f"cancelled: {cancelled}", "Nothing was changed in production", Exit.REFUSED)
-        except Exception:  # the handler for bugs: saved, named, and the agent goes on
+        except Exception:  # noqa: BLE001  # the handler for bugs: saved, named, and the agent goes on
             log.exception("%s failed", request.verb)
             what = traceback.format_exc(limit=-1).strip().splitlines()[-1]
             return _error(

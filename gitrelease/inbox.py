@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from gitrelease.branch import settle, turn_away
 from gitrelease.candidate import Candidate, compose, of_branch
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.kinds import Kind
@@ -17,7 +18,7 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
 from gitrelease.production import Production
-from gitrelease.release import Prepared, attempt, prepare, promote, settle, turn_away
+from gitrelease.release import Prepared, attempt, prepare, promote
 from gitrelease.staging import Report
 
 

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gitrelease.branch import settle
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.core.errors import Busy
 from gitrelease.core.outcome import Outcome
@@ -23,7 +24,7 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import ZERO
 from gitrelease.inbox import Inbox
 from gitrelease.production import Production
-from gitrelease.release import Prepared, prepare, promote, settle
+from gitrelease.release import Prepared, prepare, promote
 from gitrelease.staging import Report
 from gitrelease.turn import Holder, Turn
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from gitrelease.background import guarded
 from gitrelease.core.health import SOAK_MARKERS, unhealthy
 from gitrelease.core.text import one_line
 from gitrelease.edges import probes
@@ -21,7 +22,7 @@ TICK = 2.0  # seconds between two looks at a quiet production
 TICK_SOAKING = 0.5
 
 
-class Duty(Protocol):
+class OnDuty(Protocol):
     """What the supervisor asks of the agent when something is wrong."""
 
     def front_ended(self) -> None: ...
@@ -36,7 +37,7 @@ class Duty(Protocol):
 class Supervisor(threading.Thread):
     """Looks at the live release until `stop`; wakes at once when one of its processes ends."""
 
-    def __init__(self, production: Production, duty: Duty) -> None:
+    def __init__(self, production: Production, duty: OnDuty) -> None:
         super().__init__(name="supervisor", daemon=True)
         self._production = production
         self._duty = duty
@@ -61,7 +62,7 @@ class Supervisor(threading.Thread):
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
             if not self._stopping:
-                self._look()
+                guarded("the supervisor", lambda _: self._look())
 
     def _look(self) -> None:
         production = self._production

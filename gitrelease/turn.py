@@ -10,6 +10,9 @@ from gitrelease.core.errors import Busy
 from gitrelease.core.text import ago
 from gitrelease.edges.cancel import Cancel
 
+URGENT_WAIT = 10.0  # seconds: until whoever is only staging has given way to a rollback
+SHORT_WAIT = 1.0  # seconds: a look at the inbox that finds nothing is no release under way
+
 
 @dataclass(frozen=True)
 class Holder:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import typer
 
-from gitrelease.commands import application
+from gitrelease.commands.application import application
 from gitrelease.core import settings
 from gitrelease.core.errors import Exit
 from gitrelease.core.kinds import Kind

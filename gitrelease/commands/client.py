@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,12 @@ from gitrelease.edges.home import Home, find
 AGENT_START = 20.0  # seconds
 
 
-@dataclass(frozen=True)
 class Client:
     """A command's view of a production checkout."""
 
-    root: Path
-    home: Home
+    def __init__(self, root: Path, home: Home) -> None:
+        self.root = root
+        self.home = home
 
     def ask(self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]) -> wire.Message:
         """Ask the agent; `NoAgent` when there is none."""

@@ -17,6 +17,7 @@ from gitrelease.core.diff import Diff, OtherChange, RegionChange
 from gitrelease.core.documents import is_document
 from gitrelease.core.filechange import FileChange, Findings
 from gitrelease.core.kinds import Kind, highest, ordered
+from gitrelease.core.parsing import uncollected
 from gitrelease.core.regions import Region
 from gitrelease.core.sources import judge_source
 from gitrelease.core.wholefile import judge_whole_file
@@ -57,7 +58,8 @@ def classify(
     `changes.follow_file` finds out; one that is in neither does not exist, so that what it would cover is `major`.
     """
     app = App(script, _with_export(regions, schema), old_placed or {}, new_placed or {})
-    findings = [_judge(change, app) for change in changes]
+    with uncollected():
+        findings = [_judge(change, app) for change in changes]
     changed = tuple(region for found in findings for region in found.regions)
     other = tuple(item for found in findings for item in found.other)
     kinds = ordered([*(region.kind for region in changed), *([Kind.MAJOR] if other else [])]) or (Kind.NONE,)

@@ -107,12 +107,37 @@ class _Comparison:
     def _equal(self, old: Statement, new: Statement) -> bool:
         pair = id(old.node), id(new.node)
         if pair not in self._known:  # a definition is asked about on its own and as a part of what is around it
-            self._known[pair] = (
-                old.node is new.node
-                or self._same_text(old, new)
-                or same(old.node, new.node, self.old_mask, self.new_mask)
-            )
+            self._known[pair] = old.node is new.node or self._same_text(old, new) or self._same_parts(old, new)
         return self._known[pair]
+
+    def _same_parts(self, old: Statement, new: Statement) -> bool:
+        """Compare a statement with blocks line by line where that is enough, for trees are slow to walk."""
+        if type(old.node) is not type(new.node) or not _has_blocks(old.node) or id(old.node) in self.old_mask.hidden:
+            return same(old.node, new.node, self.old_mask, self.new_mask)
+        try:
+            return self._same_header(old.node, new.node) and all(
+                len(left) == len(right) and all(map(self._equal, left, right)) for left, right in self._blocks(old, new)
+            )
+        except RecursionError:  # a chain of hundreds of `elif`: `same` needs no depth
+            return same(old.node, new.node, self.old_mask, self.new_mask)
+
+    def _same_header(self, old: ast.stmt, new: ast.stmt) -> bool:
+        """Is all the same but for the blocks, of which there are as many?"""
+        if isinstance(old, DEFINITIONS):
+            hidden = id(new) in self.new_mask.hidden
+            fields = [field for field in old._fields if field not in ("body", "type_comment")]
+            return not hidden and all(same(getattr(old, field, None), getattr(new, field, None)) for field in fields)
+        return same(_header_parts(old), _header_parts(new), self.old_mask, self.new_mask)
+
+    def _blocks(self, old: Statement, new: Statement) -> list[tuple[list[Statement], list[Statement]]]:
+        if isinstance(old.node, DEFINITIONS) and isinstance(new.node, DEFINITIONS):
+            pairs = [(body_of(old.node), body_of(new.node))]
+        else:
+            pairs = [(mine, its) for (mine, _), (its, _) in zip(blocks(old.node), blocks(new.node), strict=True)]
+        return [
+            (self._kept(_at(mine, old.shift), self.old_mask), self._kept(_at(its, new.shift), self.new_mask))
+            for mine, its in pairs
+        ]
 
     def _same_text(self, old: Statement, new: Statement) -> bool:
         """Do two statements read the same, byte for byte, indentation included?"""
@@ -189,6 +214,10 @@ def _header(statement: Statement) -> Lines:
     body: Sequence[ast.stmt] = node.body if isinstance(node, DEFINITIONS) else ()
     last = body[0].lineno - 1 + statement.shift if body else first
     return Lines(first, max(first, last))
+
+
+def _has_blocks(node: ast.stmt) -> bool:
+    return isinstance(node, DEFINITIONS) or next(blocks(node), None) is not None
 
 
 def _header_parts(node: ast.stmt) -> list[object]:

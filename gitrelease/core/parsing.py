@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import codecs
+import contextlib
 import gc
 import warnings
 from bisect import bisect_left
@@ -74,11 +75,8 @@ def _declares_encoding(lines: Sequence[bytes]) -> bool:
 
 
 def _parse(content: bytes) -> list[ast.stmt] | Broken:
-    collecting = gc.isenabled()
-    # A tree is a million young objects and no garbage: collecting in between doubles the time.
-    gc.disable()
     try:
-        with warnings.catch_warnings():
+        with uncollected(), warnings.catch_warnings():
             # "\d" in a plain string is deprecated, not wrong: it must neither reach stderr nor become an error.
             warnings.simplefilter("ignore")
             return ast.parse(content).body
@@ -86,6 +84,18 @@ def _parse(content: bytes) -> list[ast.stmt] | Broken:
         return Broken(error.msg, error.lineno)
     except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes, nesting beyond the parser's stack
         return Broken(str(error) or type(error).__name__)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the search for garbage while a tree is alive.
+
+    A tree is up to a million young objects and no garbage; to look at them again and again more than doubles the time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()

@@ -24,7 +24,7 @@ from gitrelease.core.classify import FileChange, classify
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
 
-SIZES = {1_500: (0.030, 15), 100_000: (2.0, 5)}  # lines: target in seconds, runs
+SIZES = {1_500: (0.030, 15), 100_000: (2.0, 3)}  # lines: target in seconds, runs
 
 REGIONS = tuple(
     region

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gitrelease.core.changes import Lines
 from gitrelease.core.kinds import Kind
@@ -247,3 +251,31 @@ def test_parsing_two_sides_is_parsing_each(before, after):
 
     assert [item.lines for item in new.statements] == [item.lines for item in alone.statements]
     assert [type(item.node) for item in new.statements] == [type(item.node) for item in alone.statements]
+
+
+TRICKY = ["x = 1", "    y", "else:", '"""', "(", ")", "@deco", "\\", "if a:", "# note", "", "def f():", "a; b = [", "]"]
+
+
+@given(
+    st.lists(st.sampled_from(TRICKY), max_size=4),
+    st.lists(st.tuples(st.integers(0, 42), st.sampled_from([None, *TRICKY])), max_size=4),
+)
+def test_statements_used_again_stand_where_they_would_be_parsed(extra, edits):
+    old = APP.splitlines() + extra
+    new = list(old)
+    for at, line in edits:
+        new[at : at + (line is None)] = [] if line is None else [line]
+    before, after = "\n".join(old).encode(), "\n".join(new).encode()
+
+    _, again = parse_both(before, after)
+    alone = parse(after)
+
+    assert type(again) is type(alone)
+    if not isinstance(alone, Broken):
+        assert [(item.lines, ast.dump(item.node)) for item in again.statements] == [
+            (item.lines, ast.dump(item.node)) for item in alone.statements
+        ]
+
+
+def test_an_escape_that_python_does_not_like_is_no_error():
+    assert literals(b"x = ['\\d']\n", [dictionary(assign="x")]) == {"r": ["\\d"]}

@@ -1,0 +1,38 @@
+"""How is work done that nobody waits for? What goes wrong is logged with its remedy, and the agent goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from gitrelease.core.errors import Cancelled, ReleaseError
+from gitrelease.core.outcome import Outcome
+from gitrelease.edges.cancel import Cancel
+
+log = logging.getLogger("gitrelease.agent")
+
+
+def guarded(what: str, work: Callable[[Cancel], Outcome | None]) -> Outcome | None:
+    """Do background work; None when it failed or had nothing to tell."""
+    cancel = Cancel()
+    try:
+        return work(cancel)
+    except ReleaseError as error:
+        log.warning("%s: %s. %s", what, error.message, error.hint)
+    except Cancelled as cancelled:
+        log.info("%s: %s", what, cancelled)
+    except Exception:  # a bug: its traceback is logged; a thread that died of it would be worse
+        log.exception("%s failed; production goes on as it is; see: gitrelease status", what)
+    finally:
+        cancel.close()
+    return None
+
+
+def to_log(step: str, text: str, spent: float | None) -> None:
+    """Report a step of background work."""
+    log.info("%s %s%s", step, text, "" if spent is None else f" {spent:.1f} s")
+
+
+def log_outcome(outcome: Outcome) -> None:
+    """Report the end of background work: what is served, and what to type next."""
+    log.info("%s: %s (%s serves) %s", outcome.outcome, outcome.reason, outcome.release, outcome.hint)

@@ -1,0 +1,48 @@
+"""How does the deploy branch follow production, and never lose a commit?"""
+
+from __future__ import annotations
+
+import time
+
+from gitrelease.candidate import Candidate
+from gitrelease.core.events import Settled
+from gitrelease.edges import records
+from gitrelease.edges.git import RefUpdate
+from gitrelease.execute import record
+from gitrelease.production import Production
+
+
+def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
+    """Return the updates that bring the deploy branch to `source`, keeping the head that is replaced."""
+    world = production.world
+    branch = world.settings.branch_ref
+    head = world.git.ref(branch)
+    if head == source:
+        return ()
+    if head is None:
+        return (RefUpdate(branch, source),)
+    kept = () if world.git.is_ancestor(head, source) else (records.keep(head),)
+    return (RefUpdate(branch, source, head), *kept)
+
+
+def settle(production: Production, candidate: Candidate) -> None:
+    """The branch is at a commit that changes nothing that runs: let the files and the memory follow."""
+    world = production.world
+    updates = branch_to(production, candidate.source)
+    if updates:
+        world.git.update_refs(updates, reason="nothing that runs has changed")
+    world.checkout.follow(candidate.commit, candidate.source, at=time.time())
+    record(production, Settled(at=time.time(), source=candidate.source))
+
+
+def turn_away(production: Production, candidate: Candidate, reason: str, *, condemn: bool) -> str | None:
+    """Bring a branch whose head was refused back to what is live; return the backup tag, if one was needed."""
+    world = production.world
+    known = records.read(world.git)
+    if known.live is None:
+        return None
+    updates = list(branch_to(production, known.live.source))
+    if condemn and candidate.key not in known.quarantined:
+        updates += records.condemn(world.git, commit=candidate.commit, key=candidate.key, reason=reason, at=time.time())
+    world.git.update_refs(updates, reason="refused, back to live")
+    return world.checkout.follow(known.live.commit, known.live.source, at=time.time())

@@ -1,0 +1,143 @@
+"""What is done when something that serves does not any more? Asked by the supervisor, at any hour."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from gitrelease.background import guarded, log, log_outcome, to_log
+from gitrelease.bringup import restart_front
+from gitrelease.core.events import Proved, Stopped
+from gitrelease.core.health import crashed_too_often
+from gitrelease.core.outcome import Outcome
+from gitrelease.core.settings import seconds
+from gitrelease.edges import backends, probes, records
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import RefUpdate
+from gitrelease.execute import record
+from gitrelease.production import Fate, Production, Serving
+from gitrelease.release import go_back, target_of_rollback
+from gitrelease.turn import URGENT_WAIT, Holder, Turn
+
+
+class Office(Protocol):
+    """What duty needs of the agent."""
+
+    turn: Turn
+
+    def serving(self) -> Production: ...
+
+    def has_turn(
+        self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
+    ) -> AbstractContextManager[Holder]: ...
+
+
+class Duty:
+    """Keeps the live release up, rolls it back when it will not stay, and calls for a person when that fails."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def front_ended(self) -> None:
+        log.warning("the front ended; starting it again")
+        guarded("the front", lambda _: restart_front(self._office.serving()))
+
+    def backend_ended(self, serving: Serving, why: str) -> None:
+        """Start the live release again; roll back, once, when it will not stay up."""
+        production = self._office.serving()
+        now = time.monotonic()
+        production.crashes.append(now)
+        log.warning("the backend of release/%d: %s", serving.number, why)
+        if crashed_too_often(production.crashes, now=now):
+            self._go_back_from(
+                serving.number, f"release/{serving.number} ended three times within five minutes ({why})"
+            )
+        else:
+            guarded("a restart", lambda cancel: self._start_again(production, serving, cancel))
+
+    def _start_again(self, production: Production, serving: Serving, cancel: Cancel) -> None:
+        """Start the same release in its slot; connections are held by the front meanwhile."""
+        world = production.world
+        for name in production.listeners:
+            production.front.clear(name)
+        production.end(serving.backend)
+        slot = world.slots.take(serving.backend.commit, shared=world.settings.app.shared)
+        try:
+            backend = backends.start(
+                world.settings.app, slot, checkout=world.git.root, home=world.home,
+                name=f"{serving.backend.id.partition('.')[0]}.{serving.restarts + 1}",
+            )  # fmt: skip
+        finally:
+            slot.release()
+        deadline = time.monotonic() + seconds(world.settings.limits.start)
+        handle = os.pidfd_open(backend.identity.pid)
+        try:
+            well, said = probes.until_healthy(
+                world.settings.app, backend.port, deadline=deadline, process=handle, cancel=cancel
+            )
+        finally:
+            os.close(handle)
+        with production.state:
+            live = production.running.live
+            if live is None or live.backend.id != serving.backend.id:
+                production.end(backend)  # something else was promoted meanwhile
+                return
+            production.switch(
+                Serving(serving.number, backend, restarts=serving.restarts + 1),
+                then=Fate.LEAVES,
+                now=time.time(),
+            )
+        if not well:
+            log.warning("release/%d did not come back: %s", serving.number, said)
+
+    def soak_failed(self, number: int, why: str) -> None:
+        log.warning("%s", why)
+        self._go_back_from(number, why)
+
+    def _go_back_from(self, number: int, why: str) -> None:
+        """Leave release `number` by ourselves: once; the next time a person is needed."""
+        production = self._office.serving()
+        production.soak = None
+
+        def work(cancel: Cancel) -> Outcome:
+            office, pid = self._office, os.getpid()
+            office.turn.hurry("production goes back by itself")
+            with office.has_turn(owner="agent", pid=pid, doing="rollback", cancel=cancel, wait=URGENT_WAIT):
+                known = records.read(production.world.git)
+                if known.live is None or known.live.number != number:
+                    return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
+                target = target_of_rollback(known, None)
+                if target is None or production.went_back_by_itself:
+                    return Outcome(outcome="stuck", release=known.live.name, reason=why)
+                return go_back(
+                    production, known, target, reason=why, by="agent", automatic=True, cancel=cancel, report=to_log
+                )
+
+        outcome = guarded("a rollback", work)
+        if outcome is None or outcome.outcome == "stuck":
+            self._stuck(outcome.reason if outcome else why)
+            return
+        production.went_back_by_itself = outcome.outcome == "rolled_back"
+        log_outcome(outcome)
+
+    def _stuck(self, why: str) -> None:
+        """A person is needed: say so, and keep serving the best thing that answers."""
+        production = self._office.serving()
+        log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
+        record(production, Stopped(at=time.time(), reason=why))
+        live = production.running.live
+        if live is not None and not live.backend.identity.alive:
+            guarded("a restart", lambda cancel: self._start_again(production, live, cancel))
+
+    def soak_passed(self, number: int) -> None:
+        production = self._office.serving()
+        production.soak = None
+        known = records.read(production.world.git)
+        if known.live is not None and known.live.number == number:
+            production.world.git.update_refs(
+                [RefUpdate(records.GOOD, known.live.tag)], reason=f"release/{number} proved good"
+            )
+            record(production, Proved(at=time.time(), number=number))
+            log.info("release/%d came through its soak", number)
