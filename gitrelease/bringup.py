@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from gitrelease.candidate import Candidate, of_branch
+from gitrelease.candidate import of_branch
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Memory, Promoted
 from gitrelease.core.history import Release
@@ -34,7 +34,7 @@ from gitrelease.release import (
     promote,
     target_of_rollback,
 )
-from gitrelease.staging import Report, Unfit, baseline_of, stage
+from gitrelease.staging import Report, Unfit, stage_again
 from gitrelease.world import World
 
 
@@ -93,11 +93,7 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
         None,
     )
     if found is None:
-        candidate = Candidate(commit=live.commit, source=live.source, key="", trigger="agent", by="agent")
-        staged = stage(
-            world, candidate, diff=None, baseline=lambda: baseline_of(world, live.commit, cancel), cancel=cancel,
-            report=report, name=backend_name(live.commit),
-        )  # fmt: skip
+        staged = stage_again(world, live, cancel=cancel, report=report, name=backend_name(live.commit))
         if isinstance(staged, Unfit):
             return Outcome(
                 outcome="stuck",

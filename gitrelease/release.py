@@ -34,7 +34,7 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
 from gitrelease.production import Fate, Production, Serving
-from gitrelease.staging import Report, Staged, Unfit, baseline_of, keep_baseline, stage
+from gitrelease.staging import Report, Staged, Unfit, baseline_of, keep_baseline, stage, stage_again
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def go_back(
         return Outcome(
             outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
         )
-    serving = _brought_back(production, target, by=by, cancel=cancel, report=report)
+    serving = _brought_back(production, target, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
             outcome="stuck" if automatic else "refused",
@@ -257,24 +257,15 @@ def go_back(
     )
 
 
-def _brought_back(
-    production: Production, target: Release, *, by: str, cancel: Cancel, report: Report
-) -> Serving | Unfit:
+def _brought_back(production: Production, target: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
     """Return a backend of `target`: the warm one, else a new one from its tag, verified like any other."""
     begun = time.monotonic()
     serving = production.warm(target.number)
     if serving is not None:
         report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
         return serving
-    staged = stage(
-        production.world.judged_by(target.commit),
-        Candidate(commit=target.commit, source=target.source, key="", trigger="shell", by=by),
-        diff=None,
-        baseline=lambda: baseline_of(production.world, target.commit, cancel),
-        cancel=cancel,
-        report=report,
-        name=backend_name(target.commit),
-    )
+    world, name = production.world.judged_by(target.commit), backend_name(target.commit)
+    staged = stage_again(world, target, cancel=cancel, report=report, name=name)
     return staged if isinstance(staged, Unfit) else Serving(target.number, staged.backend)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gitrelease.candidate import Candidate
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.production import Fate, Production, Serving
-from gitrelease.staging import Report, Unfit, baseline_of, stage
+from gitrelease.staging import Report, Unfit, stage_again
 
 
 def restart(
@@ -31,11 +30,7 @@ def restart(
     live = records.read(world.git).live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
-    candidate = Candidate(commit=live.commit, source=live.source, key="", trigger="shell", by="")
-    staged = stage(
-        world, candidate, diff=None, baseline=lambda: baseline_of(world, live.commit, cancel), cancel=cancel,
-        report=report, name=name(live.commit),
-    )  # fmt: skip
+    staged = stage_again(world, live, cancel=cancel, report=report, name=name(live.commit))
     if isinstance(staged, Unfit):
         return Outcome(
             outcome="refused",

@@ -18,6 +18,7 @@ import msgspec
 from gitrelease.candidate import Candidate, placed
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.history import Release
 from gitrelease.core.outcome import Check
 from gitrelease.core.regions import patterns_of
 from gitrelease.core.settings import DEFAULT_SCRIPT, SETTINGS_FILE, seconds
@@ -65,15 +66,16 @@ def stage(
     report: Report,
     name: str,
     checking_only: bool = False,
+    checked_before: bool = False,
 ) -> Staged | Unfit:
     """Stage `candidate`; `baseline` gives what the live release's checks said, asked only when one fails.
 
     Without `baseline` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
-
-    With `checking_only` it uses the slot that is set aside for that, and nothing is left running.
+    With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was
+    `checked_before` has only to come up: its files have not changed since.
     """
     begun = time.monotonic()
-    static = static_checks(world, candidate)
+    static = () if checked_before else static_checks(world, candidate)
     if any(check.status == "failed" for check in static):
         return _unfit(candidate, static)
     try:
@@ -84,7 +86,8 @@ def stage(
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
     try:
-        backend, checks = _start_and_judge(world, slot, candidate, cancel=cancel, name=name)
+        contract = has_contract(world) and not checked_before
+        backend, checks = _start_and_judge(world, slot, candidate, contract=contract, cancel=cancel, name=name)
     finally:
         slot.release()
     checks = (*static, *checks)
@@ -155,7 +158,7 @@ def _json_problem(content: bytes, name: str) -> str:
 
 
 def _start_and_judge(
-    world: World, slot: Slot, candidate: Candidate, *, cancel: Cancel, name: str
+    world: World, slot: Slot, candidate: Candidate, *, contract: bool, cancel: Cancel, name: str
 ) -> tuple[Backend | None, tuple[Check, ...]]:
     try:
         backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
@@ -163,7 +166,7 @@ def _start_and_judge(
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
         return None, (Check(name="start", kind="major", status="unknown", detail=problem),)
     try:
-        return backend, _judge_running(world, slot, candidate, backend, cancel)
+        return backend, _judge_running(world, slot, candidate, backend, contract=contract, cancel=cancel)
     except BaseException:
         # A cancelled push, a bug: the candidate must not stay behind.
         processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
@@ -171,12 +174,12 @@ def _start_and_judge(
 
 
 def _judge_running(
-    world: World, slot: Slot, candidate: Candidate, backend: Backend, cancel: Cancel
+    world: World, slot: Slot, candidate: Candidate, backend: Backend, *, contract: bool, cancel: Cancel
 ) -> tuple[Check, ...]:
     """Run the contract and the probes at the same time."""
     limits = world.settings.limits
     with contextlib.ExitStack() as stack:
-        promise = stack.enter_context(contract_of(world, slot, candidate)) if has_contract(world) else None
+        promise = stack.enter_context(contract_of(world, slot, candidate)) if contract else None
         checks = probe(world, slot, backend, cancel)
         if promise is None:
             return checks
@@ -259,6 +262,21 @@ def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check
         status="passed" if well else "failed",
         detail="" if well else said,
         seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def stage_again(world: World, release: Release, *, cancel: Cancel, report: Report, name: str) -> Staged | Unfit:
+    """Stage a release that was released before: for a rollback, a restart, after a reboot."""
+    kept = read_baseline(world, release.commit)
+    return stage(
+        world,
+        Candidate(commit=release.commit, source=release.source, key="", trigger="agent", by="agent"),
+        diff=None,
+        baseline=None if kept is None else lambda: kept,
+        cancel=cancel,
+        report=report,
+        name=name,
+        checked_before=kept is not None,
     )
 
 

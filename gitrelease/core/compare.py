@@ -112,7 +112,8 @@ class _Comparison:
 
     def _same_parts(self, old: Statement, new: Statement) -> bool:
         """Compare a statement with blocks line by line where that is enough, for trees are slow to walk."""
-        if type(old.node) is not type(new.node) or not _has_blocks(old.node) or id(old.node) in self.old_mask.hidden:
+        hidden = id(old.node) in self.old_mask.hidden or id(new.node) in self.new_mask.hidden
+        if hidden or type(old.node) is not type(new.node) or not _has_blocks(old.node):
             return same(old.node, new.node, self.old_mask, self.new_mask)
         try:
             return self._same_header(old.node, new.node) and all(
@@ -124,9 +125,8 @@ class _Comparison:
     def _same_header(self, old: ast.stmt, new: ast.stmt) -> bool:
         """Is all the same but for the blocks, of which there are as many?"""
         if isinstance(old, DEFINITIONS):
-            hidden = id(new) in self.new_mask.hidden
             fields = [field for field in old._fields if field not in ("body", "type_comment")]
-            return not hidden and all(same(getattr(old, field, None), getattr(new, field, None)) for field in fields)
+            return all(same(getattr(old, field, None), getattr(new, field, None)) for field in fields)
         return same(_header_parts(old), _header_parts(new), self.old_mask, self.new_mask)
 
     def _blocks(self, old: Statement, new: Statement) -> list[tuple[list[Statement], list[Statement]]]:
@@ -150,11 +150,7 @@ class _Comparison:
         if self._equal(old, new) or not isinstance(old.node, DEFINITIONS) or not isinstance(new.node, DEFINITIONS):
             return
         name = _join(path, old.node.name)
-        if not all(
-            same(getattr(old.node, field, None), getattr(new.node, field, None))
-            for field in old.node._fields
-            if field not in ("body", "type_comment")
-        ):
+        if not self._same_header(old.node, new.node):
             self.found.append(Difference("changed", "code", name, _header(old), _header(new)))
         hidden = self.old_mask.hidden.get(id(old.node)), self.new_mask.hidden.get(id(new.node))
         if hidden == (None, None):

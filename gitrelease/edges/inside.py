@@ -80,9 +80,11 @@ def contract(
             "result": str(folder / "results"),
         }
         (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
-        with _running(
-            python, [str(CONTRACT), str(folder / "spec.json")], home=home, cwd=slot, folder=folder
-        ) as running:
+        arguments = [str(CONTRACT), str(folder / "spec.json")]
+        with _running(python, arguments, home=home, cwd=slot, folder=folder) as running:
+            # On a busy host the app's own start goes first: it takes longer, so the contract has the slack.
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, running.identity.pid, 10)
             yield running
 
 
@@ -90,7 +92,8 @@ def contract_results(running: Inside, *, finished: bool) -> tuple[Check, ...]:
     """Return what the contract said so far; a check that never came back has failed, and is named."""
     checks: list[Check] = []
     begun: str | None = None
-    for line in running.read("results").splitlines():
+    # Cut off at its deadline, the process may have been in the middle of a line: that one is no result.
+    for line in running.read("results").split(b"\n")[:-1]:
         entry: dict[str, Any] = msgspec.json.decode(line)
         if "started" in entry:
             begun = entry["started"]

@@ -112,15 +112,24 @@ def stop(identity: Identity, *, grace: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(identity.pid, signal.SIGTERM)
         wait_end(identity, grace)
+    _reap(identity)
     kill_group(identity)
     wait_end(identity, 5.0)
-    # Only a child of ours is reaped here; init reaps what an earlier agent started.
+    _reap(identity)
+
+
+def _reap(identity: Identity) -> None:
+    """Let go of a child of ours that has ended; init reaps what an earlier agent started."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(identity.pid, os.WNOHANG)
 
 
 def kill_group(identity: Identity) -> None:
     """Send KILL to every living process of the group that `identity` leads (it was started as a leader)."""
+    try:
+        os.killpg(identity.pid, 0)
+    except ProcessLookupError:
+        return  # nobody is left: not worth a look at every process of the host
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             # A member is no older than its leader: an older process cannot be one of ours.
@@ -169,11 +178,15 @@ def listens(identity: Identity, port: int) -> bool:
     if leader is None:
         return False
     with contextlib.suppress(psutil.Error):
-        for process in (leader, *leader.children(recursive=True)):
-            for connection in process.net_connections(kind="tcp"):
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-                    return True
+        return _has_listener(leader, port) or any(
+            _has_listener(child, port) for child in leader.children(recursive=True)
+        )
     return False
+
+
+def _has_listener(process: psutil.Process, port: int) -> bool:
+    connections = process.net_connections(kind="tcp")
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
 
 
 def available_memory_mb() -> float:
