@@ -283,7 +283,7 @@ def target_of_rollback(known: Records, name: str | None) -> Release | None:
 
 def meaning(diff: Diff | None) -> str:
     """Return the release note: what changed, in one line."""
-    return one_line(summarise(diff), 300) if diff else "the first release"
+    return one_line(summarise(diff), 600) if diff else "the first release"
 
 
 def addresses(production: Production) -> str:

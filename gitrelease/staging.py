@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.candidate import Candidate, placed
+from gitrelease.core.contents import patterns_of
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Check
-from gitrelease.core.regions import patterns_of
 from gitrelease.core.settings import DEFAULT_SCRIPT, SETTINGS_FILE, seconds
 from gitrelease.core.text import one_line
 from gitrelease.core.verdict import forgive_first, judge
@@ -228,23 +228,26 @@ def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tuple[C
         if app.kind == "command":
             well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)
             return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
-        with inside.session(
-            world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path
-        ) as session:
+        with (
+            contextlib.closing(probes.ScriptCheck(backend.port, deadline=deadline)) as script,
+            inside.session(
+                world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path
+            ) as session,
+        ):
             ended = cancel.wait([running, session.handle], deadline - time.monotonic())
             if running in ended:
                 return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
             if not ended:
                 return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
             seen = inside.session_result(session)
-        well, said = probes.healthy(app, backend.port)
-        start = _start_check(backend, well, said, begun)
-        if start.status != "passed":
-            return (start, seen)
-        runs, said = probes.script_runs(backend.port, timeout=max(deadline - time.monotonic(), 0.1))
-        script = Check(name="script", kind="major", status="passed" if runs else "failed", detail="" if runs else said)
+            well, said = probes.healthy(app, backend.port)
+            start = _start_check(backend, well, said, begun)
+            if start.status != "passed":
+                return (start, seen)
+            runs, said = script.result()
+        checked = Check(name="script", kind="major", status="passed" if runs else "failed", detail="" if runs else said)
         # What the session saw says more than the 503 of the script check: it comes first.
-        return (start, seen, script)
+        return (start, seen, checked)
     finally:
         os.close(running)
 

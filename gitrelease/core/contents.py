@@ -107,12 +107,35 @@ def _source(node: ast.expr) -> str:
         raise NotUnderstood("is nested too deeply") from None
 
 
-def values_of(source: bytes, regions: Iterable[Region], lines: Mapping[str, Lines]) -> dict[str, Value]:
-    """Return the readable values of a script's regions, by name."""
+def literals(source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None) -> dict[str, Value]:
+    """Return the values of the regions of one script, by name, those left out that cannot be read.
+
+    `lines` says where regions given as a range stand. For a dict of the kind `schema` the value is each field
+    with the source of its value.
+    """
     parsed = parse(source)
     if isinstance(parsed, Broken):
         return {}
     scopes = Scopes(parsed)
-    found = resolve(scopes, [region for region in regions if region.file is None], lines)
+    found = resolve(scopes, [region for region in regions if region.file is None], lines or {})
     contents = {name: read(item, scopes) for name, item in found.items()}
     return {name: content.value for name, content in contents.items() if content.is_readable}
+
+
+def patterns_of(
+    source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Return all patterns of the script's `pattern` regions, each under its metric or else under its region."""
+    wanted = [region for region in regions if region.kind is Kind.PATTERN]
+    found = literals(source, wanted, lines=lines)
+    return tuple(pair for name, value in found.items() for pair in _patterns(name, value))
+
+
+def _patterns(name: str, value: object) -> list[tuple[str, str]]:
+    if isinstance(value, str):
+        return [(name, value)]
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in _patterns(str(key), inner)]
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    return [pair for inner in value for pair in _patterns(name, inner)] if isinstance(value, list | tuple) else []

@@ -8,6 +8,7 @@ from typing import Literal
 from gitrelease.core.diff import Diff
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Policy
+from gitrelease.core.text import one_line
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def approval_reason(diff: Diff, policy: Policy) -> str:
     whys = [item.why for item in diff.other] + [
         f"{region.region} changed" for region in diff.regions if region.kind is diff.kind
     ]
-    return f"a {diff.kind} change is {policy.risk} risk and needs approval: {whys[0] if whys else diff.kind}"
+    named = one_line("; ".join(dict.fromkeys(whys)), 600)
+    return f"a {diff.kind} change is {policy.risk} risk and needs approval: {named or diff.kind}"
 
 
 def approval_hint(trigger: Literal["push", "pull", "branch", "edit", "shell", "agent"] | str, commit: str) -> str:

@@ -7,15 +7,11 @@ assigned value only: code around it is none of its business. Names that merely l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from gitrelease.core.kinds import Kind
-
-if TYPE_CHECKING:
-    from gitrelease.core.changes import Lines
 
 Form: TypeAlias = Literal["assigned", "body", "lines", "file"]
 
@@ -58,32 +54,3 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.assign:
             return "assigned"
         return "body" if self.symbol else "file"
-
-
-def literals(source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None) -> dict[str, Any]:
-    """Return the values of the regions of one script, by name, those left out that cannot be read.
-
-    For a dict of the kind `schema` that is each field with the source of its value.
-    """
-    from gitrelease.core.contents import values_of  # clients that only read settings need no syntax trees
-
-    return values_of(source, regions, lines or {})
-
-
-def patterns_of(
-    source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None
-) -> tuple[tuple[str, str], ...]:
-    """Return all patterns of the script's `pattern` regions, each under its metric or else under its region."""
-    wanted = [region for region in regions if region.kind is Kind.PATTERN]
-    found = literals(source, wanted, lines=lines)
-    return tuple(pair for name, value in found.items() for pair in _patterns(name, value))
-
-
-def _patterns(name: str, value: object) -> list[tuple[str, str]]:
-    if isinstance(value, str):
-        return [(name, value)]
-    if isinstance(value, dict):
-        return [pair for key, inner in value.items() for pair in _patterns(str(key), inner)]
-    if isinstance(value, set | frozenset):
-        value = sorted(value, key=str)
-    return [pair for inner in value for pair in _patterns(name, inner)] if isinstance(value, list | tuple) else []

@@ -176,11 +176,8 @@ class Git:
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the content of `path` in `tree` (or commit), or None where it has no such file."""
-        listed = self.run("ls-tree", "-z", "--full-tree", tree, "--", f":(top,literal){path}").split(b"\0")
-        found = next((entry for entry in _tree_entries(listed) if entry.path == path), None)
-        if found is None or found.kind != "blob":
-            return None
-        return self.run("cat-file", "blob", found.id)
+        status, output, _ = self.execute("cat-file", "blob", f"{tree}:{path}")
+        return output if status == 0 else None
 
     def blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return the contents of the blobs `ids`; those that do not exist (submodules, zeros) are left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import requests
@@ -34,11 +35,37 @@ def healthy(app: App, port: int, *, timeout: float = 2.0) -> tuple[bool, str]:
     return 200 <= status < 300, f"{app.health}: {status or body}"
 
 
-def script_runs(port: int, *, timeout: float) -> tuple[bool, str]:
-    """Does the script run without an exception? Right only in a fresh process."""
-    status, body = ask(port, SCRIPT, timeout=timeout)
-    # Switched off, Streamlit answers 200 with its index page: the body has to be `ok`.
-    return status == 200 and body.strip() == "ok", f"{SCRIPT}: {status} {body.strip()[:120]}"
+class ScriptCheck(threading.Thread):
+    """Does the script run without an exception? Asked beside the first session; right only in a fresh process.
+
+    Started before the port is open: two first runs share their imports, one after the other costs a run more.
+    """
+
+    def __init__(self, port: int, *, deadline: float) -> None:
+        """`deadline` is monotonic."""
+        super().__init__(name="script check", daemon=True)
+        self._port, self._deadline = port, deadline
+        self._over = threading.Event()
+        self._answer = (0, "no answer")
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.is_set() and (left := self._deadline - time.monotonic()) > 0:
+            self._answer = ask(self._port, SCRIPT, timeout=left)
+            if self._answer[0]:
+                return
+            self._over.wait(0.02)
+
+    def result(self) -> tuple[bool, str]:
+        """Wait for the answer; return whether the script runs, and what was said."""
+        self.join(max(self._deadline - time.monotonic(), 0))
+        status, body = self._answer
+        # Switched off, Streamlit answers 200 with its index page: the body has to be `ok`.
+        return status == 200 and body.strip() == "ok", f"{SCRIPT}: {status} {body.strip()[:120]}"
+
+    def close(self) -> None:
+        """Nobody wants the answer any more."""
+        self._over.set()
 
 
 def until_healthy(app: App, port: int, *, deadline: float, process: int, cancel: Cancel) -> tuple[bool, str]:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitrelease.core.contents import Content
+from gitrelease.core.contents import Content, literals
 from gitrelease.core.diff import Diff, OtherChange, RegionChange
 from gitrelease.core.exports import NotJson, fields, parse_json
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import Meaning, meaning, summarise
-from gitrelease.core.regions import Region, literals
+from gitrelease.core.regions import Region
 from tests.core.texts import APP, REGIONS, diff, replaced
 
 HERE = Region(name="here", kind=Kind.DICTIONARY, assign="here")

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelease.core.changes import Lines
+from gitrelease.core.contents import literals, patterns_of
 from gitrelease.core.kinds import Kind
 from gitrelease.core.parsing import Broken, parse, parse_both
-from gitrelease.core.regions import Region, literals, patterns_of
+from gitrelease.core.regions import Region
 from gitrelease.core.resolve import resolve
 from gitrelease.core.scopes import Scopes
 from tests.core.texts import APP, DETECT, ENTRY, PATTERNS, REGIONS, TERMS, replaced
