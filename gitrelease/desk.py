@@ -24,12 +24,11 @@ from gitrelease.background import log
 from gitrelease.branch import settle
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
-from gitrelease.core.history import release_number
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.pushes import Pushes
-from gitrelease.release import Prepared, backend_name, go_back, prepare, promote, target_of_rollback
+from gitrelease.release import Prepared, backend_name, go_back, no_target, prepare, promote, target_of_rollback
 from gitrelease.restart import restart
 from gitrelease.status import status
 from gitrelease.turn import SHORT_WAIT, URGENT_WAIT
@@ -216,12 +215,7 @@ class Desk:
             known = records.read(production.world.git)
             target = target_of_rollback(known, name)
             if target is None:
-                raise ReleaseError(
-                    f"there is no release {name!r}" if name else "there is no older release that is not bad",
-                    hint="See which there are: gitrelease history"
-                    + ("" if name else "; name one: gitrelease rollback RELEASE"),
-                    code=Exit.USAGE if name and release_number(name) is None else Exit.REFUSED,
-                )
+                raise no_target(name)
             production.went_back_by_itself = False
             return go_back(
                 production, known, target, reason=request.text("reason") or "", by=request.by, automatic=False,

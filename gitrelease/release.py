@@ -15,6 +15,7 @@ from gitrelease.branch import branch_to
 from gitrelease.candidate import Candidate, difference
 from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide
 from gitrelease.core.diff import Diff
+from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import (
     Attempted,
     AttemptOutcome,
@@ -276,6 +277,17 @@ def target_of_rollback(known: Records, name: str | None) -> Release | None:
     if name is not None:
         return known.release(name)
     return rollback_target(known.releases, live=known.live.number, bad=known.bad)
+
+
+def no_target(name: str | None) -> ReleaseError:
+    """Return the error for a rollback that has nowhere to go."""
+    if name is not None:
+        return ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
+    return ReleaseError(
+        "there is no older release that is not bad",
+        hint="See which there are: gitrelease history; name one: gitrelease rollback RELEASE",
+        code=Exit.REFUSED,
+    )
 
 
 # -- parts ---------------------------------------------------------------------------------------------------

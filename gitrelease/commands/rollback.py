@@ -32,22 +32,15 @@ def run(
 
 def _preview(root: Path, release: str | None, *, as_json: bool) -> int:
     from gitrelease.commands.diff import describe
-    from gitrelease.core.errors import Exit, ReleaseError
     from gitrelease.edges import records
-    from gitrelease.release import target_of_rollback
+    from gitrelease.release import no_target, target_of_rollback
     from gitrelease.world import open_world
 
     world = open_world(root)
     known = records.read(world.git)
     target = target_of_rollback(known, release)
     if known.live is None or target is None:
-        raise ReleaseError(
-            f"there is no release {release!r} to go back to"
-            if release
-            else "there is no older release that is not bad",
-            hint="See which there are: gitrelease history",
-            code=Exit.REFUSED,
-        )
+        raise no_target(release)
     change = describe(world, known.live.commit, target.commit)
     if as_json:
         print_json({"outcome": "unchanged", "release": known.live.name, "target": target.name, "diff": change})

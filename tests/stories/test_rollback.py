@@ -95,7 +95,7 @@ def test_a_named_release_is_gone_back_to(production: Production) -> None:
 def test_an_unknown_release_is_refused_with_where_to_look(production: Production) -> None:
     ended = production.gitrelease("rollback", "release/99")
 
-    assert ended.code == 3
+    assert ended.code == 2
     assert "release/99" in ended.said
     assert "gitrelease history" in ended.said
 

@@ -1,0 +1,160 @@
+"""What can be looked at: status, history, diff, plan, show; the JSON that scripts rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.checkout import SETTINGS, Production, until
+
+
+def test_status_has_the_promised_shape(production: Production) -> None:
+    status = production.status()
+
+    assert set(status) >= {
+        "schema", "branch", "live", "last_good", "standby", "soaking", "checkout", "instances", "agent", "lock",
+        "frozen", "quarantined", "waiting",
+    }  # fmt: skip
+    assert status["schema"] == 1
+    assert status["branch"] == "deploy"
+    assert set(status["live"]) >= {"release", "commit", "kind", "since"}
+    assert status["live"]["kind"] == "major"
+    assert set(status["checkout"]) == {"head", "dirty", "in_sync"}
+    assert set(status["instances"][0]) == {
+        "name", "url", "port", "pid", "release", "health", "cpu_percent", "memory_mb", "uptime_s", "restarts",
+    }  # fmt: skip
+    assert status["instances"][0]["pid"] == production.backend_pid()
+    assert status["agent"] == {"running": True, "pid": production.agent_pid()}
+    assert status["last_good"] == "release/1"
+
+
+def test_history_has_the_promised_shape_newest_first(production: Production) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+
+    history = production.gitrelease("history", "--json").json
+
+    assert [row["release"] for row in history["releases"]] == ["release/2", "release/1"]
+    assert set(history["releases"][0]) == {
+        "release", "commit", "kind", "risk", "outcome", "trigger", "by", "at", "summary", "seconds",
+    }  # fmt: skip
+    assert history["releases"][0]["summary"] == "terms +1 (second)"
+    assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "reason", "by", "at"}
+
+
+def test_diff_tells_terms_and_lines_of_any_two_commits_without_init(checkout: Production) -> None:
+    first = checkout.git("rev-parse", "HEAD")
+    second = checkout.commit_term("carbon footprint")
+
+    ended = checkout.gitrelease("diff", first, second, "--json")
+
+    assert ended.code == 0
+    assert ended.json == {
+        "schema": 1,
+        "from": first,
+        "to": second,
+        "kind": "dictionary",
+        "kinds": ["dictionary"],
+        "risk": "low",
+        "regions": [
+            {
+                "region": "terms", "kind": "dictionary", "file": "server.py", "old_lines": [4, 7], "new_lines": [4, 8],
+                "added": ["carbon footprint"], "removed": [], "changed": [],
+            }
+        ],
+        "other": [],
+    }  # fmt: skip
+
+
+def test_diff_answers_for_content_that_does_not_parse(checkout: Production) -> None:
+    first = checkout.git("rev-parse", "HEAD")
+    checkout.replace("server.py", "TERMS = [", "TERMS = [[[")
+    second = checkout.commit()
+
+    found = checkout.gitrelease("diff", first, second, "--json").json
+
+    assert found["kind"] == "major"
+    assert "does not parse" in found["other"][0]["why"]
+
+
+def test_diff_of_the_worktree_compares_live_with_what_is_on_disk(production: Production) -> None:
+    production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
+
+    found = production.gitrelease("diff", "--worktree", "--json").json
+
+    assert found["kind"] == "major"
+    assert found["from"] == production.git("rev-parse", "refs/gitrelease/live^{commit}")
+
+
+def test_a_region_given_as_a_line_range_is_followed_from_its_revision(checkout: Production) -> None:
+    at = checkout.git("rev-parse", "HEAD")
+    settings = SETTINGS.replace('assign = "TERMS"', f'lines = [5, 6]\nat = "{at}"')
+    checkout.write("gitrelease.toml", settings)
+    checkout.replace("server.py", "import sys\n", "import sys\n\n# moved\n# down\n")
+    before = checkout.commit("Move everything down")
+    after = checkout.commit_term("followed")
+
+    found = checkout.gitrelease("diff", before, after, "--json").json
+
+    assert found["kind"] == "dictionary"
+    assert [(one["region"], one["old_lines"]) for one in found["regions"]] == [("terms", [8, 9])]
+
+
+def test_a_plan_says_what_it_means_and_takes(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_version("two")
+    developer.push("origin", "HEAD:candidate")
+
+    plan = production.gitrelease("plan", "candidate", "--json").json
+    words = production.gitrelease("deploy", "candidate", "--dry-run")
+
+    assert (plan["kind"], plan["risk"], plan["approval_needed"]) == ("major", "high", True)
+    assert plan["expected_seconds"] > 0
+    assert words.code == 0
+    assert "approval  needed" in words.out
+    assert production.live() == "release/1"
+
+
+def test_show_tells_everything_of_one_release(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("second")
+    developer.push()
+    production.gitrelease("rollback", "-m", "wrong")
+
+    told = production.gitrelease("show", "release/2", "--json").json
+
+    assert (told["commit"], told["outcome"], told["bad"], told["previous"]) == (
+        commit, "rolled_back", "wrong", "release/1",
+    )  # fmt: skip
+    assert told["diff"]["regions"][0]["added"] == ["second"]
+    assert "Ann Tester" in production.gitrelease("show", "2").out
+
+
+def test_an_unknown_release_cannot_be_shown(production: Production) -> None:
+    ended = production.gitrelease("show", "release/9")
+
+    assert ended.code == 2
+    assert "gitrelease history" in ended.said
+
+
+@pytest.mark.parametrize("verb", ["status", "history", "plan", "diff", "show release/1"])
+def test_what_only_looks_works_without_an_agent(production: Production, verb: str) -> None:
+    production.gitrelease("down")
+
+    ended = production.gitrelease(*verb.split(), "--json")
+
+    assert ended.code == 0, ended.said
+    assert ended.json["schema"] == 1
+    assert not (production.home / "run" / "agent.sock").exists()
+
+
+def test_hostile_names_are_shown_as_text(production: Production) -> None:
+    developer = production.clone()
+    developer.replace("server.py", '"revenue",', '"revenue", "\\x1b[31mred\\nKind: major",')
+    developer.git("config", "user.name", "x")
+    developer.commit("\x1b]0;title\x07 <b>bold</b>")
+    developer.push()
+    until(lambda: production.live() == "release/2")
+
+    for verb in ("status", "history", "show release/2"):
+        assert "\x1b" not in production.gitrelease(*verb.split()).said
+    assert "\x1b" not in production.git("cat-file", "-p", "release/2")
