@@ -25,10 +25,25 @@ def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
     return (RefUpdate(branch, source, head), *kept)
 
 
+def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate, ...]:
+    """Return the updates of the branch that go with a candidate.
+
+    What came by the branch is on it already; commits that somebody has put on top since then stay. An edit goes on
+    top of the head that it was made on, or not at all. What a person named is where the branch goes.
+    """
+    git, branch = production.world.git, production.world.settings.branch_ref
+    if candidate.trigger in ("push", "pull", "branch"):
+        return ()
+    if candidate.trigger == "edit":
+        parent = git.resolve(f"{candidate.source}^")
+        return () if git.ref(branch) == candidate.source else (RefUpdate(branch, candidate.source, parent),)
+    return branch_to(production, candidate.source)
+
+
 def settle(production: Production, candidate: Candidate) -> None:
     """The branch is at a commit that changes nothing that runs: let the files and the memory follow."""
     world = production.world
-    updates = branch_to(production, candidate.source)
+    updates = branch_for(production, candidate)
     if updates:
         world.git.update_refs(updates, reason="nothing that runs has changed")
     world.checkout.follow(candidate.commit, candidate.source, at=time.time())

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from gitrelease.background import log
 from gitrelease.core.events import AnyEvent, Promoting
-from gitrelease.edges.git import RefUpdate
+from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.production import Fate, Production, Serving
 
 
@@ -85,7 +86,12 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
         case SwitchTraffic(serving=serving, then=then):
             performed.switch_ms = production.switch(serving, then=then, now=time.time())
         case BringFiles(commit=commit, source=source, clean=clean):
-            performed.backup = world.checkout.follow(commit, source, at=time.time(), clean=clean)
+            try:
+                performed.backup = world.checkout.follow(commit, source, at=time.time(), clean=clean)
+            except GitError as error:
+                # A person's own git holds the index, say. Production is not served from here, and the inbox
+                # brings the files up as soon as it can: their commit is not noted as written.
+                log.warning("the work tree follows later: %s", error)
         case _:
             assert_never(step)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gitrelease.branch import branch_to
+from gitrelease.branch import branch_for, branch_to
 from gitrelease.candidate import Candidate, difference
 from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide
 from gitrelease.core.diff import Diff
@@ -125,7 +125,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     updates = (
         records.create_tag(number, tag),
         RefUpdate(LIVE, tag, known.live.tag if known.live else None),
-        *branch_to(production, candidate.source),
+        *branch_for(production, candidate),
         *records.absolve(known, key=candidate.key),
     )
     steps: list[Step] = [Intend(intent)]

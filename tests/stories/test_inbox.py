@@ -181,3 +181,35 @@ def test_a_reset_of_the_branch_is_released_without_any_hook(production: Producti
 
     production.await_live("release/3")
     assert "mistake" not in production.answer()
+
+
+def test_files_follow_later_when_somebody_holds_the_index(production: Production) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("pushed")
+    lock = production.root / ".git" / "index.lock"
+    lock.touch()
+
+    pushed = developer.push()
+    served = production.answer()
+    lock.unlink()
+    production.gitrelease("deploy")
+
+    assert pushed.code == 0, pushed.said
+    assert "pushed" in served
+    until(lambda: production.git("status", "--porcelain") == "", "the files follow")
+    assert '"pushed"' in production.read("server.py")
+    assert production.git("rev-parse", "deploy") == commit
+
+
+def test_a_commit_made_while_a_push_is_promoted_stays_on_the_branch(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("pushed")
+    hook = production.root / ".git" / "hooks" / "post-receive.chained"
+    hook.write_text("#!/bin/sh\nunset GIT_DIR; cd .. && git commit --quiet --allow-empty -m 'On top'\n")
+    hook.chmod(0o755)
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert production.git("log", "-1", "--format=%s", "deploy") == "On top"
+    assert "pushed" in production.answer()
