@@ -167,31 +167,8 @@ def _with_front(world: World, running: Running, memory: Memory) -> Production:
         raise
     production = Production(world, FrontControl(world.home.front_socket), running, memory)
     production.listeners = listeners
-    start_front(production)
+    production.start_front()
     return production
-
-
-def start_front(production: Production) -> None:
-    """Start a front on the listening sockets, which the agent keeps as well: their backlog outlives it."""
-    world = production.world
-    child = fronts.start(
-        production.listeners,
-        control=world.home.front_socket,
-        log=world.home.logs / "front.log",
-        hold=seconds(world.settings.limits.hold),
-    )
-    identity = processes.identify(child.pid)
-    with production.state:
-        production.running = msgspec.structs.replace(production.running, front=identity)
-        production.save()
-
-
-def restart_front(production: Production) -> None:
-    """Start the front again and point it at what is live."""
-    start_front(production)
-    live = production.running.live
-    if live is not None:
-        production.point(live.backend)
 
 
 def close_all(listeners: dict[str, socket.socket]) -> None:

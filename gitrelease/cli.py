@@ -27,7 +27,13 @@ def main() -> None:
 def _run() -> int:
     from gitrelease.commands.application import application
 
-    application()()  # ends with SystemExit, usage errors included
+    try:
+        application()()  # ends with SystemExit, usage errors included
+    except SystemExit as end:
+        code = int(end.code or 0)
+        if code == Exit.USAGE and "--json" in sys.argv:
+            _print_json_once({"error": "the command line was not understood", "hint": "See: gitrelease --help"})
+        return code
     return Exit.DONE
 
 
@@ -35,7 +41,7 @@ def _guarded(command: Callable[[], int]) -> int:
     try:
         return command()
     except ReleaseError as error:
-        return _explain(error.message, error.hint, error.code)
+        return _explain(error.message, error.hint, error.code, outcome="refused")
     except KeyboardInterrupt:
         return _explain("interrupted", "See what is live: gitrelease status", Exit.UNEXPECTED)
     except BrokenPipeError:
@@ -47,13 +53,39 @@ def _guarded(command: Callable[[], int]) -> int:
         return _explain(f"unexpected: {type(error).__name__}: {error}", hint, Exit.UNEXPECTED)
 
 
-def _explain(message: str, hint: str, code: Exit) -> int:
+def _explain(message: str, hint: str, code: Exit, *, outcome: str | None = None) -> int:
+    """Say what is wrong, what production serves, and what to type next; as JSON too where that was asked for."""
+    served = _served()
     if "--json" in sys.argv:
-        from gitrelease.commands.client import print_json
-
-        print_json({"outcome": "refused", "error": message, "reason": message, "hint": hint})
+        told = {"release": served, "previous": None, "kind": None, "reason": message, "seconds": 0.0}
+        _print_json_once({**({"outcome": outcome} if outcome else {}), **told, "error": message, "hint": hint})
     print(f"error: {message}\n  {hint}", file=sys.stderr)
+    if served:
+        print(f"  production serves {served}", file=sys.stderr)
     return code
+
+
+def _print_json_once(value: dict[str, object]) -> None:
+    from gitrelease.commands.client import print_json, printed
+
+    if not printed():
+        print_json(value)
+
+
+def _served() -> str | None:
+    """Return the release that is live in the checkout that the command line means, as far as that can be told."""
+    from pathlib import Path
+
+    from gitrelease.edges.git import Git, GitError
+    from gitrelease.edges.records import LIVE
+
+    after = sys.argv.index("-C") + 1 if "-C" in sys.argv[:-1] else None
+    try:
+        git = Git.discover(Path(sys.argv[after]) if after else Path.cwd())
+        tag = git.text("cat-file", "tag", LIVE) if git.ref(LIVE) else ""
+    except (ReleaseError, GitError, OSError):
+        return None
+    return next((line.removeprefix("tag ") for line in tag.splitlines() if line.startswith("tag ")), None)
 
 
 def _save_traceback() -> str:

@@ -28,10 +28,10 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.pushes import Pushes
-from gitrelease.release import Prepared, backend_name, go_back, no_target, prepare, promote, target_of_rollback
+from gitrelease.release import Prepared, go_back, no_target, prepare, promote, target_of_rollback
 from gitrelease.restart import restart
 from gitrelease.status import status
-from gitrelease.turn import SHORT_WAIT, URGENT_WAIT
+from gitrelease.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 
 if TYPE_CHECKING:
     from gitrelease.agent import Agent
@@ -96,7 +96,9 @@ class Desk:
             with contextlib.suppress(OSError, ValueError):
                 message = channel.receive()
                 if message is not None:
-                    end = self._answer(Request(channel, message))
+                    request = Request(channel, message)
+                    with contextlib.closing(request.cancel):
+                        end = self._answer(request)
                     channel.send({"end": end})
         finally:
             channel.close()
@@ -164,6 +166,8 @@ class Desk:
         production = self._agent.serving()
         revision = request.text("revision")
         commit = self._revision(revision)
+        # What a person asks for goes before what the agent has found by itself.
+        self._agent.turn.hurry(f"{request.by} deploys", only=AGENT)
         with (
             _cancelled_when_gone(request),
             self._agent.has_turn(
@@ -175,11 +179,12 @@ class Desk:
                 production, candidate, approved=request.flag("approve"), explicit=revision is not None,
                 cancel=request.cancel, report=request.report,
             )  # fmt: skip
+            if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
+                return prepared
             self._agent.inbox.forget(candidate.key)
             if isinstance(prepared, Prepared):
                 return promote(production, prepared, report=request.report)
-            if prepared.outcome == "unchanged":
-                settle(production, candidate)
+            settle(production, candidate)
             return prepared
 
     def _candidate(self, commit: str, request: Request) -> Candidate:
@@ -224,13 +229,11 @@ class Desk:
 
     def _restart(self, request: Request) -> Outcome:
         production = self._agent.serving()
+        self._agent.turn.hurry(f"{request.by} restarts", only=AGENT)
         with self._agent.has_turn(
             owner=request.by, pid=request.pid, doing="restart", cancel=request.cancel, wait=SHORT_WAIT
         ):
-            return restart(
-                production, instance=request.text("instance"), name=backend_name, cancel=request.cancel,
-                report=request.report,
-            )  # fmt: skip
+            return restart(production, instance=request.text("instance"), cancel=request.cancel, report=request.report)
 
     def _push_stage(self, request: Request) -> Outcome:
         with _cancelled_when_gone(request):

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from gitrelease.background import guarded, log, log_outcome, to_log
-from gitrelease.bringup import restart_front
 from gitrelease.core.events import Proved, Stopped
 from gitrelease.core.health import crashed_too_often
 from gitrelease.core.outcome import Outcome
@@ -42,7 +41,7 @@ class Duty:
 
     def front_ended(self) -> None:
         log.warning("the front ended; starting it again")
-        guarded("the front", lambda _: restart_front(self._office.serving()))
+        guarded("the front", lambda _: self._office.serving().replace_front())
 
     def backend_ended(self, serving: Serving, why: str) -> None:
         """Start the live release again; roll back, once, when it will not stay up."""

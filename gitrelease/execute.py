@@ -63,7 +63,6 @@ Step = Intend | MoveRefs | SwitchTraffic | BringFiles | Write
 class Performed:
     """What the steps have to say afterwards."""
 
-    switch_ms: float = 0.0
     backup: str | None = None
 
 
@@ -84,7 +83,7 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
         case MoveRefs(updates=updates, reason=reason):
             world.git.update_refs(updates, reason=reason)
         case SwitchTraffic(serving=serving, then=then):
-            performed.switch_ms = production.switch(serving, then=then, now=time.time())
+            production.switch(serving, then=then, now=time.time())
         case BringFiles(commit=commit, source=source, clean=clean):
             try:
                 performed.backup = world.checkout.follow(commit, source, at=time.time(), clean=clean)

@@ -19,6 +19,7 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
 from gitrelease.production import Production
 from gitrelease.release import Prepared, attempt, prepare, promote
+from gitrelease.restart import serve
 from gitrelease.staging import Report
 
 
@@ -57,6 +58,9 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     head = world.git.ref(world.settings.branch_ref)
     if head is None:
         return None
+    if production.running.live is None or production.running.live.number != known.live.number:
+        # The refs are the truth: something failed after they had moved.
+        serve(production, known.live, cancel=cancel, report=report)
     _drop_stale(production, inbox, head)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(

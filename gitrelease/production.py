@@ -14,6 +14,7 @@ import msgspec
 
 from gitrelease.core.events import Memory
 from gitrelease.core.settings import seconds
+from gitrelease.edges import front as fronts
 from gitrelease.edges import probes, processes
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.front import FrontControl, FrontGone
@@ -72,7 +73,6 @@ class Soak:
     number: int
     until: float
     log_offset: int
-    failures: int = 0
 
 
 class Production:
@@ -113,15 +113,18 @@ class Production:
                 else:
                     leaving.append(Leaving(before.backend, now + (BAD_LINGER if then is Fate.BAD else self._linger)))
             self.running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
+            if self.soak is not None and before is not None and before.backend.log != serving.backend.log:
+                self.soak.log_offset = 0  # the new process has a log of its own
             self.save()
         return spent
 
     def point(self, backend: Backend) -> float:
         """Point every instance that the front serves at `backend`; return the longest switch in milliseconds.
 
-        A front that has just died is waited for: the supervisor starts it again.
+        A front that has just died is waited for, the supervisor starts it again; one that hangs is replaced.
         """
         deadline = time.monotonic() + FRONT_LIMIT
+        replaced = False
         while True:
             try:
                 return (
@@ -130,12 +133,38 @@ class Production:
                 )
             except FrontGone:
                 if time.monotonic() > deadline:
-                    raise
+                    if replaced:
+                        raise
+                    replaced = True
+                    self.replace_front()
                 time.sleep(0.02)
 
     @property
     def _linger(self) -> float:
         return seconds(self.world.settings.limits.linger)
+
+    def start_front(self) -> None:
+        """Start a front on the listening sockets; it holds every connection until it is pointed at a backend."""
+        home = self.world.home
+        child = fronts.start(
+            self.listeners,
+            control=home.front_socket,
+            log=home.logs / "front.log",
+            hold=seconds(self.world.settings.limits.hold),
+        )
+        self.running = msgspec.structs.replace(self.running, front=processes.identify(child.pid))
+        self.save()
+
+    def replace_front(self) -> None:
+        """Start a new front, after the end of the old one where it hangs; the backlog is kept in the sockets."""
+        with self.state:
+            if self.running.front is not None:
+                processes.stop(self.running.front, grace=1.0)
+            self.start_front()
+            if self.running.live is not None:
+                for name in self.listeners:
+                    backend = self.running.live.backend
+                    self.front.switch(name, "127.0.0.1", backend.port, backend.id)
 
     def warm(self, number: int) -> Serving | None:
         """Return the standby when it runs release `number` and answers."""
@@ -165,15 +194,6 @@ class Production:
             self.save()
         for backend in going:
             self.end(backend)
-
-    def give_up_standby(self) -> None:
-        """End the standby, for its memory."""
-        with self.state:
-            standby = self.running.standby
-            self.running = msgspec.structs.replace(self.running, standby=None)
-            self.save()
-        if standby is not None:
-            self.end(standby.backend)
 
     def end(self, backend: Backend) -> None:
         processes.stop(backend.identity, grace=seconds(self.world.settings.limits.stop))

@@ -120,7 +120,13 @@ class Pushes:
             push = self._pushes.pop(receive_pack, None)
         if push is None:
             office.poke()
-            return _refused(production, "this push was dropped: its staging had been cut off", "Push again")
+            live = records.read(production.world.git).live
+            return Outcome(
+                outcome="unchanged",
+                release=live.name if live else None,
+                reason="taken, but its staging was cut off: it is looked at once more, by itself",
+                hint="See what becomes of it: gitrelease status, gitrelease history",
+            )
         push.over.set()
         try:
             if push.prepared is None:
@@ -134,7 +140,6 @@ class Pushes:
             return promote(production, push.prepared, report=report)
         finally:
             office.turn.give_back(push.holder)
-            push.cancel.close()
             office.poke()
 
     def _remember(self, receive_pack: int, push: Push) -> None:
@@ -163,7 +168,6 @@ class Pushes:
             if dropped.prepared is not None:
                 self._office.serving().end(dropped.prepared.staged.backend)
             self._office.turn.give_back(dropped.holder)
-            dropped.cancel.close()
             self._office.poke()
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gitrelease.branch import branch_for, branch_to
 from gitrelease.candidate import Candidate, difference
-from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide
+from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide, mend_hint
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import (
@@ -88,12 +88,12 @@ def prepare(
         name=backend_name(candidate.commit),
     )
     if isinstance(staged, Unfit):
-        hint = "Mend it and try again; the same checks, without production: gitrelease check"
+        hint = mend_hint(candidate.trigger, candidate.commit)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=staged.checks)
     if isinstance(decision, AfterApproval):
         production.end(staged.backend)
-        hint = approval_hint(candidate.trigger, candidate.commit)
+        hint = approval_hint(candidate.trigger, candidate.commit, world.settings.app.branch)
         return _end(production, candidate, "waiting", kind, decision.why, hint=hint, begun=begun)
     return Prepared(staged=staged, begun=begun)
 
@@ -139,17 +139,17 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     ]
     try:
         carry_out(steps, production)
-    except GitError as error:
-        if world.git.ref(LIVE) == tag:
-            raise
-        # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
+    except (GitError, ReleaseError) as error:
         production.end(staged.backend)
+        if world.git.ref(LIVE) == tag:
+            raise  # the inbox serves what the refs say as soon as it looks
+        # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
         return _end(
             production,
             candidate,
             "superseded",
             kind,
-            f"the branch moved meanwhile ({error.stderr})",
+            f"the branch moved meanwhile ({error})",
             begun=begun,
         )
     keep_baseline(world, candidate.commit, staged.checks)

@@ -1,52 +1,53 @@
-"""How are the running processes of the live release replaced without a gap? By staging it once more."""
+"""How are the processes of the live release replaced without a gap? It is staged once more, then switched to."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.production import Fate, Production, Serving
+from gitrelease.release import backend_name
 from gitrelease.staging import Report, Unfit, stage_again
 
 
-def restart(
-    production: Production,
-    *,
-    instance: str | None,
-    name: Callable[[str], str],
-    cancel: Cancel,
-    report: Report,
-) -> Outcome:
+def restart(production: Production, *, instance: str | None, cancel: Cancel, report: Report) -> Outcome:
     """Start the live release in another slot, send new connections there, let the old process end."""
     begun = time.monotonic()
-    world = production.world
-    names = [known.name for known in world.settings.instances]
+    names = list(production.listeners)
     if instance is not None and instance not in names:
         raise ReleaseError(f"there is no instance {instance!r}", hint=f"There is: {', '.join(names)}")
-    live = records.read(world.git).live
+    live = records.read(production.world.git).live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
-    staged = stage_again(world, live, cancel=cancel, report=report, name=name(live.commit))
-    if isinstance(staged, Unfit):
+    serving = serve(production, live, cancel=cancel, report=report)
+    if isinstance(serving, Unfit):
         return Outcome(
             outcome="refused",
             release=live.name,
             kind=live.kind,
-            reason=f"a new process does not come up: {staged.reason}",
-            hint=f"{live.name} goes on in its old process; what the new one printed is in {world.home.logs}",
-            checks=staged.checks,
+            reason=f"a new process does not come up: {serving.reason}",
+            hint=f"{live.name} goes on in its old process; what the new one printed is in {production.world.home.logs}",
+            checks=serving.checks,
         )
-    production.switch(Serving(live.number, staged.backend), then=Fate.LEAVES, now=time.time())
-    report(
-        "restart",
-        f"{live.name} has a new process, pid {staged.backend.identity.pid}",
-        time.monotonic() - begun,
-    )
     return Outcome(
-        outcome="released", release=live.name, previous=live.name, kind=live.kind, reason="restarted",
+        outcome="released",
+        release=live.name,
+        previous=live.name,
+        kind=live.kind,
+        reason=f"{live.name} runs in a new process, pid {serving.backend.identity.pid}",
         seconds=round(time.monotonic() - begun, 3),
-    )  # fmt: skip
+    )
+
+
+def serve(production: Production, release: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
+    """Start `release` once more and send new connections there."""
+    staged = stage_again(production.world, release, cancel=cancel, report=report, name=backend_name(release.commit))
+    if isinstance(staged, Unfit):
+        return staged
+    serving = Serving(release.number, staged.backend)
+    production.switch(serving, then=Fate.LEAVES, now=time.time())
+    return serving

@@ -18,7 +18,7 @@ import msgspec
 from gitrelease.candidate import Candidate, placed
 from gitrelease.core.contents import patterns_of
 from gitrelease.core.diff import Diff
-from gitrelease.core.errors import ReleaseError
+from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Check
 from gitrelease.core.settings import DEFAULT_SCRIPT, SETTINGS_FILE, seconds
@@ -29,11 +29,13 @@ from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.home import write_atomically
-from gitrelease.edges.slots import CHECK, NAMES, Slot
+from gitrelease.edges.slots import CHECK, Slot
 from gitrelease.profiles.findoc.contract import CLASSES as FINDOC_CLASSES
 from gitrelease.world import World
 
 Report = Callable[[str, str, float | None], None]
+
+CHECK_WAIT = 30.0  # seconds in which another check must have ended
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,18 @@ def stage(
     `checked_before` has only to come up: its files have not changed since.
     """
     begun = time.monotonic()
+    shared = world.settings.app.shared
     static = () if checked_before else static_checks(world, candidate)
     if any(check.status == "failed" for check in static):
         return _unfit(candidate, static)
     try:
-        slot = world.slots.take(
-            candidate.commit, shared=world.settings.app.shared, names=(CHECK,) if checking_only else NAMES
+        slot = (
+            _slot(world, candidate.commit, cancel)
+            if checking_only
+            else world.slots.take(candidate.commit, shared=shared)
         )
+    except Busy:
+        raise
     except ReleaseError as error:
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
@@ -105,6 +112,18 @@ def stage(
         told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
     report("stage", told, time.monotonic() - begun)
     return Staged(candidate=candidate, diff=diff, backend=backend, checks=checks)
+
+
+def _slot(world: World, commit: str, cancel: Cancel) -> Slot:
+    """Take the slot that is set aside for checks, waiting for another check to end; `Busy` when it does not."""
+    deadline = time.monotonic() + CHECK_WAIT
+    while True:
+        try:
+            return world.slots.take(commit, shared=world.settings.app.shared, names=(CHECK,))
+        except Busy:
+            if time.monotonic() > deadline:
+                raise
+            cancel.wait([], 0.1)
 
 
 def _unfit(candidate: Candidate, checks: tuple[Check, ...]) -> Unfit:

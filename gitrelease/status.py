@@ -59,6 +59,7 @@ def status(world: World, production: Production | None, holder: Holder | None, i
         if holder is None
         else {"owner": holder.owner, "pid": holder.pid, "since": holder.since, "doing": holder.doing},
         "frozen": None,
+        "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
         "quarantined": [{"commit": item.commit, "reason": item.reason} for item in known.quarantined.values()],
         "waiting": [

@@ -44,6 +44,7 @@ class Supervisor(threading.Thread):
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopping = False
         self._failures = 0
+        self._front_failures = 0
 
     def stop(self) -> None:
         self._stopping = True
@@ -67,7 +68,9 @@ class Supervisor(threading.Thread):
     def _look(self) -> None:
         production = self._production
         front, live = production.running.front, production.running.live
-        if front is not None and not front.alive:
+        self._front_failures = 0 if front is not None and production.front.answers() else self._front_failures + 1
+        if front is not None and (not front.alive or unhealthy(self._front_failures)):
+            self._front_failures = 0
             self._duty.front_ended()
         if live is None:
             return

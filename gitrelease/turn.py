@@ -11,7 +11,8 @@ from gitrelease.core.text import ago
 from gitrelease.edges.cancel import Cancel
 
 URGENT_WAIT = 10.0  # seconds: until whoever is only staging has given way to a rollback
-SHORT_WAIT = 1.0  # seconds: a look at the inbox that finds nothing is no release under way
+SHORT_WAIT = 2.0  # seconds: a look at the inbox that finds nothing is no release under way
+AGENT = "agent"  # owns the turn when nobody asked
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Turn:
                 self._holder = None
                 self._changed.notify_all()
 
-    def hurry(self, reason: str) -> None:
-        """Ask whoever has the turn to stop, as far as it has not switched anything yet."""
+    def hurry(self, reason: str, *, only: str | None = None) -> None:
+        """Ask whoever has the turn (only if it is `only`) to stop, as far as it has not switched anything yet."""
         with self._changed:
-            if self._holder is not None:
+            if self._holder is not None and only in (None, self._holder.owner):
                 self._holder.cancel.set(reason)
 
     def busy(self) -> Busy:

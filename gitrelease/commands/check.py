@@ -13,7 +13,7 @@ from gitrelease.commands.options import Json, Revision, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("check")(ending(run))
+    app.command("check", short_help="Run the checks on REV, production untouched.")(ending(run))
 
 
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
@@ -23,7 +23,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.candidate import difference, of_branch
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind
-    from gitrelease.core.render import check_lines, step_line
+    from gitrelease.core.render import check_lines, step_lines
     from gitrelease.edges import records
     from gitrelease.edges.cancel import Cancel
     from gitrelease.staging import Unfit, baseline_of, stage
@@ -37,7 +37,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     cancel = Cancel()
     judged = stage(
         world, candidate, diff=diff, baseline=(lambda: baseline_of(world, live.commit, cancel)) if live else None,
-        cancel=cancel, report=lambda *step: print(step_line(*step), file=sys.stderr),
+        cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
         name=f"check-{candidate.commit[:10]}",
         checking_only=True,
     )  # fmt: skip

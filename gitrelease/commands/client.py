@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
-from gitrelease.core.render import outcome_lines, step_line
+from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home, find
 
@@ -114,31 +114,37 @@ def client_for(directory: Path) -> Client:
 
 def show_progress(message: wire.Message) -> None:
     """Print one step of the agent for people, on standard error."""
-    print(step_line(message["step"], message["text"], message["seconds"]), file=sys.stderr, flush=True)
+    lines = step_lines(message["step"], message["text"], message["seconds"])
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def finish(end: wire.Message, *, as_json: bool) -> int:
-    """Print the end of a command and return its exit code."""
+def finish(end: wire.Message, *, as_json: bool, word: str = "") -> int:
+    """Print the end of a command and return its exit code; `word` says what was done when all went well."""
     code = int(end.pop("code", Exit.DONE))
+    if "error" in end:
+        raise ReleaseError(end["error"], hint=end["hint"], code=Exit(code))
     if as_json:
-        if "error" in end:
-            end = {
-                "outcome": "refused",
-                "release": None,
-                "previous": None,
-                "reason": end["error"],
-                "hint": end["hint"],
-            }
         print_json(end)
+    elif word and code == 0:
+        print(f"{word}: {end['reason']}" + (f"\n  {end['hint']}" if end.get("hint") else ""), flush=True)
     else:
         stream = sys.stdout if code == 0 else sys.stderr
         print("\n".join(outcome_lines(end)), file=stream, flush=True)
     return code
 
 
+_printed: list[bool] = []
+
+
 def print_json(value: dict[str, Any]) -> None:
     """Print one object, with its schema first."""
+    _printed.append(True)
     print(json.dumps({"schema": 1, **value}), flush=True)
+
+
+def printed() -> bool:
+    """Has this command printed its one object?"""
+    return bool(_printed)
 
 
 def user() -> str:

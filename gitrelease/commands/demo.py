@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("demo")(ending(run))
+    app.command("demo", short_help="The whole story on a sample app, measured.")(ending(run))
 
 
 def run(keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say where.")] = False) -> int:

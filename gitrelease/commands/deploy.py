@@ -11,7 +11,7 @@ from gitrelease.commands.options import DryRun, Json, Reason, Revision, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("deploy")(ending(run))
+    app.command("deploy", short_help="Stage, verify, promote and record REV.")(ending(run))
 
 
 def run(

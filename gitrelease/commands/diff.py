@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("diff")(ending(run))
+    app.command("diff", short_help="What a change means (default: live → deploy branch).")(ending(run))
 
 
 def run(
@@ -45,10 +45,22 @@ def describe(world: World, before: str, after: str) -> dict[str, Any]:
 
     from gitrelease.candidate import difference
 
-    diff = difference(world, before, after)
+    diff = difference(world, *_alike(world, before, after))
     built: dict[str, Any] = msgspec.to_builtins(diff)
     risk = world.settings.policy[diff.kind].risk
     return {"kind": built.pop("kind"), "kinds": built.pop("kinds"), "risk": risk, **built}
+
+
+def _alike(world: World, before: str, after: str) -> tuple[str, str]:
+    """Give both sides the carried file when only a release has it: git ignores it, so no commit of a person does."""
+    from gitrelease.candidate import compose
+
+    if not world.checkout.ignores_carried():
+        return before, after
+    return (
+        compose(world, before, carried_from=after) if world.git.resolve(before) else before,
+        compose(world, after, carried_from=before) if world.git.resolve(after) else after,
+    )
 
 
 def revision(world: World, name: str) -> str:

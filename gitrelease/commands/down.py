@@ -9,7 +9,7 @@ from gitrelease.commands.options import Json, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("down")(ending(run))
+    app.command("down", short_help="Stop production and its agent.")(ending(run))
 
 
 def run(context: typer.Context, as_json: Json = False) -> int:
@@ -19,5 +19,5 @@ def run(context: typer.Context, as_json: Json = False) -> int:
         client.start_agent()
         end = client.ask("down", {"by": user()}, show_progress)
         client.await_agent_end()
-        return finish(end, as_json=as_json)
-    return finish({"outcome": "unchanged", "reason": "production is down already"}, as_json=as_json)
+        return finish(end, as_json=as_json, word="down")
+    return finish({"outcome": "unchanged", "reason": "production is down already"}, as_json=as_json, word="down")

@@ -13,7 +13,7 @@ from gitrelease.core.text import ago, one_line, short
 
 
 def register(app: typer.Typer) -> None:
-    app.command("history")(ending(run))
+    app.command("history", short_help="Releases and attempts, newest first.")(ending(run))
 
 
 def run(
@@ -41,7 +41,7 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
         f"  {one_line(row['by'], 20)}\n    {one_line(row['summary'], 100)}"
         for row in told["releases"][:count]
     ]
-    missed = [row for row in told["attempts"] if row["outcome"] != "released"][:count]
+    missed = [row for row in told["attempts"] if row["outcome"] not in ("released", "unchanged")][:count]
     if missed:
         out.append("not released:")
     out += [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitrelease.commands.client import Client
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.render import outcome_lines, step_line
+from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home
 
@@ -44,7 +44,8 @@ class Relay:
             self._silent = True
 
     def step(self, message: wire.Message) -> None:
-        self.line(step_line(message["step"], message["text"], message["seconds"], _REMOTE_WIDTH))
+        for text in step_lines(message["step"], message["text"], message["seconds"], _REMOTE_WIDTH):
+            self.line(text)
 
     def end(self, end: wire.Message) -> None:
         for text in outcome_lines(end):

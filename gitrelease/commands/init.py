@@ -11,7 +11,7 @@ from gitrelease.commands.options import Json, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("init")(ending(run))
+    app.command("init", short_help="Make this checkout a production checkout.")(ending(run))
 
 
 def run(

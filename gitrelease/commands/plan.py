@@ -20,7 +20,7 @@ STEPS = ("classify", "check out in a free slot", "check, start and open a sessio
 
 
 def register(app: typer.Typer) -> None:
-    app.command("plan")(ending(run))
+    app.command("plan", short_help="What releasing REV would mean, check and take.")(ending(run))
 
 
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:

@@ -11,7 +11,7 @@ from gitrelease.commands.options import Json, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("restart")(ending(run))
+    app.command("restart", short_help="New processes for the live release, no gap.")(ending(run))
 
 
 def run(
@@ -22,4 +22,4 @@ def run(
     """Start the live release in a new process, send users there, let the old one end."""
     client = client_for(context.obj)
     end = client.ask_starting("restart", {"instance": instance, "by": user()}, show_progress)
-    return finish(end, as_json=as_json)
+    return finish(end, as_json=as_json, word="restarted")

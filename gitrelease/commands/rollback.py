@@ -12,7 +12,7 @@ from gitrelease.commands.options import DryRun, Json, Reason, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("rollback")(ending(run))
+    app.command("rollback", short_help="Back to the newest older release that is not bad.")(ending(run))
 
 
 def run(

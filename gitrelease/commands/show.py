@@ -13,7 +13,7 @@ from gitrelease.core.text import one_line
 
 
 def register(app: typer.Typer) -> None:
-    app.command("show")(ending(run))
+    app.command("show", short_help="Everything about one release.")(ending(run))
 
 
 def run(

@@ -14,7 +14,7 @@ from gitrelease.edges import wire
 
 
 def register(app: typer.Typer) -> None:
-    app.command("status")(ending(run))
+    app.command("status", short_help="What is live, good, soaking, edited, waiting.")(ending(run))
 
 
 def run(context: typer.Context, as_json: Json = False) -> int:
@@ -77,6 +77,9 @@ def lines(state: dict[str, Any]) -> list[str]:
         out.append(
             f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"
         )
+    for reason in state["refused_edits"]:
+        out.append(f"refused   the edit on disk: {one_line(reason, 300)}")
+        out.append("          see it: gitrelease diff --worktree; take it back: git checkout -- FILE")
     for waiting in state["waiting"]:
         out.append(f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']}) needs approval:")
         out.append(f"          gitrelease deploy {short(waiting['commit'])} --approve")

@@ -9,7 +9,7 @@ from gitrelease.commands.options import Json, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("uninstall")(ending(run))
+    app.command("uninstall", short_help="Take init back; release tags stay.")(ending(run))
 
 
 def run(context: typer.Context, as_json: Json = False) -> int:

@@ -13,7 +13,7 @@ from gitrelease.commands.options import Json, ending
 
 
 def register(app: typer.Typer) -> None:
-    app.command("up")(ending(run))
+    app.command("up", short_help="Start production; the first time this makes release/1.")(ending(run))
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
         _become_agent(client)
     client.start_agent()
     end = client.ask("up", {"by": user()}, show_progress)
-    return finish(end, as_json=as_json)
+    return finish(end, as_json=as_json, word="up" if end.get("outcome") == "unchanged" else "")
 
 
 def _become_agent(client: Client) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from gitrelease.core.diff import Diff
 from gitrelease.core.kinds import Kind
@@ -78,8 +77,19 @@ def approval_reason(diff: Diff, policy: Policy) -> str:
     return f"a {diff.kind} change is {policy.risk} risk and needs approval: {named or diff.kind}"
 
 
-def approval_hint(trigger: Literal["push", "pull", "branch", "edit", "shell", "agent"] | str, commit: str) -> str:
+def approval_hint(trigger: str, commit: str, branch: str) -> str:
     """Say how the one who waits can approve."""
     if trigger == "push":
-        return "Approve it: git push -o approve …"
+        return f"Approve it: git push -o approve origin {branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
+
+
+def mend_hint(trigger: str, commit: str) -> str:
+    """Say what the one whose candidate failed its checks can do."""
+    if trigger == "push":
+        return "Mend it, commit and push again"
+    if trigger == "edit":
+        return "It stays on disk as it is: mend it there, or take it back: git checkout -- FILE"
+    if trigger == "shell":
+        return f"Mend it; the same checks without production: gitrelease check {commit[:10]}"
+    return "The branch is back at what is live; mend it, commit or pull again"

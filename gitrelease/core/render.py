@@ -9,12 +9,12 @@ WIDTH = 78
 _SYMBOLS = {"passed": "✓", "failed": "✗", "warned": "!", "skipped": "-", "unknown": "?"}
 
 
-def step_line(step: str, text: str, seconds: float | None, width: int = WIDTH) -> str:
-    """Return one step as one line: its name, what came of it, how long it took."""
+def step_lines(step: str, text: str, seconds: float | None, width: int = WIDTH) -> list[str]:
+    """Return one step: its name, what came of it, how long it took; long words go on below it, four lines at most."""
     spent = "" if seconds is None else f"{seconds:.1f} s"
     room = width - 10 - len(spent) - 1
-    shown = text if len(text) <= room else text[: room - 1] + "…"
-    return f"{step:<9} {shown:<{room}} {spent}".rstrip()
+    first, *more = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=4, placeholder=" …") or [""]
+    return [f"{step:<9} {first:<{room}} {spent}".rstrip(), *(f"{'':<10}{line}" for line in more)]
 
 
 def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
@@ -27,10 +27,8 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     if outcome == "released":
         lines = [f"released: {release} ({reason})"]
     elif outcome == "rolled_back":
-        lines = [
-            f"rolled back: {release} is live again, {end.get('previous')} is marked bad",
-            *_indented(reason),
-        ]
+        fate = "is marked bad" if _number(release) < _number(end.get("previous")) else "is left"
+        lines = [f"rolled back: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]
     elif outcome == "unchanged":
         lines = [f"unchanged: {reason}" + (f"; {serves}" if release and release not in reason else "")]
     elif outcome == "refused" and end.get("waiting"):
@@ -42,13 +40,17 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     return lines + (_indented(end.get("hint", "")) if hint else [])
 
 
+def _number(release: str | None) -> int:
+    return int(release.rpartition("/")[2]) if release else 0
+
+
 def check_lines(checks: list[dict[str, Any]]) -> list[str]:
-    """Return one line a check, the detail of those that did not pass below it."""
-    lines: list[str] = []
-    for check in checks:
+    """Return how many checks passed, and those that did not with their detail."""
+    lines = [f"✓ {sum(check['status'] == 'passed' for check in checks)} checks passed"]
+    for check in [check for check in checks if check["status"] != "passed"]:
         symbol = _SYMBOLS.get(check["status"], "?")
         lines.append(f"{symbol} {check['status']:<8} {check['name']:<50} {check['seconds']:5.2f} s")
-        if check["status"] != "passed" and check["detail"]:
+        if check["detail"]:
             lines += [f"    {line}" for line in textwrap.wrap(check["detail"], WIDTH - 4)]
     return lines
 

@@ -170,6 +170,7 @@ class Story:
         while time.monotonic() < deadline:
             live = self._live()
             if live != before:
+                self._say(f"   {live} is live")
                 return f"live: {live}"
             time.sleep(0.05)
         raise ReleaseError(

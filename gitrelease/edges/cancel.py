@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections.abc import Sequence
 
 from gitrelease.core.errors import Cancelled
@@ -14,12 +15,15 @@ class Cancel:
 
     def __init__(self) -> None:
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock = threading.Lock()
         self.reason = ""
 
     def set(self, reason: str) -> None:
-        if self._event >= 0 and not self.reason:
-            self.reason = reason
-            os.eventfd_write(self._event, 1)
+        with self._lock:
+            if not self.reason:
+                self.reason = reason
+                if self._event >= 0:
+                    os.eventfd_write(self._event, 1)
 
     def check(self) -> None:
         """Raise `Cancelled` when the flag is set."""
@@ -32,11 +36,16 @@ class Cancel:
         Raises `Cancelled` as soon as the flag is set.
         """
         self.check()
-        ready = select.select([*handles, self._event], [], [], max(timeout, 0))[0]
+        poll = select.poll()
+        for handle in (*handles, self._event):
+            poll.register(handle, select.POLLIN)
+        ready = {handle for handle, _ in poll.poll(max(timeout, 0) * 1000)}
         self.check()
-        return [handle for handle in ready if handle != self._event]
+        return [handle for handle in handles if handle in ready]
 
     def close(self) -> None:
-        if self._event >= 0:
-            os.close(self._event)
-            self._event = -1
+        """Give the descriptor back; the flag can still be set and read."""
+        with self._lock:
+            if self._event >= 0:
+                os.close(self._event)
+                self._event = -1

@@ -16,7 +16,6 @@ from pathlib import Path
 from gitrelease.core.errors import RepositoryError
 
 ZERO = "0" * 40
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 # Our own checkouts must not run the repository's hooks; durable objects and refs survive a power cut.
 _ALWAYS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
@@ -195,9 +194,6 @@ class Git:
         )  # fmt: skip
 
     # -- writing -------------------------------------------------------------------------------------------
-
-    def write_blob(self, content: bytes) -> str:
-        return self.text(*_DURABLE, "hash-object", "-w", "--no-filters", "--stdin", stdin=content)
 
     def tree_with(self, tree: str, files: Mapping[str, tuple[str, str] | None]) -> str:
         """Return `tree` with `files` (path to mode and blob id, None to remove) laid over it."""

@@ -189,10 +189,6 @@ def _has_listener(process: psutil.Process, port: int) -> bool:
     return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
 
 
-def available_memory_mb() -> float:
-    return float(psutil.virtual_memory().available) / 1_048_576
-
-
 def marked(variable: str, value: str) -> list[Identity]:
     """Return the processes of this user that were started with `variable` set to `value`."""
     found: list[Identity] = []

@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.edges.git import Git, GitError
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -56,19 +56,13 @@ class Slots:
                 os.close(lock)
                 raise
             return Slot(name=name, path=self.folder / name, commit=commit, lock=lock)
+        if names == (CHECK,):
+            raise Busy("another check is running", hint="Try again when it has ended; production is not concerned")
         raise ReleaseError(
             f"no free slot: {', '.join(names)} are all held by running processes",
             hint="See what runs: gitrelease status; end what is left over: gitrelease down && gitrelease up",
             code=Exit.REFUSED,
         )
-
-    def hold(self, name: str) -> bool:
-        """Is the slot held by a running process (or by us)?"""
-        lock = self._lock(name)
-        if lock is None:
-            return True
-        os.close(lock)
-        return False
 
     def remove_all(self) -> None:
         """Remove every slot and git's record of it; for `uninstall`."""

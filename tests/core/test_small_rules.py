@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gitrelease.core.debounce import LONGEST_BURST, concerns, wait_until
 from gitrelease.core.health import crashed_too_often, unhealthy
 from gitrelease.core.outcome import Check, Outcome
-from gitrelease.core.render import outcome_lines, step_line
+from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import ago, one_line
 from gitrelease.core.verdict import forgive_first, judge
@@ -98,8 +98,11 @@ def test_lengths_of_time_read_as_a_person_says_them() -> None:
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C",)), max_size=300), st.floats(0, 999))
-def test_a_step_never_takes_more_than_its_line(text: str, spent: float) -> None:
-    assert len(step_line("stage", text, spent, 72)) <= 72
+def test_a_step_never_takes_more_than_four_lines(text: str, spent: float) -> None:
+    lines = step_lines("stage", text, spent, 72)
+
+    assert 1 <= len(lines) <= 4
+    assert all(len(line) <= 72 for line in lines)
 
 
 @pytest.mark.parametrize(

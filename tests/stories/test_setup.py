@@ -303,3 +303,31 @@ def test_an_app_that_does_not_come_up_at_first_leaves_nothing_running(checkout: 
     assert "no_such_module" in ended.said
     assert checkout.git("tag") == ""
     until(lambda: not (checkout.home / "run/agent.sock").exists())
+
+
+def test_a_carried_file_is_no_difference_between_live_and_the_branch(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path, {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "*.json\n"})
+    try:
+        checkout.write("schema.json", '{"fields": {"a": 1}}')
+        checkout.init().up()
+
+        assert checkout.gitrelease("diff", "--json").json["kind"] == "none"
+        assert checkout.status()["checkout"]["in_sync"] is True
+    finally:
+        checkout.clear_away()
+
+
+def test_a_usage_error_prints_one_object_as_well(checkout: Production) -> None:
+    ended = checkout.gitrelease("status", "--json", "--no-such-option")
+
+    assert ended.code == 2
+    assert ended.json["schema"] == 1
+
+
+def test_a_failure_says_what_production_serves(production: Production) -> None:
+    words = production.gitrelease("show", "release/77")
+    told = production.gitrelease("rollback", "release/77", "--json")
+
+    assert "production serves release/1" in words.said
+    assert told.json["release"] == "release/1"
+    assert (words.code, told.code) == (2, 2)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+from pathlib import Path
 
 from gitrelease.edges import backends, processes, wire
 from tests.checkout import Production, until
@@ -144,3 +147,33 @@ def test_up_serves_an_older_release_when_the_live_one_does_not_start_any_more(ch
     assert ended.code == 4
     assert "release/1 is live again" in ended.said
     assert checkout.answer() == "one revenue profit"
+
+
+def test_a_front_that_hangs_is_replaced_in_the_middle_of_a_release(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("through")
+    front = production.front_pid()
+    os.kill(front, signal.SIGSTOP)
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert production.live() == "release/2"
+    assert production.front_pid() != front
+    assert "through" in production.answer()
+
+
+def test_a_hundred_requests_leave_no_descriptor_behind_in_the_agent(production: Production) -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{production.agent_pid()}/fd").iterdir()))
+
+    def ask() -> None:
+        wire.ask(production.home / "run" / "agent.sock", "status", {}, lambda _: None)
+
+    ask()
+    before = descriptors()
+
+    for _ in range(100):
+        ask()
+
+    until(lambda: descriptors() <= before + 1)
