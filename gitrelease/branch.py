@@ -58,6 +58,8 @@ def turn_away(production: Production, candidate: Candidate, reason: str, *, cond
         return None
     updates = list(branch_to(production, known.live.source))
     if condemn and candidate.key not in known.quarantined:
-        updates += records.condemn(world.git, commit=candidate.commit, key=candidate.key, reason=reason, at=time.time())
+        updates += records.condemn(
+            world.git, commit=candidate.known_as, key=candidate.key, reason=reason, at=time.time()
+        )
     world.git.update_refs(updates, reason="refused, back to live")
     return world.checkout.follow(known.live.commit, known.live.source, at=time.time())

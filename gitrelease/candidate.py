@@ -26,6 +26,11 @@ class Candidate:
     reason: str = ""
     at: float = 0.0  # when it came in
 
+    @property
+    def known_as(self) -> str:
+        """The commit that people know: the branch's, but for an edit of a file that only releases have."""
+        return self.commit if self.trigger == "edit" else self.source
+
 
 def compose(world: World, source: str, *, carried_from: str | None) -> str:
     """Return the commit that would be served for `source`: itself, or a child that has the carried file.

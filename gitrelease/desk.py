@@ -160,7 +160,8 @@ class Desk:
         return outcome
 
     def _status(self, _: Request) -> dict[str, Any]:
-        return status(self._agent.world, self._agent.production, self._agent.turn.holder, self._agent.inbox)
+        agent = self._agent
+        return status(agent.world, agent.production, agent.turn.holder, agent.inbox, agent=os.getpid())
 
     def _deploy(self, request: Request) -> Outcome:
         production = self._agent.serving()

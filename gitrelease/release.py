@@ -88,12 +88,12 @@ def prepare(
         name=backend_name(candidate.commit),
     )
     if isinstance(staged, Unfit):
-        hint = mend_hint(candidate.trigger, candidate.commit)
+        hint = mend_hint(candidate.trigger, candidate.known_as)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=staged.checks)
     if isinstance(decision, AfterApproval):
         production.end(staged.backend)
-        hint = approval_hint(candidate.trigger, candidate.commit, world.settings.app.branch)
+        hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
         return _end(production, candidate, "waiting", kind, decision.why, hint=hint, begun=begun)
     return Prepared(staged=staged, begun=begun)
 
@@ -334,7 +334,7 @@ def _end(
 def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcome, kind: Kind, reason: str) -> None:
     """Write to the journal what became of a candidate."""
     event = Attempted(
-        at=time.time(), commit=candidate.commit, trigger=candidate.trigger, outcome=outcome,
+        at=time.time(), commit=candidate.known_as, trigger=candidate.trigger, outcome=outcome,
         reason=reason, by=candidate.by, key=candidate.key, kind=kind.value,
     )  # fmt: skip
     record(production, event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -18,8 +17,18 @@ from gitrelease.turn import Holder
 from gitrelease.world import World
 
 
-def status(world: World, production: Production | None, holder: Holder | None, inbox: Inbox | None) -> dict[str, Any]:
-    """Return the status object. Without `production` (no agent, or not up) it tells what the disk tells."""
+def status(
+    world: World,
+    production: Production | None,
+    holder: Holder | None,
+    inbox: Inbox | None,
+    *,
+    agent: int | None,
+) -> dict[str, Any]:
+    """Return the status object; `agent` is the pid of the agent that answers.
+
+    Without `production` (no agent, or not up) it tells what the disk tells.
+    """
     if production is not None:
         world = production.world
     known = records.read(world.git)
@@ -51,20 +60,20 @@ def status(world: World, production: Production | None, holder: Holder | None, i
         "instances": [
             _instance(world, instance, running.live, production is not None) for instance in world.settings.instances
         ],
-        "agent": {
-            "running": production is not None or holder is not None,
-            "pid": os.getpid() if production else None,
-        },
+        "agent": {"running": agent is not None, "pid": agent},
         "lock": None
         if holder is None
         else {"owner": holder.owner, "pid": holder.pid, "since": holder.since, "doing": holder.doing},
         "frozen": None,
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
-        "quarantined": [{"commit": item.commit, "reason": item.reason} for item in known.quarantined.values()],
+        "quarantined": [
+            {"commit": item.commit, "reason": item.reason, "release": _release_of(known, item.commit)}
+            for item in known.quarantined.values()
+        ],
         "waiting": [
             {
-                "commit": waiting.candidate.commit,
+                "commit": waiting.candidate.known_as,
                 "trigger": waiting.candidate.trigger,
                 "kind": waiting.kind.value,
                 "since": waiting.since,
@@ -74,19 +83,23 @@ def status(world: World, production: Production | None, holder: Holder | None, i
     }
 
 
+def _release_of(known: Records, commit: str) -> str | None:
+    """Return the name of the bad release that served `commit`."""
+    return next((one.name for one in known.releases if one.commit == commit and one.number in known.bad), None)
+
+
 def checkout_state(world: World, known: Records) -> dict[str, Any]:
     """Say where HEAD is, which managed files differ from what was written last, and whether it is what is live."""
-    git = world.git
-    base = git.ref(CHECKOUT) or (known.live.commit if known.live else None)
-    dirty = world.checkout.edited_paths(base) if base else ()
-    return {"head": git.resolve("HEAD"), "dirty": list(dirty), "in_sync": _in_sync(world, known, dirty)}
+    disk = world.checkout.disk_tree()
+    base = world.git.ref(CHECKOUT) or (known.live.commit if known.live else None)
+    dirty = world.checkout.edited_paths(base, disk) if base else ()
+    return {"head": world.git.resolve("HEAD"), "dirty": list(dirty), "in_sync": _in_sync(world, known, disk)}
 
 
-def _in_sync(world: World, known: Records, dirty: tuple[str, ...]) -> bool:
+def _in_sync(world: World, known: Records, disk: str) -> bool:
     """Is what would run from the work tree what is live?"""
     if known.live is None:
         return False
-    disk = world.checkout.disk_tree()
     if records.content_key(world.git, disk) == records.content_key(world.git, known.live.commit):
         return True
     return difference(world, known.live.commit, disk).kind is Kind.NONE

@@ -12,6 +12,8 @@ from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
 
+_BAD_SHOWN = 3
+
 
 def register(app: typer.Typer) -> None:
     app.command("status", short_help="What is live, good, soaking, edited, waiting.")(ending(run))
@@ -35,7 +37,7 @@ def read_status(client: Client) -> dict[str, Any]:
         from gitrelease import status
         from gitrelease.world import open_world
 
-        return status.status(open_world(client.root), None, None, None)
+        return status.status(open_world(client.root), None, None, None, agent=None)
 
 
 def lines(state: dict[str, Any]) -> list[str]:
@@ -83,7 +85,10 @@ def lines(state: dict[str, Any]) -> list[str]:
     for waiting in state["waiting"]:
         out.append(f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']}) needs approval:")
         out.append(f"          gitrelease deploy {short(waiting['commit'])} --approve")
-    out += [f"bad       {short(item['commit'])}: {item['reason'][:100]}" for item in state["quarantined"]]
+    for item in state["quarantined"][-_BAD_SHOWN:]:
+        out.append(f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}")
+    if len(state["quarantined"]) > _BAD_SHOWN:
+        out.append(f"          and {len(state['quarantined']) - _BAD_SHOWN} more: gitrelease history")
     if not state["agent"]["running"]:
         out.append("agent     not running; start it: gitrelease up")
     return out
