@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import array
 import errno
-import json
+import os
+import select
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.edges import processes
@@ -20,20 +22,89 @@ from gitrelease.edges.home import short_name
 BACKLOG = 4096
 START_LIMIT = 10.0  # seconds until a front must answer
 _ANSWER_LIMIT = 5.0
+_LONGEST = 65_536
+_MOST_LISTENERS = 64
+
+T = TypeVar("T")
 
 
 class FrontGone(ReleaseError):
     """The front does not answer: it died, or is just being started again."""
 
 
-@dataclass(frozen=True)
-class FrontStatus:
-    """Connections by backend, open now and ever; held just now; failed since the front started."""
+class Target(msgspec.Struct, frozen=True):
+    """Where an instance's new connections go: an IP address and port; `backend` is the agent's name for it."""
 
-    open: Mapping[str, int]
-    total: Mapping[str, int]
+    host: str
+    port: int
+    backend: str
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Connections of one backend: open now, ever, and given up at their deadline while it was the target."""
+
+    open: int
+    total: int
+    failed: int
+
+
+class InstanceStatus(msgspec.Struct, frozen=True):
+    """One public port. `held`: wait for a backend now; `failed`: given up since the front started."""
+
+    target: Target | None
+    backends: dict[str, Count]
     held: int
     failed: int
+
+
+class FrontStatus(msgspec.Struct, frozen=True):
+    """The front's own account of itself; a backend that several instances share is summed up over them."""
+
+    pid: int
+    uptime_s: float
+    instances: dict[str, InstanceStatus]
+
+    @property
+    def open(self) -> Mapping[str, int]:
+        """Open connections by backend."""
+        return self._sum(lambda count: count.open)
+
+    @property
+    def total(self) -> Mapping[str, int]:
+        """Connections ever, by backend; a backend that is done with is forgotten."""
+        return self._sum(lambda count: count.total)
+
+    @property
+    def held(self) -> int:
+        return sum(instance.held for instance in self.instances.values())
+
+    @property
+    def failed(self) -> int:
+        return sum(instance.failed for instance in self.instances.values())
+
+    def _sum(self, number: Callable[[Count], int]) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for instance in self.instances.values():
+            for name, count in instance.backends.items():
+                sums[name] = sums.get(name, 0) + number(count)
+        return sums
+
+
+class _Switched(msgspec.Struct, frozen=True):
+    microseconds: float
+
+
+class _Names(msgspec.Struct, frozen=True):
+    names: list[str]
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: str
+    hint: str
+
+
+class _Done(msgspec.Struct, frozen=True):
+    pass
 
 
 def listen(address: str, port: int, *, owner_of: Callable[[int], str | None]) -> socket.socket:
@@ -62,31 +133,67 @@ def _cannot_listen(address: str, port: int, error: OSError, owner_of: Callable[[
     )
 
 
-def start(listeners: Mapping[str, socket.socket], *, control: Path, log: Path, hold: float) -> subprocess.Popen[bytes]:
-    """Start a front on `listeners` and return when it answers; it holds every connection until the first switch."""
-    named = [f"{name}={listener.fileno()}" for name, listener in listeners.items()]
-    child = processes.spawn(
-        [sys.executable, "-I", "-m", "gitrelease.front", "--control", str(control), "--hold", f"{hold:g}", *named],
-        cwd=Path("/"),
-        log=log,
-        pass_fds=[listener.fileno() for listener in listeners.values()],
-    )
-    deadline = time.monotonic() + START_LIMIT
-    while not FrontControl(control).answers():
-        if child.poll() is not None or time.monotonic() > deadline:
-            child.kill()
-            raise ReleaseError("the front does not start", hint=f"Its output is {log}", code=Exit.UNEXPECTED)
-        time.sleep(0.005)
+def start(
+    listeners: Mapping[str, socket.socket],
+    *,
+    control: Path,
+    log: Path,
+    hold: float,
+    targets: Mapping[str, Target] | None = None,
+    python: str = sys.executable,
+) -> subprocess.Popen[bytes]:
+    """Start a front on `listeners` and return when it answers.
+
+    An instance without one of `targets` holds its connections, for `hold` seconds at most, until the first switch.
+    """
+    reader, writer = os.pipe()
+    try:
+        try:
+            child = processes.spawn(
+                [python, "-I", "-m", "gitrelease.front", "--control", str(control), "--hold", f"{hold:g}"]
+                + [part for name, one in listeners.items() for part in ("--listen", f"{name}={one.fileno()}")]
+                + [
+                    part
+                    for name, to in (targets or {}).items()
+                    for part in ("--target", f"{name}={to.host}:{to.port}:{to.backend}")
+                ]
+                + ["--ready", str(writer)],
+                cwd=Path("/"),
+                log=log,
+                pass_fds=[*(listener.fileno() for listener in listeners.values()), writer],
+            )
+        except OSError as error:
+            raise ReleaseError(f"the front does not start: {error}", hint=f"Is {python} a Python?") from error
+        finally:
+            os.close(writer)
+        _await_ready(child, reader, log)
+    finally:
+        os.close(reader)
     return child
 
 
+def _await_ready(child: subprocess.Popen[bytes], reader: int, log: Path) -> None:
+    """Wait for the front's word on its pipe, which also ends when the front does."""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    if poll.poll(START_LIMIT * 1000) and os.read(reader, 100):
+        return
+    child.kill()
+    child.wait()
+    raise ReleaseError("the front does not start", hint=f"Its output is {log}", code=Exit.UNEXPECTED)
+
+
 class FrontControl:
-    """Steers the front behind a control socket. One connection a request: safe from several threads."""
+    """Steers the front behind a control socket. One connection a request: safe from several threads.
+
+    Every method raises `FrontGone` when the front does not answer, and `ReleaseError` when it refuses.
+    """
 
     def __init__(self, control: Path) -> None:
         self._control = control
 
     def answers(self) -> bool:
+        """Is the front there, and not hanging?"""
         try:
             self.status()
         except FrontGone:
@@ -95,55 +202,85 @@ class FrontControl:
 
     def switch(self, instance: str, host: str, port: int, backend: str) -> float:
         """Send the next connections of `instance` to a backend; return how many microseconds it took."""
-        answer = self._ask({"verb": "switch", "instance": instance, "host": host, "port": port, "backend": backend})
-        return float(answer["microseconds"])
+        message = {"verb": "switch", "instance": instance, "host": host, "port": port, "backend": backend}
+        return self._ask(message, _Switched).microseconds
 
     def clear(self, instance: str) -> None:
         """Hold the next connections of `instance`."""
-        self._ask({"verb": "clear", "instance": instance})
+        self._ask({"verb": "clear", "instance": instance}, _Done)
 
     def status(self) -> FrontStatus:
-        answer = self._ask({"verb": "status"})
-        backends = answer["backends"]
-        return FrontStatus(
-            open={name: count["open"] for name, count in backends.items()},
-            total={name: count["total"] for name, count in backends.items()},
-            held=answer["held"],
-            failed=answer["failed"],
-        )
+        return self._ask({"verb": "status"}, FrontStatus)
+
+    def stop(self, *, seconds: float) -> None:
+        """Let the front accept no more, and end when its connections have, after `seconds` at the latest."""
+        self._ask({"verb": "stop", "seconds": seconds}, _Done)
 
     def listeners(self) -> dict[str, socket.socket]:
         """Return the listening sockets by instance: the front keeps its own as well."""
-        with self._connected() as connection:
-            connection.sendall(b'{"verb": "listeners"}\n')
-            line, descriptors, _, _ = socket.recv_fds(connection, 65_536, 64)
-        names = json.loads(line)["names"]
-        return {name: socket.socket(fileno=number) for name, number in zip(names, descriptors, strict=True)}
+        answer, descriptors = self._exchange({"verb": "listeners"})
+        sockets = [socket.socket(fileno=number) for number in descriptors]
+        try:
+            return dict(zip(_understood(answer, _Names).names, sockets, strict=True))
+        except BaseException:
+            for one in sockets:
+                one.close()
+            raise
+
+    def _ask(self, message: dict[str, Any], kind: type[T]) -> T:
+        return _understood(self._exchange(message)[0], kind)
+
+    def _exchange(self, message: dict[str, Any]) -> tuple[bytes, list[int]]:
+        """Send a request; return the answer's line and the descriptors that came with it."""
+        try:
+            with self._connected() as connection:
+                connection.sendall(msgspec.json.encode(message) + b"\n")
+                line, descriptors = _receive(connection)
+                while not line.endswith(b"\n"):
+                    more = connection.recv(_LONGEST)
+                    if not more:
+                        raise _no_answer("it closed the connection")
+                    line += more
+        except OSError as error:
+            raise _no_answer(str(error)) from error
+        return line, descriptors
 
     def _connected(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(_ANSWER_LIMIT)
         try:
             with short_name(self._control) as name:
                 connection.connect(name)
-        except OSError as error:
+        except OSError:
             connection.close()
-            raise _no_answer(str(error)) from error
+            raise
         return connection
 
-    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        try:
-            with self._connected() as connection, connection.makefile("rb") as reader:
-                connection.sendall(json.dumps(message).encode() + b"\n")
-                line = reader.readline()
-        except OSError as error:
-            raise _no_answer(str(error)) from error
-        if not line:
-            raise _no_answer("it closed the connection")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise ReleaseError(f"the front refused: {answer['error']}", hint=answer["hint"], code=Exit.UNEXPECTED)
-        return answer
+
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive the begin of an answer, and its descriptors: no process that we start may inherit them."""
+    numbers = array.array("i")
+    room = socket.CMSG_SPACE(_MOST_LISTENERS * numbers.itemsize)
+    line, ancillary, _, _ = connection.recvmsg(_LONGEST, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+    return line, list(numbers)
+
+
+def _understood(line: bytes, kind: type[T]) -> T:
+    try:
+        answer = msgspec.json.decode(line)
+        if isinstance(answer, dict) and "error" in answer:
+            refusal = msgspec.convert(answer, _Refusal)
+            raise ReleaseError(f"the front refused: {refusal.error}", hint=refusal.hint, code=Exit.UNEXPECTED)
+        return msgspec.convert(answer, kind)
+    except msgspec.MsgspecError as error:
+        raise ReleaseError(
+            f"the front's answer is not understood: {error}",
+            hint="It may be of another version; end both with: gitrelease down; then: gitrelease up",
+            code=Exit.UNEXPECTED,
+        ) from error
 
 
 def _no_answer(why: str) -> FrontGone:

@@ -1,22 +1,63 @@
-"""`python -m gitrelease.front --control PATH --hold SECONDS NAME=FD …`: run the front on inherited sockets."""
+"""How is the front started? By the agent, on sockets that listen already:
+
+python -m gitrelease.front --control PATH --hold SECONDS --listen NAME=FD … [--target NAME=HOST:PORT:BACKEND …]
+                           [--ready FD]
+
+It says a line to the descriptor `--ready`, and closes it, when it answers on its control socket.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
 import socket
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitrelease.front.accept import Doors
 from gitrelease.front.control import Control
-from gitrelease.front.splice import Splicer
-from gitrelease.front.targets import Targets
+from gitrelease.front.hold import Room
+from gitrelease.front.targets import Target
 
-LAST_SECONDS = 1.0  # for open connections, once it has been told to stop
-BACKLOG = 4096
+LAST_SECONDS = 1.0  # for open connections, when a signal tells it to stop
+_MOST_DESCRIPTORS = 65_536
+
+
+@dataclass
+class Orders:
+    """The command line."""
+
+    control: Path = Path("front.sock")
+    hold: float = 30.0
+    listeners: dict[str, socket.socket] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    ready: int | None = None
+
+
+def read(arguments: list[str]) -> Orders:
+    """Read the command line; only the agent writes one, so what is wrong with it is a bug and may raise."""
+    orders = Orders()
+    for option, value in zip(arguments[::2], arguments[1::2], strict=True):
+        name, _, rest = value.partition("=")
+        match option:
+            case "--control":
+                orders.control = Path(value)
+            case "--hold":
+                orders.hold = float(value)
+            case "--listen":
+                orders.listeners[name] = socket.socket(fileno=int(rest))
+            case "--target":
+                orders.targets[name] = Target.parse(rest)
+            case "--ready":
+                orders.ready = int(value)
+            case _:
+                raise SystemExit(f"the front knows no option {option}")
+    return orders
 
 
 def listen_for_agent(path: Path) -> socket.socket:
@@ -35,41 +76,48 @@ def listen_for_agent(path: Path) -> socket.socket:
     return server
 
 
-async def run(control: Path, hold: float, listeners: dict[str, socket.socket]) -> None:
+def raise_limit() -> int:
+    """Allow as many open files as the host lets us, within reason; return how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A hard limit of "infinity" is -1 here.
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return _MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+async def run(orders: Orders) -> None:
     """Serve until told to stop."""
     loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-    targets = Targets()
-    splicer = Splicer(targets, hold=hold)
-    servers = [
-        await loop.create_server(splicer.user(name), sock=listener, backlog=BACKLOG)
-        for name, listener in listeners.items()
-    ]
+    told: asyncio.Future[float] = loop.create_future()
+
+    def stop(seconds: float) -> None:
+        if not told.done():
+            told.set_result(seconds)
+
+    rooms = {name: Room(hold=orders.hold) for name in orders.listeners}
+    for name, target in orders.targets.items():
+        rooms[name].switch(target)
+    doors = Doors(orders.listeners, rooms, descriptors=raise_limit())
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    serving = asyncio.ensure_future(Control(splicer, listeners, told.set).serve(listen_for_agent(control)))
-    await told.wait()
-    for server in servers:
-        server.close()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LAST_SECONDS):
-            while any(count.open for count in targets.counts.values()):
-                await asyncio.sleep(0.02)
-    serving.cancel()
+        loop.add_signal_handler(number, stop, LAST_SECONDS)
+    answering = asyncio.create_task(Control(doors, stop).serve(listen_for_agent(orders.control)))
+    doors.open()
+    if orders.ready is not None:
+        with contextlib.suppress(BrokenPipeError):  # an agent that was killed meanwhile adopts us later
+            os.write(orders.ready, b"ready\n")
+        os.close(orders.ready)
+    left = await doors.end(await told)
+    if left:
+        logging.getLogger(__name__).warning("%d connections were still open at the end", left)
+    answering.cancel()
 
 
 def main(arguments: list[str]) -> None:
-    """Read the command line, which only the agent writes."""
-    _, control, _, hold, *named = arguments
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))
-    listeners: dict[str, socket.socket] = {}
-    for argument in named:
-        name, _, descriptor = argument.rpartition("=")
-        listeners[name] = socket.socket(fileno=int(descriptor))
+    logging.basicConfig(format="%(asctime)s %(message)s")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(run(Path(control), float(hold), listeners))
+    asyncio.run(run(read(arguments)))
 
 
 if __name__ == "__main__":

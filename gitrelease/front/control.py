@@ -2,9 +2,12 @@
 
 {"verb": "switch", "instance", "host", "port", "backend"}  → {"microseconds"}
 {"verb": "clear", "instance"}   hold new connections       → {}
-{"verb": "status"}              → {"targets", "backends": {ID: {"open", "total"}}, "held", "failed"}
-{"verb": "listeners"}           → {"names"}, the sockets beside it (SCM_RIGHTS)
-{"verb": "stop"}                stop accepting, end when the open connections have
+{"verb": "status"}    → {"pid", "uptime_s", "instances": {NAME: {"target": {"host", "port", "backend"} or null,
+                         "backends": {ID: {"open", "total", "failed"}}, "held", "failed"}}}
+{"verb": "listeners"}           → {"names"}, the sockets beside it (SCM_RIGHTS), in the same order
+{"verb": "stop", "seconds"}     accept no more, end when the open connections have, after `seconds` at the latest → {}
+
+An answer may be {"error", "hint"} instead. One request a connection.
 """
 
 from __future__ import annotations
@@ -15,22 +18,32 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from gitrelease.front.splice import Splicer
+from gitrelease.front.accept import Doors
+from gitrelease.front.hold import Room
 from gitrelease.front.targets import Target
 
 _LONGEST = 65_536
+_OTHER_VERSION = "Front and agent must be of one version; end both with: gitrelease down; then: gitrelease up"
+
+
+class Refused(Exception):
+    """A request that is not carried out."""
+
+    def __init__(self, error: str, hint: str) -> None:
+        super().__init__(error)
+        self.answer = {"error": error, "hint": hint}
 
 
 class Control:
-    """Answers the agent."""
+    """Answers the agent; `stop` is called with the seconds that open connections are given."""
 
-    def __init__(self, splicer: Splicer, listeners: Mapping[str, socket.socket], stop: Callable[[], None]) -> None:
-        self._splicer = splicer
-        self._listeners = listeners
+    def __init__(self, doors: Doors, stop: Callable[[float], None]) -> None:
+        self._doors = doors
         self._stop = stop
+        self._begun = time.monotonic()
 
     async def serve(self, server: socket.socket) -> None:
         """Accept and answer until cancelled; a client that misbehaves only ends its own connection."""
@@ -40,10 +53,10 @@ class Control:
             try:
                 connection, _ = await loop.sock_accept(server)
             except OSError:
-                await asyncio.sleep(0.1)  # out of descriptors, say
+                await asyncio.sleep(0.1)  # the host is out of descriptors: the client waits in the backlog
                 continue
             connection.setblocking(False)
-            task = asyncio.ensure_future(self._talk(connection))
+            task = asyncio.create_task(self._talk(connection))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
@@ -59,7 +72,7 @@ class Control:
             answer = self._answer(connection, received.split(b"\n", 1)[0])
             line = json.dumps(answer).encode() + b"\n"
             if "names" in answer:
-                sockets = [self._listeners[name].fileno() for name in answer["names"]]
+                sockets = [self._doors.listeners[name].fileno() for name in answer["names"]]
                 socket.send_fds(connection, [line], sockets)
             else:
                 await loop.sock_sendall(connection, line)
@@ -70,42 +83,60 @@ class Control:
 
     def _answer(self, connection: socket.socket, line: bytes) -> dict[str, Any]:
         packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", packed)[1] != os.getuid():
-            return {"error": "the front belongs to another user", "hint": f"Run as uid {os.getuid()}"}
+        peer = struct.unpack("3i", packed)[1]
         try:
-            message = json.loads(line)
-            verb = message["verb"]
-            if verb == "switch":
-                return self._switch(message)
-            if verb == "clear":
-                self._splicer.targets.current.pop(message["instance"], None)
+            if peer != os.getuid():
+                raise Refused(
+                    f"the front belongs to uid {os.getuid()}, you are uid {peer}",
+                    f"Run it as that user: sudo -u '#{os.getuid()}' gitrelease …",
+                )
+            return self._perform(_read(line))
+        except Refused as refused:
+            return dict(refused.answer)
+
+    def _perform(self, message: dict[str, Any]) -> dict[str, Any]:
+        match message:
+            case {"verb": "switch", "instance": name, "host": str(host), "port": int(port), "backend": str(backend)}:
+                room, target = self._room(name), _target(host, port, backend)
+                begun = time.perf_counter()
+                room.switch(target)
+                return {"microseconds": round((time.perf_counter() - begun) * 1e6, 1)}
+            case {"verb": "clear", "instance": name}:
+                self._room(name).switch(None)
                 return {}
-        except (ValueError, KeyError, TypeError) as error:
-            return {"error": f"not understood: {error!r}", "hint": "Client and front must be of one version"}
-        if verb == "status":
-            return self._status()
-        if verb == "listeners":
-            return {"names": list(self._listeners)}
-        if verb == "stop":
-            self._stop()
-            return {}
-        return {"error": f"there is no verb {verb!r}", "hint": "Client and front must be of one version"}
+            case {"verb": "status"}:
+                return {
+                    "pid": os.getpid(),
+                    "uptime_s": round(time.monotonic() - self._begun, 3),
+                    "instances": {name: room.instance.status() for name, room in self._doors.rooms.items()},
+                }
+            case {"verb": "listeners"}:
+                return {"names": list(self._doors.listeners)}
+            case {"verb": "stop", "seconds": int(seconds) | float(seconds)}:
+                self._stop(seconds)
+                return {}
+            case _:
+                raise Refused(f"not understood: {str(message)[:200]}", _OTHER_VERSION)
 
-    def _switch(self, message: dict[str, Any]) -> dict[str, Any]:
-        if message["instance"] not in self._listeners:
-            known = ", ".join(self._listeners)
-            return {"error": f"there is no instance {message['instance']!r}", "hint": f"There is: {known}"}
-        begun = time.perf_counter()
-        target = Target(str(message["host"]), int(message["port"]), str(message["backend"]))
-        self._splicer.targets.switch(message["instance"], target)
-        self._splicer.changed()
-        return {"microseconds": round((time.perf_counter() - begun) * 1e6, 1)}
+    def _room(self, name: object) -> Room:
+        rooms = self._doors.rooms
+        if not isinstance(name, str) or name not in rooms:
+            raise Refused(f"there is no instance {name!r}", f"There is: {', '.join(rooms)}")
+        return rooms[name]
 
-    def _status(self) -> dict[str, Any]:
-        targets = self._splicer.targets
-        return {
-            "targets": {name: [one.host, one.port, one.backend] for name, one in targets.current.items()},
-            "backends": {name: {"open": count.open, "total": count.total} for name, count in targets.counts.items()},
-            "held": targets.held,
-            "failed": targets.failed,
-        }
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"not JSON: {error}", _OTHER_VERSION) from error
+    if not isinstance(message, dict):
+        raise Refused(f"not an object: {line[:200]!r}", _OTHER_VERSION)
+    return message
+
+
+def _target(host: str, port: int, backend: str) -> Target:
+    try:
+        return Target(host, port, backend)
+    except ValueError as error:
+        raise Refused(str(error), "Give the address of a backend, such as 127.0.0.1 and 8600") from error

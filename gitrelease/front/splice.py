@@ -1,11 +1,8 @@
-"""How does a user's connection reach the backend? Spliced byte for byte, held while there is no backend.
+"""How do two TCP connections become one? Byte for byte, each way at the speed of the slower side.
 
-    accepted ──▶ held ──▶ spliced ──▶ closed
-                  │ hold deadline      ▲ both directions have ended, or either side is reset
-                  └──▶ failed
-
-A half-close travels to the other side; the connection ends when both directions have. Whoever writes faster
-than the other side reads is told to pause.
+A half-close travels to the other side; both close when both directions have ended. A reset is a reset for the
+other side as well: it must not take half an answer for a whole one. Whoever writes faster than the other side
+reads is told to pause.
 """
 
 from __future__ import annotations
@@ -13,184 +10,97 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import Callable
 from typing import cast
 
-from gitrelease.front.targets import Target, Targets
-
-RETRY = 0.025  # seconds between two attempts to reach a backend that refuses
-CONNECT_LIMIT = 5.0  # seconds for one attempt
-_HELD_BYTES = 65_536  # what a held connection may send before it is told to wait
+_EARLY_BYTES = 65_536  # what a side may say before it is joined to another, and then has to wait
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time at all
 
 
 class Side(asyncio.Protocol):
-    """One end of a spliced connection."""
+    """One end of a splice. asyncio has set TCP_NODELAY: small websocket frames do not wait for each other."""
+
+    transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
         self.other: Side | None = None
-        self.ended = False  # this side has sent all it had
-        self.lost = False
+        self.early: list[bytes] = []
+        self.ended = False  # it has said all it had to say
+        self.lost = False  # its connection is gone
+        self.on_lost: Callable[[], None] = lambda: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        connection = self.transport.get_extra_info("socket")
-        # Small websocket frames must not wait for each other.
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
+        if self.other is not None:
             self.other.transport.write(data)
+            return
+        self.early.append(data)
+        if sum(map(len, self.early)) >= _EARLY_BYTES:
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         self.ended = True
         if self.other is not None:
             self.other.finish()
-            if self.other.ended:
-                self.close()
-                self.other.close()
-        return True  # keep the other direction open
-
-    def finish(self) -> None:
-        """Tell this side that nothing more comes for it."""
-        if self.transport is not None and not self.transport.is_closing():
-            with contextlib.suppress(OSError):
-                self.transport.write_eof()
-
-    def close(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
+            self.close_when_both_ended()
+        return True  # the other direction stays open
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
-        if self.other is not None and self.other.transport is not None:
-            # A reset is a reset for the other side as well: it must not take half an answer for a whole one.
-            self.other.transport.abort() if error else self.other.close()
+        if self.other is not None and not self.other.lost:
+            if error is not None:
+                self.other.reset()
+            else:
+                self.other.close()
+        self.on_lost()
 
     def pause_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
+        if self.other is not None:
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None and not self.other.lost:
+        # After its end there is nothing to read: the loop would only be told so again.
+        if self.other is not None and not self.other.ended:
             self.other.transport.resume_reading()
 
-
-class Backend(Side):
-    """The backend's end; counts the connection as long as it is open."""
-
-    def __init__(self, user: User, target: Target, targets: Targets) -> None:
-        super().__init__()
-        self.other = user
-        self._target = target
-        self._targets = targets
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._targets.opened(self._target.backend)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._targets.closed(self._target.backend)
-        super().connection_lost(error)
-
-
-class User(Side):
-    """The user's end: held until a backend takes it."""
-
-    def __init__(self, instance: str, splicer: Splicer) -> None:
-        super().__init__()
-        self._instance = instance
-        self._splicer = splicer
-        self._early: list[bytes] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._splicer.keep(asyncio.ensure_future(self._splicer.connect(self, self._instance)))
-
-    def data_received(self, data: bytes) -> None:
-        if self.other is not None:
-            super().data_received(data)
-            return
-        self._early.append(data)
-        if sum(map(len, self._early)) >= _HELD_BYTES and self.transport is not None:
-            self.transport.pause_reading()
-
-    def join(self, backend: Backend) -> None:
-        """A backend has taken the connection: hand over what came while it was held."""
-        self.other = backend
-        if self.transport is None or backend.transport is None:
-            return
-        for data in self._early:
-            backend.transport.write(data)
-        self._early.clear()
+    def hand_over(self, other: Side) -> None:
+        """Pass on what this side said before it had another one."""
+        # Before the first write: that may well be what tells this side to pause again.
+        self.transport.resume_reading()
+        for data in self.early:
+            other.transport.write(data)
+        self.early.clear()
         if self.ended:
-            backend.finish()
-        else:
-            self.transport.resume_reading()
+            other.finish()
+
+    def close_when_both_ended(self) -> None:
+        if self.other is not None and self.ended and self.other.ended:
+            self.close()
+            self.other.close()
+
+    def finish(self) -> None:
+        """Tell this side that nothing more comes for it."""
+        # It may have been reset a moment ago, which it learns from its own events.
+        with contextlib.suppress(OSError):
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Close when everything that was written has been sent."""
+        self.transport.close()
+
+    def reset(self) -> None:
+        """Close at once, as a reset: a plain abort would look like the regular end of what was sent."""
+        with contextlib.suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
 
 
-class Splicer:
-    """Connects users to the current target of their instance, holding them for `hold` seconds at most."""
-
-    def __init__(self, targets: Targets, *, hold: float) -> None:
-        self.targets = targets
-        self._hold = hold
-        self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Future[None]] = set()
-
-    def user(self, instance: str) -> Callable[[], User]:
-        """Return the protocol factory for the listener of `instance`."""
-        return lambda: User(instance, self)
-
-    def keep(self, task: asyncio.Future[None]) -> None:
-        # The event loop holds its tasks weakly.
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def changed(self) -> None:
-        """Wake every held connection: there is another target."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def connect(self, user: User, instance: str) -> None:
-        """Bring `user` to a backend, re-reading the target before each attempt."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._hold
-        self.targets.held += 1
-        try:
-            while not user.lost:
-                target = self.targets.current.get(instance)
-                if target is not None and await self._reach(user, target):
-                    return
-                left = deadline - loop.time()
-                if left <= 0:
-                    break
-                # Without a target only a switch helps; a target that refuses may be about to listen.
-                await self._wait(left if target is None else min(left, RETRY))
-        finally:
-            self.targets.held -= 1
-        if not user.lost and user.transport is not None:
-            self.targets.failed += not user.ended
-            user.transport.abort()
-
-    async def _reach(self, user: User, target: Target) -> bool:
-        """Connect to `target` and splice; False when it does not answer."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_LIMIT):
-                _, protocol = await loop.create_connection(
-                    lambda: Backend(user, target, self.targets), target.host, target.port
-                )
-        except (OSError, TimeoutError):
-            return False
-        if user.lost:
-            protocol.close()
-        else:
-            user.join(protocol)
-        return True
-
-    async def _wait(self, longest: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest):
-                await self._changed.wait()
+def join(one: Side, two: Side) -> None:
+    """Make one connection of two that are open."""
+    one.other, two.other = two, one
+    one.hand_over(two)
+    two.hand_over(one)
+    one.close_when_both_ended()

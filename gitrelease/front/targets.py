@@ -1,46 +1,77 @@
-"""Which backend does an instance's next connection go to, and how many connections does each backend have?"""
+"""Which backend does an instance's next connection go to, and what became of its connections so far? No I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import socket
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Target:
-    """A backend's address; `backend` is the agent's name for it."""
+    """A backend's address; `backend` is the agent's name for it. `ValueError` when nothing can be reached there."""
 
     host: str
     port: int
     backend: str
 
+    def __post_init__(self) -> None:
+        # A name would be looked up for each connection, and a wrong port noticed by the users only.
+        try:
+            socket.inet_pton(socket.AF_INET6 if ":" in self.host else socket.AF_INET, self.host)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.host!r} is no IP address") from error
+        if not 1 <= self.port <= 65_535:
+            raise ValueError(f"{self.port} is no port, ports go from 1 to 65535")
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read `HOST:PORT:BACKEND`; the host may hold colons, as IPv6 addresses do."""
+        host, port, backend = text.rsplit(":", 2)
+        return cls(host, int(port), backend)
+
 
 @dataclass
 class Count:
-    """Connections of one backend: open now, and ever."""
+    """Connections of one backend: open now, ever, and given up at their deadline while it was the target."""
 
     open: int = 0
     total: int = 0
+    failed: int = 0
 
 
 @dataclass
-class Targets:
-    """The targets by instance, and what has been counted. `failed`: held to the deadline, and never served."""
+class Instance:
+    """One public port. `held`: wait for a backend now; `failed`: given up, whatever the target was."""
 
-    current: dict[str, Target] = field(default_factory=dict)
-    counts: dict[str, Count] = field(default_factory=dict)
+    target: Target | None = None
+    backends: dict[str, Count] = field(default_factory=dict)
     held: int = 0
     failed: int = 0
 
+    def switch(self, target: Target | None) -> None:
+        """Send the next connections to `target`, None holds them; backends that are done with are forgotten."""
+        self.target = target
+        current = target.backend if target else None
+        self.backends = {name: count for name, count in self.backends.items() if count.open or name == current}
+        if current is not None:
+            self._count(current)  # shown from the start, with nothing yet
+
     def opened(self, backend: str) -> None:
-        count = self.counts.setdefault(backend, Count())
+        count = self._count(backend)
         count.open += 1
         count.total += 1
 
     def closed(self, backend: str) -> None:
-        self.counts[backend].open -= 1
+        self._count(backend).open -= 1
 
-    def switch(self, instance: str, target: Target) -> None:
-        """Send the next connections of `instance` to `target`; counts of backends that are gone are dropped."""
-        self.current[instance] = target
-        used = {one.backend for one in self.current.values()}
-        self.counts = {name: count for name, count in self.counts.items() if count.open or name in used}
+    def gave_up(self) -> None:
+        self.failed += 1
+        if self.target is not None:
+            self._count(self.target.backend).failed += 1
+
+    def status(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def _count(self, backend: str) -> Count:
+        return self.backends.setdefault(backend, Count())

@@ -2,7 +2,8 @@
 
 A small HTTP backend in a process of its own, users on loopback, 200 new connections a second: the same requests
 straight to the backend and through the front, taking turns, so that both meet the same noise. Then switches,
-10,000 requests, and a pause in which nobody asks anything. Takes about a minute; run it on an idle machine.
+10,000 requests, a pause in which nobody asks anything, and one in which users are held. Takes about half a minute;
+run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.checkout import until
 RATE = 200  # new connections a second
 REQUESTS = 10_000
 SWITCHES = 500
+HELD = 300
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n" + b"x" * 1000
 
@@ -110,6 +112,7 @@ def switches(control: FrontControl, ports: tuple[int, int]) -> Iterator[Row]:
 
 
 def many_requests(front: psutil.Process, control: FrontControl, through: int) -> Iterator[Row]:
+    until(lambda: not any(control.status().open.values()))
     before = front.num_fds()
     begun = time.perf_counter()
     with ThreadPoolExecutor(8) as users:
@@ -121,10 +124,22 @@ def many_requests(front: psutil.Process, control: FrontControl, through: int) ->
     yield row("connections failed", control.status().failed, "", "0")
 
 
-def idle(front: psutil.Process, seconds: float) -> Row:
+def idle(front: psutil.Process, seconds: float, name: str = "CPU while nobody asks", target: str = "~0") -> Row:
     spent = sum(front.cpu_times()[:2])
     threading.Event().wait(seconds)
-    return row("CPU while nobody asks", 100 * (sum(front.cpu_times()[:2]) - spent) / seconds, "%", "~0")
+    return row(name, 100 * (sum(front.cpu_times()[:2]) - spent) / seconds, "%", target)
+
+
+def held(front: psutil.Process, control: FrontControl, through: int) -> Row:
+    """Hold users for a backend that refuses: the time in which the host should be starting it again."""
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.socket())
+        silent.bind(("127.0.0.1", 0))
+        control.switch("primary", "127.0.0.1", silent.getsockname()[1], "refuses")
+        for _ in range(HELD):
+            stack.enter_context(socket.create_connection(("127.0.0.1", through)))
+        until(lambda: control.status().held == HELD)
+        return idle(front, 3, f"CPU while {HELD} users are held", "")
 
 
 def row(name: str, value: float, unit: str, target: str = "", note: str = "") -> Row:
@@ -150,6 +165,7 @@ def measure(folder: Path, seconds: float) -> Iterator[Row]:
             memory = front.memory_full_info()
             yield row("resident after that", memory.rss / 1e6, "MB", "<= 25 MB", f"{memory.uss / 1e6:.1f} MB its own")
             yield idle(front, seconds)
+            yield held(front, control, through)
         finally:
             child.kill()
             child.wait()
