@@ -68,11 +68,13 @@ class Room:
 
     def switch(self, target: Target | None) -> None:
         """Send every connection that has no backend yet to `target`; None holds them."""
+        # Attempts on a target that stays the target go on.
+        stale = tuple(self._trying) if target != self.instance.target else ()
         self.instance.switch(target)
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
-        for user in (*self._waiting, *self._trying):
+        for user in (*self._waiting, *stale):
             user.stir()
 
     def take(self, connection: socket.socket, left: Callable[[], None]) -> None:
