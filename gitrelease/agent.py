@@ -30,6 +30,7 @@ from gitrelease.edges.home import write_atomically
 from gitrelease.edges.watcher import Watcher
 from gitrelease.inbox import Inbox, reconcile
 from gitrelease.production import Production
+from gitrelease.pushes import Pushes
 from gitrelease.staging import Report
 from gitrelease.supervisor import Supervisor
 from gitrelease.turn import URGENT_WAIT, Holder, Turn
@@ -47,6 +48,7 @@ class Agent:
         self.world = world  # until production is up; then `production.world` holds the live settings
         self.turn = Turn()
         self.inbox = Inbox()
+        self.pushes = Pushes(self)
         self.production: Production | None = None
         self.leaving = False  # the agent ends when the answer that is under way has been given
         self._poked = threading.Event()
@@ -141,7 +143,7 @@ class Agent:
             home.down.unlink(missing_ok=True)
             self._supervisor = Supervisor(production, Duty(self))
             self._supervisor.start()
-            self._watcher = Watcher(production.world, self.poke)
+            self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
             self.poke()
             return outcome
 

@@ -70,7 +70,8 @@ def _first_release(production: Production, *, cancel: Cancel, report: Report, by
     world = production.world
     head = world.git.ref(world.settings.branch_ref) or ""
     candidate = of_branch(world, head, live=None, trigger="shell", by=by, at=time.time())
-    prepared = prepare(production, candidate, approved=True, cancel=cancel, report=report)
+    known = records.read(world.git)
+    prepared = prepare(production, known, candidate, approved=True, cancel=cancel, report=report)
     return promote(production, prepared, report=report) if isinstance(prepared, Prepared) else prepared
 
 

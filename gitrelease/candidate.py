@@ -39,12 +39,12 @@ def compose(world: World, source: str, *, carried_from: str | None) -> str:
     The child's id depends on nothing but the two, so that the same content is the same commit again.
     """
     git, path = world.git, world.settings.app.schema
-    if carried_from is None or git.blob(source, path) is not None:
+    if carried_from is None or git.entry(source, path) is not None:
         return source
-    carried = next((entry for entry in git.list_tree(carried_from) if entry.path == path), None)
+    carried = git.entry(carried_from, path)
     if carried is None:
         return source
-    tree = git.tree_with(git.tree_of(source), {path: (carried.mode, carried.id)})
+    tree = git.tree_with(source, {path: (carried.mode, carried.id)})
     date = int(git.text("show", "-s", "--format=%ct", source))
     return git.commit_tree(
         tree,

@@ -27,7 +27,7 @@ from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
-from gitrelease.pushes import Pushes
+from gitrelease.edges.records import Records
 from gitrelease.release import Prepared, go_back, no_target, prepare, promote, target_of_rollback
 from gitrelease.restart import restart
 from gitrelease.status import status
@@ -75,7 +75,6 @@ class Desk:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._pushes = Pushes(agent)
         self._verbs: dict[str, Callable[[Request], msgspec.Struct | dict[str, Any]]] = {
             "ping": self._ping,
             "up": self._up,
@@ -175,9 +174,10 @@ class Desk:
                 owner=request.by, pid=request.pid, doing="deploy", cancel=request.cancel, wait=SHORT_WAIT
             ),
         ):
-            candidate = self._candidate(commit, request)
+            known = records.read(production.world.git)
+            candidate = self._candidate(commit, known, request)
             prepared = prepare(
-                production, candidate, approved=request.flag("approve"), explicit=revision is not None,
+                production, known, candidate, approved=request.flag("approve"), explicit=revision is not None,
                 cancel=request.cancel, report=request.report,
             )  # fmt: skip
             if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
@@ -188,13 +188,12 @@ class Desk:
             settle(production, candidate)
             return prepared
 
-    def _candidate(self, commit: str, request: Request) -> Candidate:
+    def _candidate(self, commit: str, known: Records, request: Request) -> Candidate:
         """Return what waits under that commit, else the commit as it would be served."""
         waiting = self._agent.inbox.find(commit)
         if waiting is None:
             world = self._agent.serving().world
-            live = records.read(world.git).live
-            waiting = of_branch(world, commit, live=live, trigger="shell", by=request.by, at=time.time())
+            waiting = of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
         return dataclasses.replace(waiting, by=request.by, reason=request.text("reason") or "")
 
     def _revision(self, revision: str | None) -> str:
@@ -238,7 +237,7 @@ class Desk:
 
     def _push_stage(self, request: Request) -> Outcome:
         with _cancelled_when_gone(request):
-            return self._pushes.stage(
+            return self._agent.pushes.stage(
                 old=str(request.arguments["old"]),
                 new=str(request.arguments["new"]),
                 approved=request.flag("approve"),
@@ -249,7 +248,7 @@ class Desk:
             )
 
     def _push_promote(self, request: Request) -> Outcome:
-        return self._pushes.promote(int(request.arguments["receive_pack"]), report=request.report)
+        return self._agent.pushes.promote(int(request.arguments["receive_pack"]), report=request.report)
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
         if world.checkout.disk_follows(candidate.commit):
             world.checkout.note(candidate.commit)
         if candidate.key not in inbox.waiting:
-            return _take_branch(production, inbox, candidate, cancel=cancel, report=report)
+            return _take_branch(production, inbox, known, candidate, cancel=cancel, report=report)
     elif not _files_follow(production, head, known):
         world.checkout.follow(_release_commit(production, head, known), head, at=time.time())
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
@@ -98,10 +98,10 @@ def _drop_stale(production: Production, inbox: Inbox, head: str) -> None:
 
 
 def _take_branch(
-    production: Production, inbox: Inbox, candidate: Candidate, *, cancel: Cancel, report: Report
+    production: Production, inbox: Inbox, known: Records, candidate: Candidate, *, cancel: Cancel, report: Report
 ) -> Outcome:
     """Release what the branch has moved to; when it is unfit, the branch goes back to what is live."""
-    prepared = prepare(production, candidate, cancel=cancel, report=report)
+    prepared = prepare(production, known, candidate, cancel=cancel, report=report)
     if isinstance(prepared, Prepared):
         return promote(production, prepared, report=report)
     if prepared.outcome == "unchanged":
@@ -135,7 +135,7 @@ def _take_edit(
     if candidate.key in inbox.refused or candidate.key in inbox.waiting:
         return None
     try:
-        prepared = prepare(production, candidate, cancel=cancel, report=report)
+        prepared = prepare(production, known, candidate, cancel=cancel, report=report)
     except ReleaseError as error:
         inbox.refused[candidate.key] = error.message
         raise

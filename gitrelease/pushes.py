@@ -1,21 +1,25 @@
-"""How does a push go through? Staged by the `update` hook, promoted by `post-receive`, dropped when cut off.
+"""How does a push go through? Staged by the `update` hook, live as soon as its ref has moved, dropped when cut off.
 
-Between the two hooks the push keeps the turn. `git receive-pack`, the parent of all three hooks, names the
-push; when it ends without `post-receive`, the candidate is dropped and production was never touched.
+In between the push keeps the turn; `post-receive` tells the pusher how it went. `git receive-pack`, the parent of all
+three hooks, names the push; when it ends and the ref has not moved, the candidate is dropped: production was never
+touched.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
 import time
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gitrelease.background import log
 from gitrelease.branch import settle
 from gitrelease.candidate import Candidate, of_branch
-from gitrelease.core.errors import Busy
+from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import short
@@ -42,13 +46,15 @@ class Office(Protocol):
 
 @dataclass
 class Push:
-    """A push between its `update` and its `post-receive` hook."""
+    """A push that was judged, and has the turn until it is live or cut off."""
 
     candidate: Candidate
     holder: Holder
     cancel: Cancel
     prepared: Prepared | None  # None: nothing that runs has changed
-    over: threading.Event = field(default_factory=threading.Event)
+    begun: bool = False  # somebody sees to it; guarded by the lock of `Pushes`
+    told: list[tuple[str, str, float | None]] = field(default_factory=list)
+    outcome: Future[Outcome] = field(default_factory=Future)
 
 
 class Pushes:
@@ -70,7 +76,7 @@ class Pushes:
         cancel: Cancel,
         report: Report,
     ) -> Outcome:
-        """Judge a push; when it may go live it keeps the turn until `promote`, or until it is cut off."""
+        """Judge a push; when it may go live it keeps the turn until it is live, or until it is cut off."""
         office, production = self._office, self._office.serving()
         world = production.world
         refusal = _refuse_at_once(production, old, new)
@@ -90,54 +96,86 @@ class Pushes:
             return _refused(production, busy.message, busy.hint)
         keeps_turn = False
         try:
-            refusal = _refuse_after_waiting(production, old)
-            if refusal is not None:
-                return refusal
-            known = records.read(world.git)
-            candidate = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
-            prepared = prepare(production, candidate, approved=approved, cancel=cancel, report=report)
-            if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
-                return prepared
+            judged = self._judge(old, new, approved=approved, by=by, cancel=cancel, report=report)
+            if isinstance(judged, Outcome):
+                return judged
+            candidate, prepared = judged
             push = Push(candidate, holder, cancel, prepared if isinstance(prepared, Prepared) else None)
             self._remember(receive_pack, push)
             keeps_turn = True
-            if isinstance(prepared, Outcome):
-                return prepared
-            return Outcome(
-                outcome="released",
-                reason="staged",
-                kind=prepared.staged.diff.kind if prepared.staged.diff else None,
-            )
+            return prepared if isinstance(prepared, Outcome) else _staged(production, prepared)
         finally:
             if not keeps_turn:
                 office.turn.give_back(holder)
                 office.poke()
 
+    def _judge(
+        self, old: str, new: str, *, approved: bool, by: str, cancel: Cancel, report: Report
+    ) -> Outcome | tuple[Candidate, Prepared | Outcome]:
+        """Put the candidate together and stage it; an `Outcome` alone refuses the push."""
+        production = self._office.serving()
+        world = production.world
+        refusal = _refuse_moved(production, old)
+        if refusal is not None:
+            return refusal
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            edited = beside.submit(_refuse_edited, production)
+            known = records.read(world.git)
+            candidate = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
+            refusal = edited.result()
+        if refusal is not None:
+            return refusal
+        prepared = prepare(production, known, candidate, approved=approved, cancel=cancel, report=report)
+        if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
+            return prepared
+        return candidate, prepared
+
     def promote(self, receive_pack: int, *, report: Report) -> Outcome:
-        """The refs have moved: make the staged push live, and let the files follow."""
-        office, production = self._office, self._office.serving()
+        """Say how the push went live; its refs have moved."""
         with self._lock:
-            push = self._pushes.pop(receive_pack, None)
-        if push is None:
-            office.poke()
-            live = records.read(production.world.git).live
-            return Outcome(
-                outcome="unchanged",
-                release=live.name if live else None,
-                reason="taken, but its staging was cut off: it is looked at once more, by itself",
-                hint="See what becomes of it: gitrelease status, gitrelease history",
-            )
-        push.over.set()
+            push = self._pushes.get(receive_pack)
+        if push is not None:
+            self._finish(push)
+            with contextlib.suppress(CancelledError):
+                outcome = push.outcome.result()
+                for step in push.told:
+                    report(*step)
+                return outcome
+        self._office.poke()
+        live = records.read(self._office.serving().world.git).live
+        return Outcome(
+            outcome="unchanged",
+            release=live.name if live else None,
+            reason="taken, but its staging was cut off: it is looked at once more, by itself",
+            hint="See what becomes of it: gitrelease status, gitrelease history",
+        )
+
+    def go_on(self) -> None:
+        """The branch has moved: what was pushed there goes live now, `post-receive` only hears of it."""
+        with self._lock:
+            staged = [push for push in self._pushes.values() if not push.begun]
+        for push in staged:
+            threading.Thread(target=self._finish_if_moved, args=(push,), name="push", daemon=True).start()
+
+    def _finish_if_moved(self, push: Push) -> bool:
+        world = self._office.serving().world
+        moved = world.git.ref(world.settings.branch_ref) == push.candidate.source
+        if moved:
+            self._finish(push)
+        return moved
+
+    def _finish(self, push: Push) -> None:
+        """Make a staged push live and let the files follow, unless somebody is at it already."""
+        with self._lock:
+            if push.begun:
+                return
+            push.begun = True
+        office, production = self._office, self._office.serving()
         try:
-            if push.prepared is None:
-                settle(production, push.candidate)
-                live = records.read(production.world.git).live
-                return Outcome(
-                    outcome="unchanged",
-                    release=live.name if live else None,
-                    reason="nothing that runs has changed",
-                )
-            return promote(production, push.prepared, report=report)
+            push.outcome.set_result(_go_live(production, push))
+        except Exception as error:  # noqa: BLE001  # whoever asks for the outcome hears of it; nobody may ask
+            log.warning("a push by %s: %s", push.holder.owner, error, exc_info=not isinstance(error, ReleaseError))
+            push.outcome.set_exception(error)
         finally:
             office.turn.give_back(push.holder)
             office.poke()
@@ -145,30 +183,56 @@ class Pushes:
     def _remember(self, receive_pack: int, push: Push) -> None:
         with self._lock:
             self._pushes[receive_pack] = push
-        threading.Thread(target=self._drop_when_cut_off, args=(receive_pack, push), name="push", daemon=True).start()
+        threading.Thread(target=self._forget_when_over, args=(receive_pack, push), name="push", daemon=True).start()
 
-    def _drop_when_cut_off(self, receive_pack: int, push: Push) -> None:
-        """Wait for the end of `git receive-pack`; drop the candidate unless `post-receive` has come first."""
-        limit = time.monotonic() + seconds(self._office.serving().world.settings.limits.wait)
+    def _forget_when_over(self, receive_pack: int, push: Push) -> None:
+        """Wait for the end of `git receive-pack`; drop the candidate if its ref has not moved by then."""
         try:
             handle = os.pidfd_open(receive_pack)
         except ProcessLookupError:
             handle = -1
+        limit = time.monotonic() + seconds(self._office.serving().world.settings.limits.wait)
         try:
             # A suspended pusher must not keep the turn for ever either.
-            while handle >= 0 and time.monotonic() < limit and not push.over.is_set() and not push.cancel.reason:
+            while handle >= 0 and (push.begun or (time.monotonic() < limit and not push.cancel.reason)):
                 if select.select([handle], [], [], 0.2)[0]:
                     break
         finally:
             if handle >= 0:
                 os.close(handle)
+        if not push.begun and not self._finish_if_moved(push):
+            self._drop(push)
         with self._lock:
-            dropped = self._pushes.pop(receive_pack, None)
-        if dropped is not None:
-            if dropped.prepared is not None:
-                self._office.serving().end(dropped.prepared.staged.backend)
-            self._office.turn.give_back(dropped.holder)
-            self._office.poke()
+            self._pushes.pop(receive_pack, None)
+
+    def _drop(self, push: Push) -> None:
+        with self._lock:
+            if push.begun:
+                return
+            push.begun = True
+        if push.prepared is not None:
+            self._office.serving().end(push.prepared.staged.backend)
+        push.outcome.cancel()
+        self._office.turn.give_back(push.holder)
+        self._office.poke()
+
+
+def _go_live(production: Production, push: Push) -> Outcome:
+    if push.prepared is not None:
+        return promote(production, push.prepared, report=lambda *step: push.told.append(step))
+    settle(production, push.candidate)
+    live = records.read(production.world.git).live
+    return Outcome(outcome="unchanged", release=live.name if live else None, reason="nothing that runs has changed")
+
+
+def _staged(production: Production, prepared: Prepared) -> Outcome:
+    live = records.read(production.world.git).live
+    return Outcome(
+        outcome="staged",
+        release=live.name if live else None,
+        reason="it goes live as soon as the branch has moved",
+        kind=prepared.staged.diff.kind if prepared.staged.diff else None,
+    )
 
 
 def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | None:
@@ -182,8 +246,8 @@ def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | Non
     return None
 
 
-def _refuse_after_waiting(production: Production, old: str) -> Outcome | None:
-    """Refuse what is out of date by now, and what would run over an edit that lies in the checkout."""
+def _refuse_moved(production: Production, old: str) -> Outcome | None:
+    """Refuse what is out of date by now."""
     world = production.world
     head = world.git.ref(world.settings.branch_ref) or ZERO
     if head != old:
@@ -192,6 +256,12 @@ def _refuse_after_waiting(production: Production, old: str) -> Outcome | None:
             f"the branch has moved to {short(head)} meanwhile",
             "Fetch it, bring your work on top, push again",
         )
+    return None
+
+
+def _refuse_edited(production: Production) -> Outcome | None:
+    """Refuse what would run over an edit that lies in the checkout."""
+    world = production.world
     base = world.git.ref(records.CHECKOUT)
     edited = world.checkout.edited_paths(base) if base and world.checkout.on_branch() else ()
     if edited:

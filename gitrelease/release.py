@@ -7,6 +7,7 @@ ref updates differ. Everything here runs in the agent, under its lock.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
@@ -48,6 +49,7 @@ class Prepared:
 
 def prepare(
     production: Production,
+    known: Records,
     candidate: Candidate,
     *,
     approved: bool = False,
@@ -57,9 +59,7 @@ def prepare(
 ) -> Prepared | Outcome:
     """Classify, decide and stage; an `Outcome` says that it ends here, production untouched."""
     begun = time.monotonic()
-    world = production.world
-    known = records.read(world.git)
-    live = known.live
+    world, live = production.world, known.live
     diff = difference(world, live.commit, candidate.commit) if live else None
     kind = diff.kind if diff else Kind.MAJOR
     policy = world.settings.policy[kind]
@@ -185,13 +185,16 @@ def go_back(
 ) -> Outcome:
     """Serve `target` again: by a switch when it is still warm, otherwise from its tag in a slot."""
     begun = time.monotonic()
-    world = production.world
     live = known.live
     if live is None or live.number == target.number:
         return Outcome(
             outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
         )
-    serving = _brought_back(production, target, cancel=cancel, report=report)
+    verdict = reason or f"{live.name} was rolled back by {by}"
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # While the old release comes up: what the refs are going to say.
+        marks = beside.submit(_marks_of_return, production, known, target, verdict=verdict)
+        serving = _brought_back(production, target, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
             outcome="stuck" if automatic else "refused",
@@ -201,51 +204,17 @@ def go_back(
             hint=f"{live.name} goes on serving; see: gitrelease history; name another: gitrelease rollback RELEASE",
             checks=serving.checks,
         )
-
-    now = time.time()
-    backwards = target.number < live.number
     switched = time.monotonic()
-    intent = Promoting(
-        at=now,
-        number=target.number,
-        tag=target.tag,
-        commit=target.commit,
-        source=target.source,
-        previous=live.number,
-    )
-    updates = [RefUpdate(LIVE, target.tag, live.tag), *branch_to(production, target.source)]
-    if backwards:
-        key = records.content_key(world.git, live.commit)
-        updates += records.condemn(
-            world.git, commit=live.commit, key=key, reason=reason or f"{live.name} was rolled back by {by}",
-            at=now, number=live.number,
-        )  # fmt: skip
-    if known.quarantined:
-        key = records.content_key(world.git, target.commit)
-        updates += records.absolve(known, key=key, number=target.number)
-    superseded = production.memory.superseded
-    good = good_after(known.releases, live=target.number, bad=set(known.bad) - {target.number}, superseded=superseded)
-    if good or known.good:
-        updates.append(RefUpdate(GOOD, good.tag if good else None))
-    steps: list[Step] = [
-        Intend(intent),
-        MoveRefs(tuple(updates), reason=f"back to {target.name}"),
-        SwitchTraffic(serving, then=Fate.BAD if backwards else Fate.LEAVES),
-        BringFiles(target.commit, target.source, clean=True),
-        Write(WentBack(at=now, number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)),
-    ]
-    performed = carry_out(steps, production)
-    production.world = world.judged_by(target.commit)
-    production.soak = None
-    production.crashes.clear()
-    if target.number in superseded:
-        production.begin_soak(target.number, world.settings.policy[target.kind].soak_seconds)
+    went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
+    try:
+        performed = carry_out(_steps_back(production, live, target, serving, marks.result(), went), production)
+    except (GitError, ReleaseError):
+        if production.world.git.ref(LIVE) == live.tag and serving != production.running.standby:
+            production.end(serving.backend)  # nothing has moved: what was started for it has no use
+        raise
+    _settle_return(production, target)
     kept = f"what lay on disk is kept as {performed.backup}; " if performed.backup else ""
-    report(
-        "promote",
-        f"{target.name} is live again on {addresses(production)}",
-        time.monotonic() - switched,
-    )
+    report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
     return Outcome(
         outcome="rolled_back",
         release=target.name,
@@ -256,6 +225,58 @@ def go_back(
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
     )
+
+
+def _marks_of_return(production: Production, known: Records, target: Release, *, verdict: str) -> tuple[RefUpdate, ...]:
+    """Return how the releases' own marks change: the one that is left is bad, the one gone back to is not."""
+    git, live = production.world.git, known.live
+    marks: list[RefUpdate] = []
+    if live is not None and target.number < live.number:
+        key = records.content_key(git, live.commit)
+        marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
+    if known.quarantined:
+        marks += records.absolve(known, key=records.content_key(git, target.commit), number=target.number)
+    good = good_after(
+        known.releases,
+        live=target.number,
+        bad=set(known.bad) - {target.number},
+        superseded=production.memory.superseded,
+    )
+    if good or known.good:
+        marks.append(RefUpdate(GOOD, good.tag if good else None))
+    return tuple(marks)
+
+
+def _steps_back(
+    production: Production,
+    live: Release,
+    target: Release,
+    serving: Serving,
+    marks: tuple[RefUpdate, ...],
+    went: WentBack,
+) -> list[Step]:
+    """Return the steps of a way back; the branch is read last: a person may have moved it meanwhile."""
+    intent = Promoting(
+        at=went.at, number=target.number, tag=target.tag, commit=target.commit, source=target.source,
+        previous=live.number,
+    )  # fmt: skip
+    updates = (RefUpdate(LIVE, target.tag, live.tag), *branch_to(production, target.source), *marks)
+    return [
+        Intend(intent),
+        MoveRefs(updates, reason=f"back to {target.name}"),
+        SwitchTraffic(serving, then=Fate.BAD if target.number < live.number else Fate.LEAVES),
+        BringFiles(target.commit, target.source, clean=True),
+        Write(went),
+    ]
+
+
+def _settle_return(production: Production, target: Release) -> None:
+    """Judge by the settings of `target` from now on; it soaks again if it never came to the end of its soak."""
+    production.world = production.world.judged_by(target.commit)
+    production.soak = None
+    production.crashes.clear()
+    if target.number in production.memory.superseded:
+        production.begin_soak(target.number, production.world.settings.policy[target.kind].soak_seconds)
 
 
 def _brought_back(production: Production, target: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:

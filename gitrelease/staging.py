@@ -20,6 +20,7 @@ from gitrelease.core.contents import patterns_of
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.history import Release
+from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check
 from gitrelease.core.settings import DEFAULT_SCRIPT, SETTINGS_FILE, seconds
 from gitrelease.core.text import one_line
@@ -58,6 +59,25 @@ class Unfit:
     unknown: bool = False
 
 
+@dataclass(frozen=True)
+class Scope:
+    """How much of a candidate is tried."""
+
+    contract: bool  # what the app must answer
+    runs: int  # of the script: one as a real session, two with Streamlit's own check of a script
+
+
+def _scope(world: World, diff: Diff | None, *, checked_before: bool) -> Scope:
+    """Try all of a change to the code; a term, a pattern or a field cannot break a second run that a first one passes.
+
+    What was checked before has only to come up: its files have not changed since.
+    """
+    if checked_before:
+        return Scope(contract=False, runs=1)
+    # The script check answers in steps of 0.1 s, beside a session that says more: see docs/decisions/0010.
+    return Scope(contract=has_contract(world), runs=2 if diff is None or diff.kind is Kind.MAJOR else 1)
+
+
 def stage(
     world: World,
     candidate: Candidate,
@@ -93,8 +113,8 @@ def stage(
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
     try:
-        contract = has_contract(world) and not checked_before
-        backend, checks = _start_and_judge(world, slot, candidate, contract=contract, cancel=cancel, name=name)
+        scope = _scope(world, diff, checked_before=checked_before)
+        backend, checks = _start_and_judge(world, slot, candidate, scope, cancel=cancel, name=name)
     finally:
         slot.release()
     checks = (*static, *checks)
@@ -147,14 +167,13 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
     def check(name: str, kind: str, problem: str) -> None:
         checks.append(Check(name=name, kind=kind, status="failed" if problem else "passed", detail=problem))
 
-    if world.git.blob(candidate.commit, app.script) is None:
+    if world.git.entry(candidate.commit, app.script) is None:
         check("script", "major", f"the candidate has no {app.script}")
-    settings = world.git.blob(candidate.commit, SETTINGS_FILE)
-    if settings is not None:
-        check("settings", "major", _settings_problem(settings))
-    schema = world.git.blob(candidate.commit, app.schema)
-    if schema is not None:
-        check("schema export", "schema", _json_problem(schema, app.schema))
+    files = world.git.files(candidate.commit, (SETTINGS_FILE, app.schema))
+    if SETTINGS_FILE in files:
+        check("settings", "major", _settings_problem(files[SETTINGS_FILE]))
+    if app.schema in files:
+        check("schema export", "schema", _json_problem(files[app.schema], app.schema))
     elif world.git.resolve(f"refs/gitrelease/live:{app.schema}", "blob"):
         check("schema export", "schema", f"{app.schema} is gone, the live release has it")
     return tuple(checks)
@@ -177,7 +196,7 @@ def _json_problem(content: bytes, name: str) -> str:
 
 
 def _start_and_judge(
-    world: World, slot: Slot, candidate: Candidate, *, contract: bool, cancel: Cancel, name: str
+    world: World, slot: Slot, candidate: Candidate, scope: Scope, *, cancel: Cancel, name: str
 ) -> tuple[Backend | None, tuple[Check, ...]]:
     try:
         backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
@@ -185,7 +204,7 @@ def _start_and_judge(
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
         return None, (Check(name="start", kind="major", status="unknown", detail=problem),)
     try:
-        return backend, _judge_running(world, slot, candidate, backend, contract=contract, cancel=cancel)
+        return backend, _judge_running(world, slot, candidate, backend, scope, cancel=cancel)
     except BaseException:
         # A cancelled push, a bug: the candidate must not stay behind.
         processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
@@ -193,13 +212,13 @@ def _start_and_judge(
 
 
 def _judge_running(
-    world: World, slot: Slot, candidate: Candidate, backend: Backend, *, contract: bool, cancel: Cancel
+    world: World, slot: Slot, candidate: Candidate, backend: Backend, scope: Scope, *, cancel: Cancel
 ) -> tuple[Check, ...]:
     """Run the contract and the probes at the same time."""
     limits = world.settings.limits
     with contextlib.ExitStack() as stack:
-        promise = stack.enter_context(contract_of(world, slot, candidate)) if contract else None
-        checks = probe(world, slot, backend, cancel)
+        promise = stack.enter_context(contract_of(world, slot, candidate)) if scope.contract else None
+        checks = probe(world, slot, backend, cancel, runs=scope.runs)
         if promise is None:
             return checks
         finished = promise.wait(promise.started + seconds(limits.checks), cancel)
@@ -237,8 +256,8 @@ def _by_name(patterns: Iterable[tuple[str, str]]) -> list[list[str]]:
     return list(rows.values())
 
 
-def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tuple[Check, ...]:
-    """Ask a backend that has just been started whether it serves: health, a real session, the script."""
+def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel, *, runs: int) -> tuple[Check, ...]:
+    """Ask a backend that has just been started whether it serves: health, a real session, with two runs the script."""
     app, limit = world.settings.app, seconds(world.settings.limits.start)
     begun = time.monotonic()
     deadline = begun + limit
@@ -247,24 +266,24 @@ def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tuple[C
         if app.kind == "command":
             well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)
             return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
-        with (
-            contextlib.closing(probes.ScriptCheck(backend.port, deadline=deadline)) as script,
-            inside.session(
-                world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path
-            ) as session,
-        ):
+        with contextlib.ExitStack() as stack:
+            script: probes.ScriptCheck | None = None
+            if runs > 1:
+                script = stack.enter_context(contextlib.closing(probes.ScriptCheck(backend.port, deadline=deadline)))
+            session = stack.enter_context(
+                inside.session(world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path)
+            )
             ended = cancel.wait([running, session.handle], deadline - time.monotonic())
             if running in ended:
                 return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
             if not ended:
                 return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
             seen = inside.session_result(session)
-            well, said = probes.healthy(app, backend.port)
-            start = _start_check(backend, well, said, begun)
-            if start.status != "passed":
+            start = _start_check(backend, *probes.healthy(app, backend.port), begun)
+            if start.status != "passed" or script is None:
                 return (start, seen)
-            runs, said = script.result()
-        checked = Check(name="script", kind="major", status="passed" if runs else "failed", detail="" if runs else said)
+            well, said = script.result()
+        checked = Check(name="script", kind="major", status="passed" if well else "failed", detail="" if well else said)
         # What the session saw says more than the 503 of the script check: it comes first.
         return (start, seen, checked)
     finally:

@@ -91,7 +91,7 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
         },
         relay.step,
     )
-    accepted = end.get("outcome") in ("released", "unchanged")
+    accepted = end.get("outcome") in ("staged", "unchanged")
     if not accepted:
         relay.end(end)
     return 0 if accepted else int(end.get("code", 3)) or 3

@@ -24,10 +24,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a deploy, a push, a rollback or a restart; the JSON that scripts read.
 
     `release` is what production serves now, `previous` what it served before; `hint` is what to type next.
+    `staged` is no end: only the `update` hook of a push sees it, whose ref has still to move.
     """
 
     schema: int = 1
-    outcome: Literal["released", "unchanged", "refused", "rolled_back", "stuck"]
+    outcome: Literal["released", "unchanged", "refused", "rolled_back", "stuck", "staged"]
     release: str | None = None
     previous: str | None = None
     kind: Kind | None = None

@@ -103,7 +103,7 @@ class Checkout:
         disk = {entry.path: entry for entry in self.git.list_tree(self.disk_tree())}
         tracked = [path for path in paths if not (path == self.carried and self.carries())]
         files = {path: (disk[path].mode, disk[path].id) if path in disk else None for path in tracked}
-        tree = self.git.tree_with(self.git.tree_of(parent), files)
+        tree = self.git.tree_with(parent, files)
         if tree == self.git.tree_of(parent):
             return parent
         name, address = self.identity()
@@ -148,12 +148,13 @@ class Checkout:
         before = self.git.ref(CHECKOUT)
         backup = None
         disk = self.disk_tree()
-        if before is not None:
+        touched = self.changed_paths(before, disk) if before else ()
+        if before is not None and touched:
             self._index_what_is_there(disk, before, source)
         self.git.execute("update-index", "-q", "--refresh")
         # Two-tree: files that did not change between the two releases may stay as a person left them.
         trees = (before, source) if before else (source,)
-        in_the_way = self.in_progress() or (clean and before is not None and self.edited_paths(before, disk))
+        in_the_way = self.in_progress() or (clean and not all(is_document(path) for path in touched))
         if in_the_way or self.git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
             backup = self.snapshot("replaced", at=at)
             self.git.run("read-tree", "--reset", "-u", source)

@@ -7,6 +7,7 @@ Only this module imports GitPython. Every command is an argument list; data from
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ ZERO = "0" * 40
 # Our own checkouts must not run the repository's hooks; durable objects and refs survive a power cut.
 _ALWAYS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
 _DURABLE = ("-c", "core.fsync=all")
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LISTED = 4  # trees whose files are remembered,
+_LISTED_FILES = 5_000  # unless they have more: the agent stays small
 
 
 class GitError(Exception):
@@ -59,6 +63,7 @@ class Git:
 
         self.root = root
         self._runner = Runner
+        self._listed: dict[str, tuple[TreeEntry, ...]] = {}
 
     @classmethod
     def discover(cls, directory: Path) -> Git:
@@ -169,12 +174,34 @@ class Git:
         return self.execute("merge-base", "--is-ancestor", older, newer)[0] == 0
 
     def list_tree(self, tree: str) -> tuple[TreeEntry, ...]:
-        """Return every file of `tree`, recursively, in git's order."""
-        entries = self.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")
-        return tuple(_tree_entries(entries))
+        """Return every file of `tree` (or commit), recursively, in git's order."""
+        listed = self._listed.get(tree)
+        if listed is None:
+            listed = tuple(_tree_entries(self.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")))
+            # What an id names never changes; one release looks at the same few trees again and again.
+            if _ID.fullmatch(tree) and len(listed) <= _LISTED_FILES:
+                self._listed = {**dict(list(self._listed.items())[1 - _LISTED :]), tree: listed}
+        return listed
+
+    def entry(self, tree: str, path: str) -> TreeEntry | None:
+        """Return the file `path` of `tree` (or commit), or None where it has no such file."""
+        listed = self._listed.get(tree)
+        if listed is None:
+            listed = tuple(_tree_entries(self.run("ls-tree", "-z", "--full-tree", tree, "--", path).split(b"\0")))
+        return next((entry for entry in listed if entry.path == path), None)
+
+    def files(self, tree: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """Return the contents of `paths` in `tree` (or commit), by path; what it does not have is left out."""
+        entries = (self.entry(tree, path) for path in paths)
+        wanted = {entry.path: entry.id for entry in entries if entry}
+        contents = self.blobs(list(wanted.values()))
+        return {path: contents[name] for path, name in wanted.items() if name in contents}
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the content of `path` in `tree` (or commit), or None where it has no such file."""
+        listed = self._listed.get(tree)
+        if listed is not None and all(entry.path != path for entry in listed):
+            return None
         status, output, _ = self.execute("cat-file", "blob", f"{tree}:{path}")
         return output if status == 0 else None
 
@@ -196,7 +223,7 @@ class Git:
     # -- writing -------------------------------------------------------------------------------------------
 
     def tree_with(self, tree: str, files: Mapping[str, tuple[str, str] | None]) -> str:
-        """Return `tree` with `files` (path to mode and blob id, None to remove) laid over it."""
+        """Return `tree` (or a commit's) with `files` (path to mode and blob id, None to remove) laid over it."""
         with tempfile.TemporaryDirectory() as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", tree, env=env)

@@ -22,12 +22,13 @@ _QUIET = frozenset({"opened", "closed_no_write"})
 
 
 class Watcher:
-    """Calls `poke` when a burst of changes has ended."""
+    """Calls `poke` when a burst of changes has ended, and `branch_moved` as soon as the deploy branch has."""
 
-    def __init__(self, world: World, poke: Callable[[], None]) -> None:
+    def __init__(self, world: World, poke: Callable[[], None], *, branch_moved: Callable[[], None]) -> None:
         self._root = world.git.root
         self._settle = seconds(world.settings.limits.settle)
         self._poke = poke
+        self._branch_moved = branch_moved
         self._changed = threading.Condition()
         self._first = self._last = 0.0
         self._stopping = False
@@ -36,7 +37,8 @@ class Watcher:
         heads.mkdir(parents=True, exist_ok=True)
         world.home.poke.touch(mode=0o600)
         self._watch_tree(world.git.text("ls-files", "-z").split("\0"))
-        self._observer.schedule(_Handler(self._now), str(heads), recursive=True)
+        self._branch = world.git.directory / world.settings.branch_ref
+        self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
         self._observer.schedule(_Handler(self._hook, only=world.home.poke), str(world.home.root), recursive=False)
         self._observer.start()
         self._thread = threading.Thread(target=self._settle_bursts, name="watcher", daemon=True)
@@ -59,6 +61,11 @@ class Watcher:
     def _seen(self, path: Path) -> None:
         if concerns(path, self._root):
             self._now(path)
+
+    def _head(self, path: Path) -> None:
+        if path == self._branch:
+            self._branch_moved()
+        self._now(path)
 
     def _hook(self, _: Path) -> None:
         self._now(self._root)

@@ -21,6 +21,20 @@ def test_a_pushed_term_is_live_when_the_push_returns(production: Production) -> 
     assert production.git("rev-parse", "release/2^{commit}") == commit
 
 
+def test_a_push_goes_live_as_soon_as_its_branch_has_moved(production: Production) -> None:
+    """Nobody has to hear of it: a pusher who is cut off after the ref has moved has released."""
+    (production.root / ".git" / "hooks" / "post-receive").unlink()
+    developer = production.clone()
+    developer.commit_term("carbon footprint")
+
+    assert developer.push().code == 0
+
+    until(lambda: production.live() == "release/2")
+    until(lambda: not production.status()["lock"])
+    assert "carbon footprint" in production.answer()
+    assert production.git("status", "--porcelain") == ""
+
+
 def test_the_tag_of_a_release_reads_with_plain_git(production: Production) -> None:
     developer = production.clone()
     commit = developer.commit_term("esg score")

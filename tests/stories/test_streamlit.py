@@ -163,6 +163,27 @@ def test_check_tells_what_would_be_refused_without_touching_production(streamlit
     assert "pattern net_sales" in failed
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "second_run"),
+    [
+        ("financial_terms = [", 'financial_terms = ["carbon footprint", ', False),
+        ("def main():\n", "def main():\n    st.caption('new')\n", True),
+    ],
+    ids=["a term", "code"],
+)
+def test_code_is_run_twice_and_a_term_once(
+    streamlit: Production, developer: Clone, old: str, new: str, second_run: bool
+) -> None:
+    change(developer, old, new)
+    developer.push("origin", f"HEAD:twice-{second_run}")
+
+    checks = streamlit.gitrelease("check", f"twice-{second_run}", "--json").json["checks"]
+
+    passed = {check["name"] for check in checks if check["status"] == "passed"}
+    assert {"start", "session"} <= passed
+    assert ("script" in passed) is second_run
+
+
 def test_a_plan_names_kind_steps_and_approval(streamlit: Production, developer: Clone) -> None:
     change(developer, "def main():\n", "def main():\n    st.caption('new')\n")
     developer.push("origin", "HEAD:bigger")
