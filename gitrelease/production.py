@@ -180,8 +180,8 @@ class Production:
             if not self.running.leaving:
                 return
             open_connections = self.front.status().open
-            # One may linger beside the standby; when there are more, the oldest goes first.
-            excess = len(self.running.leaving) - 1
+            # One may linger beside the standby, as long as memory allows; the oldest goes first.
+            excess = len(self.running.leaving) - (1 if self._fits_one_more() else 0)
             staying: list[Leaving] = []
             going: list[Backend] = []
             for position, leaving in enumerate(self.running.leaving):
@@ -194,6 +194,36 @@ class Production:
             self.save()
         for backend in going:
             self.end(backend)
+
+    def make_room(self) -> list[str]:
+        """End backends that only wait while there is no memory for one more: the oldest first, the standby last.
+
+        Returns what was given up, as people know it.
+        """
+        given_up: list[str] = []
+        while not self._fits_one_more():
+            with self.state:
+                leaving, standby = self.running.leaving, self.running.standby
+                if leaving:
+                    ended = leaving[0].backend
+                    self.running = msgspec.structs.replace(self.running, leaving=leaving[1:])
+                    given_up.append(f"an old backend of {ended.commit[:10]}")
+                elif standby is not None:
+                    ended = standby.backend
+                    self.running = msgspec.structs.replace(self.running, standby=None)
+                    given_up.append(f"the standby of release/{standby.number}")
+                else:
+                    return given_up
+                self.save()
+            self.end(ended)
+        return given_up
+
+    def _fits_one_more(self) -> bool:
+        needed = float(self.world.settings.limits.memory_mb)
+        if not needed and self.running.live is not None:
+            used = processes.usage(self.running.live.backend.identity, now=time.time())
+            needed = used.memory_mb if used else 0.0
+        return processes.available_mb() >= needed
 
     def end(self, backend: Backend) -> None:
         processes.stop(backend.identity, grace=seconds(self.world.settings.limits.stop))

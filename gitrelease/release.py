@@ -78,6 +78,7 @@ def prepare(
     if isinstance(decision, No):
         return _end(production, candidate, "refused", kind, decision.why, hint=decision.hint, begun=begun)
 
+    make_room(production, report)
     staged = stage(
         world,
         candidate,
@@ -286,6 +287,7 @@ def _brought_back(production: Production, target: Release, *, cancel: Cancel, re
     if serving is not None:
         report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
         return serving
+    make_room(production, report)
     world, name = production.world.judged_by(target.commit), backend_name(target.commit)
     staged = stage_again(world, target, cancel=cancel, report=report, name=name)
     return staged if isinstance(staged, Unfit) else Serving(target.number, staged.backend)
@@ -317,6 +319,14 @@ def no_target(name: str | None) -> ReleaseError:
 def meaning(diff: Diff | None) -> str:
     """Return the release note: what changed, in one line."""
     return one_line(summarise(diff), 600) if diff else "the first release"
+
+
+def make_room(production: Production, report: Report) -> None:
+    """Give up what only waits, when one more backend would not fit in memory, and say so."""
+    begun = time.monotonic()
+    given_up = production.make_room()
+    if given_up:
+        report("memory", f"is short: gave up {', '.join(given_up)}", time.monotonic() - begun)
 
 
 def addresses(production: Production) -> str:

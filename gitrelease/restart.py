@@ -10,7 +10,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.production import Fate, Production, Serving
-from gitrelease.release import backend_name
+from gitrelease.release import backend_name, make_room
 from gitrelease.staging import Report, Unfit, stage_again
 
 
@@ -45,6 +45,7 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
 
 def serve(production: Production, release: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
     """Start `release` once more and send new connections there."""
+    make_room(production, report)
     staged = stage_again(production.world, release, cancel=cancel, report=report, name=backend_name(release.commit))
     if isinstance(staged, Unfit):
         return staged

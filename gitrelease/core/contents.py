@@ -125,8 +125,8 @@ def literals(source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Li
 def patterns_of(
     source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Return all patterns of the script's `pattern` regions, each under its metric or else under its region."""
-    wanted = [region for region in regions if region.kind is Kind.PATTERN]
+    """Return all regular expressions of the script's `pattern` regions, each under its metric or else its region."""
+    wanted = [region for region in regions if region.kind is Kind.PATTERN and region.regex]
     found = literals(source, wanted, lines=lines)
     return tuple(pair for name, value in found.items() for pair in _patterns(name, value))
 

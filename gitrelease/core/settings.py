@@ -81,6 +81,7 @@ class Limits(Setting, frozen=True):
     linger: str = "30m"  # an old backend that still has open connections
     settle: str = "400ms"  # quiet time after which an edit on disk counts as finished
     wait: str = "120s"  # a push waits as long for another release to end
+    memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 
 
 class Contract(Setting, frozen=True):

@@ -155,6 +155,11 @@ def usage(identity: Identity, *, now: float) -> Usage | None:
         return None
 
 
+def available_mb() -> float:
+    """Return how many megabytes of memory new processes can have without swapping."""
+    return float(psutil.virtual_memory().available) / 1_048_576
+
+
 def port_owner(port: int) -> str | None:
     """Say who listens on TCP `port` (`pid 4711: python -m http.server`), None when nobody is found."""
     with contextlib.suppress(psutil.AccessDenied):

@@ -121,7 +121,10 @@ def _check_values(written: Written, text: str, name: str) -> None:
     for twice in {name for name in regions if regions.count(name) > 1}:
         raise _wrong(name, text, "region.name", f"{twice!r} is used twice", "a name of its own for each region")
     for limit, value in msgspec.structs.asdict(written.limits).items():
-        _check_duration(value, f"limits.{limit}", text, name)
+        if isinstance(value, str):
+            _check_duration(value, f"limits.{limit}", text, name)
+    if written.limits.memory_mb < 0:
+        raise _wrong(name, text, "limits.memory_mb", f"is {written.limits.memory_mb}", "a number of megabytes")
     for kind, policy in written.policy.items():
         if policy.soak is not None:
             _check_duration(policy.soak, f"policy.{kind}.soak", text, name)

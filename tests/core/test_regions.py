@@ -212,6 +212,12 @@ def test_patterns_have_the_name_of_their_metric():
     assert patterns_of(APP.encode(), REGIONS) == (("revenue", r"revenue: (\d+)"), ("profit", r"profit: (\d+)"))
 
 
+def test_plain_words_are_no_patterns():
+    words = Region(name="words", kind=Kind.PATTERN, assign="x", regex=False)
+
+    assert patterns_of(b"x = ['p&l (', 'chart']\n", [words]) == ()
+
+
 def test_patterns_of_a_list_have_the_name_of_their_region():
     region = Region(name="amounts", kind=Kind.PATTERN, assign="x")
 

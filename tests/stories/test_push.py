@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from tests.checkout import Production, until
 
@@ -33,6 +34,23 @@ def test_a_push_goes_live_as_soon_as_its_branch_has_moved(production: Production
     until(lambda: not production.status()["lock"])
     assert "carbon footprint" in production.answer()
     assert production.git("status", "--porcelain") == ""
+
+
+def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Production) -> None:
+    settings = production.home / "host.toml"
+    settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
+    developer = production.clone()
+    developer.commit_term("second")
+    developer.push()  # the host's settings hold from this release on
+    first = production.processes()["standby"]["backend"]["identity"]["pid"]
+    developer.commit_term("third")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0
+    assert "gave up the standby of release/1" in " ".join(pushed.said.replace("remote:", "").split())
+    assert not Path(f"/proc/{first}").exists()
+    assert production.status()["standby"] == "release/2"
 
 
 def test_the_tag_of_a_release_reads_with_plain_git(production: Production) -> None:

@@ -34,6 +34,7 @@ REGIONS: tuple[Region, ...] = (
         kind=Kind.PATTERN,
         symbol="ComprehensiveFinancialParser._detect_chart_elements",
         assign="chart_keywords",
+        regex=False,
     ),
     Region(
         name="basic_terms",
