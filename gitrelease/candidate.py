@@ -11,6 +11,7 @@ from gitrelease.core.history import Release
 from gitrelease.core.settings import SETTINGS_FILE
 from gitrelease.edges import records
 from gitrelease.edges.checkout import identity_env
+from gitrelease.edges.git import Git
 from gitrelease.world import World
 
 
@@ -100,3 +101,9 @@ def placed(world: World, tree: str) -> dict[str, Lines]:
         if lines is not None:
             found[region.name] = lines
     return found
+
+
+def allowed_losses(git: Git, before: str, after: str) -> frozenset[str]:
+    """Return the metrics that the commits between two say may be lost, each in a trailer `Allow-Loss: METRIC`."""
+    listed = git.text("log", "--format=%(trailers:key=Allow-Loss,valueonly)", f"{before}..{after}", "--")
+    return frozenset(name.strip() for line in listed.splitlines() for name in line.split(",") if name.strip())

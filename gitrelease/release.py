@@ -12,9 +12,20 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gitrelease.baseline import keep_baseline
 from gitrelease.branch import branch_for, branch_to
-from gitrelease.candidate import Candidate, difference
-from gitrelease.core.decide import AfterApproval, No, NothingToDo, approval_hint, decide, mend_hint
+from gitrelease.candidate import Candidate, allowed_losses, difference
+from gitrelease.checking import Findings
+from gitrelease.core.decide import (
+    AfterApproval,
+    No,
+    NothingToDo,
+    approval_hint,
+    decide,
+    loss_hint,
+    mend_hint,
+    objections,
+)
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import (
@@ -29,14 +40,17 @@ from gitrelease.core.history import Release, good_after, release_name, rollback_
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.replay import Difference
 from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
+from gitrelease.liveside import Live
 from gitrelease.production import Fate, Production, Serving
-from gitrelease.staging import Report, Staged, Unfit, baseline_of, keep_baseline, stage, stage_again
+from gitrelease.staging import Report, Staged, Unfit, stage, stage_again
+from gitrelease.world import World
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ def prepare(
         world,
         candidate,
         diff=diff,
-        baseline=(lambda: baseline_of(world, live.commit, cancel)) if live else None,
+        live=Live(world, live.commit, cancel) if live else None,
         cancel=cancel,
         report=report,
         name=backend_name(candidate.commit),
@@ -92,11 +106,25 @@ def prepare(
         hint = mend_hint(candidate.trigger, candidate.known_as)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=staged.checks)
-    if isinstance(decision, AfterApproval):
+    losses = _losses(world, live, candidate, staged.findings)
+    lacking = [decision.why] if isinstance(decision, AfterApproval) else []
+    if not approved:
+        lacking.append(objections(retyped=staged.findings.retyped, losses=losses))
+    why = "; ".join(filter(None, lacking))
+    if why and live is not None:
         production.end(staged.backend)
         hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
-        return _end(production, candidate, "waiting", kind, decision.why, hint=hint, begun=begun)
+        if losses:
+            hint += f"; {loss_hint([item.metric for item in losses])}"
+        return _end(production, candidate, "waiting", kind, why, hint=hint, begun=begun)
     return Prepared(staged=staged, begun=begun)
+
+
+def _losses(world: World, live: Release | None, candidate: Candidate, findings: Findings) -> tuple[Difference, ...]:
+    """Return the values of the sample documents that are lost, and that no commit says may go."""
+    if live is None or findings.replay is None or not findings.replay.lost:
+        return ()
+    return findings.replay.losses(allowed_losses(world.git, live.source, candidate.source))
 
 
 def promote(production: Production, prepared: Prepared, *, report: Report) -> Outcome:
@@ -107,7 +135,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     begun = time.monotonic()
     number, now = known.next_number, time.time()
     kind = diff.kind if diff else Kind.MAJOR
-    summary = meaning(diff)
+    summary = note(diff, staged.findings)
     tag = world.git.write_tag(
         name=release_name(number),
         commit=candidate.commit,
@@ -153,7 +181,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
             f"the branch moved meanwhile ({error})",
             begun=begun,
         )
-    keep_baseline(world, candidate.commit, staged.checks)
+    keep_baseline(world, candidate.commit, staged.findings)
     attempt(production, candidate, "released", kind, summary)
     soak = world.settings.policy[kind].soak_seconds
     production.crashes.clear()
@@ -319,6 +347,13 @@ def no_target(name: str | None) -> ReleaseError:
 def meaning(diff: Diff | None) -> str:
     """Return the release note: what changed, in one line."""
     return one_line(summarise(diff), 600) if diff else "the first release"
+
+
+def note(diff: Diff | None, findings: Findings) -> str:
+    """Return the release note with what the sample documents show."""
+    replay = findings.replay
+    shown = replay is not None and (replay.gained or replay.lost or replay.changed or replay.signs)
+    return f"{meaning(diff)}; {replay.summary}" if replay is not None and shown else meaning(diff)
 
 
 def make_room(production: Production, report: Report) -> None:

@@ -10,29 +10,30 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
-from gitrelease.candidate import Candidate, placed
-from gitrelease.core.contents import patterns_of
+from gitrelease.baseline import Known, read_baseline
+from gitrelease.candidate import Candidate
+from gitrelease.checking import Asked, Findings, LiveSide, asked, beside_live, has_contract
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check
-from gitrelease.core.settings import DEFAULT_SCRIPT, SETTINGS_FILE, seconds
+from gitrelease.core.settings import SETTINGS_FILE, seconds
 from gitrelease.core.text import one_line
-from gitrelease.core.verdict import forgive_first, judge
+from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
 from gitrelease.edges import backends, inside, probes, processes
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.home import write_atomically
 from gitrelease.edges.slots import CHECK, Slot
-from gitrelease.profiles.findoc.contract import CLASSES as FINDOC_CLASSES
 from gitrelease.world import World
+
+_NOTHING = Findings()
 
 Report = Callable[[str, str, float | None], None]
 
@@ -46,7 +47,11 @@ class Staged:
     candidate: Candidate
     diff: Diff | None
     backend: Backend
-    checks: tuple[Check, ...]
+    findings: Findings
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.findings.checks
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Unfit:
     checks: tuple[Check, ...]
     reason: str
     unknown: bool = False
+    findings: Findings = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Scope:
     runs: int  # of the script: one as a real session, two with Streamlit's own check of a script
 
 
-def _scope(world: World, diff: Diff | None, *, checked_before: bool) -> Scope:
+def _scope(world: World, diff: Diff | None, judged_by: str, *, checked_before: bool) -> Scope:
     """Try all of a change to the code; a term, a pattern or a field cannot break a second run that a first one passes.
 
     What was checked before has only to come up: its files have not changed since.
@@ -75,7 +81,7 @@ def _scope(world: World, diff: Diff | None, *, checked_before: bool) -> Scope:
     if checked_before:
         return Scope(contract=False, runs=1)
     # The script check answers in steps of 0.1 s, beside a session that says more: see docs/decisions/0010.
-    return Scope(contract=has_contract(world), runs=2 if diff is None or diff.kind is Kind.MAJOR else 1)
+    return Scope(contract=has_contract(world, judged_by), runs=2 if diff is None or diff.kind is Kind.MAJOR else 1)
 
 
 def stage(
@@ -83,16 +89,16 @@ def stage(
     candidate: Candidate,
     *,
     diff: Diff | None,
-    baseline: Callable[[], Sequence[Check]] | None,
+    live: LiveSide | None,
     cancel: Cancel,
     report: Report,
     name: str,
     checking_only: bool = False,
     checked_before: bool = False,
 ) -> Staged | Unfit:
-    """Stage `candidate`; `baseline` gives what the live release's checks said, asked only when one fails.
+    """Stage `candidate`; what `live` says to the same questions is asked only where it matters.
 
-    Without `baseline` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
+    Without `live` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
     With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was
     `checked_before` has only to come up: its files have not changed since.
     """
@@ -113,25 +119,41 @@ def stage(
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
     try:
-        scope = _scope(world, diff, checked_before=checked_before)
-        backend, checks = _start_and_judge(world, slot, candidate, scope, cancel=cancel, name=name)
+        scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
+        judged_by = live.commit if live else None
+        backend, findings = _start_and_judge(
+            world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name
+        )
     finally:
         slot.release()
-    checks = (*static, *checks)
+    if live is not None and diff is not None:
+        findings = beside_live(world, candidate, diff, findings, live)
+    checks = (*static, *findings.checks)
     if any(check.status == "failed" for check in checks):
-        checks = judge(checks, baseline()) if baseline else forgive_first(checks)
+        checks = judge(checks, live.findings().checks) if live else forgive_first(checks)
+    findings = msgspec.structs.replace(findings, checks=checks)
     failed = any(check.status in ("failed", "unknown") for check in checks)
     if backend is not None and (failed or checking_only):
         processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
     if failed or backend is None:
-        return _unfit(candidate, checks)
+        return _unfit(candidate, checks, findings)
     passed = sum(check.status == "passed" for check in checks)
     warned = [check for check in checks if check.status == "warned"]
     told = f"slot {slot.name}, port {backend.port}, {passed} checks passed"
     if warned:
         told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
     report("stage", told, time.monotonic() - begun)
-    return Staged(candidate=candidate, diff=diff, backend=backend, checks=checks)
+    known = {check.name: check.detail for check in live.findings().checks} if warned and live else {}
+    for check in warned:
+        # What the live release is warned of as well is no news.
+        if check.absolute or (live is not None and check.detail != known.get(check.name) and not _forgiven(check)):
+            report("warning", one_line(f"{check.name}: {check.detail}", 400), None)
+    return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+
+
+def _forgiven(check: Check) -> bool:
+    """Is it a failure that is none, because the live release fails as well?"""
+    return check.detail.startswith(FORGIVEN)
 
 
 def _slot(world: World, commit: str, cancel: Cancel) -> Slot:
@@ -146,7 +168,7 @@ def _slot(world: World, commit: str, cancel: Cancel) -> Slot:
             cancel.wait([], 0.1)
 
 
-def _unfit(candidate: Candidate, checks: tuple[Check, ...]) -> Unfit:
+def _unfit(candidate: Candidate, checks: tuple[Check, ...], findings: Findings | None = None) -> Unfit:
     """Say why: the first check that failed, else the first that could not tell, and the names of the others."""
     failed = [check for check in checks if check.status == "failed"]
     first, *others = failed or [check for check in checks if check.status == "unknown"]
@@ -156,6 +178,7 @@ def _unfit(candidate: Candidate, checks: tuple[Check, ...]) -> Unfit:
         checks=checks,
         reason=one_line(f"{first.name}: {first.detail}", 600) + one_line(also, 400),
         unknown=not failed,
+        findings=findings or Findings(checks),
     )
 
 
@@ -196,68 +219,52 @@ def _json_problem(content: bytes, name: str) -> str:
 
 
 def _start_and_judge(
-    world: World, slot: Slot, candidate: Candidate, scope: Scope, *, cancel: Cancel, name: str
-) -> tuple[Backend | None, tuple[Check, ...]]:
+    world: World,
+    slot: Slot,
+    candidate: Candidate,
+    diff: Diff | None,
+    scope: Scope,
+    *,
+    judged_by: str | None,
+    cancel: Cancel,
+    name: str,
+) -> tuple[Backend | None, Findings]:
     try:
         backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
     except OSError as error:
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
-        return None, (Check(name="start", kind="major", status="unknown", detail=problem),)
+        return None, Findings((Check(name="start", kind="major", status="unknown", detail=problem),))
     try:
-        return backend, _judge_running(world, slot, candidate, backend, scope, cancel=cancel)
+        with contextlib.ExitStack() as stack:
+            promise = None
+            if scope.contract:
+                promise = stack.enter_context(asked(world, slot, candidate, diff, judged_by=judged_by))
+            checks = probe(world, slot, backend, cancel, runs=scope.runs, asked=promise)
+            findings = promise.collect(cancel) if promise else Findings()
+            if promise:
+                checks = (*checks, _slot_check(slot, world))
+            # The contract says more precisely what is broken than the page that breaks over it: it comes first.
+            return backend, msgspec.structs.replace(findings, checks=(*findings.checks, *checks))
     except BaseException:
         # A cancelled push, a bug: the candidate must not stay behind.
         processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
         raise
 
 
-def _judge_running(
-    world: World, slot: Slot, candidate: Candidate, backend: Backend, scope: Scope, *, cancel: Cancel
+def _slot_check(slot: Slot, world: World) -> Check:
+    """See that what was checked is still what lies there: neither the app nor a check may change its files."""
+    written = world.slots.changed(slot)
+    detail = f"{one_line(', '.join(written), 200)} was written into the slot while it was checked" if written else ""
+    return Check(name="slot", kind="major", status="failed" if written else "passed", detail=detail)
+
+
+def probe(
+    world: World, slot: Slot, backend: Backend, cancel: Cancel, *, runs: int, asked: Asked | None
 ) -> tuple[Check, ...]:
-    """Run the contract and the probes at the same time."""
-    limits = world.settings.limits
-    with contextlib.ExitStack() as stack:
-        promise = stack.enter_context(contract_of(world, slot, candidate)) if scope.contract else None
-        checks = probe(world, slot, backend, cancel, runs=scope.runs)
-        if promise is None:
-            return checks
-        finished = promise.wait(promise.started + seconds(limits.checks), cancel)
-        # The contract says more precisely what is broken than the page that breaks over it: it comes first.
-        return (*inside.contract_results(promise, finished=finished), *checks)
+    """Ask a backend that has just been started whether it serves: health, a real session, with two runs the script.
 
-
-def has_contract(world: World) -> bool:
-    """Is there anything that the app must answer? A plain command is only imported where classes are named."""
-    return world.settings.app.kind == "streamlit" or bool(world.settings.contract.classes)
-
-
-def contract_of(world: World, slot: Slot, candidate: Candidate) -> contextlib.AbstractContextManager[inside.Inside]:
-    """Start the contract for the files in `slot`: the live release's classes, the candidate's patterns."""
-    app = world.settings.app
-    named = world.settings.contract.classes
-    findoc = app.script.rpartition("/")[2] == DEFAULT_SCRIPT
-    source = world.git.blob(candidate.commit, app.script) or b""
-    return inside.contract(
-        world.python,
-        home=world.home.root,
-        slot=slot.path,
-        script=app.script,
-        classes=named if named is not None else FINDOC_CLASSES if findoc else (),
-        checks=inside.FINDOC_CHECKS if findoc else None,
-        patterns=_by_name(patterns_of(source, world.settings.regions, lines=placed(world, candidate.commit))),
-    )
-
-
-def _by_name(patterns: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Return one row a name, with all of its patterns: what is broken is named once."""
-    rows: dict[str, list[str]] = {}
-    for name, pattern in patterns:
-        rows.setdefault(name, [name]).append(pattern)
-    return list(rows.values())
-
-
-def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel, *, runs: int) -> tuple[Check, ...]:
-    """Ask a backend that has just been started whether it serves: health, a real session, with two runs the script."""
+    When what is `asked` beside it settles that the candidate is unfit, nothing more is waited for.
+    """
     app, limit = world.settings.app, seconds(world.settings.limits.start)
     begun = time.monotonic()
     deadline = begun + limit
@@ -273,7 +280,12 @@ def probe(world: World, slot: Slot, backend: Backend, cancel: Cancel, *, runs: i
             session = stack.enter_context(
                 inside.session(world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path)
             )
-            ended = cancel.wait([running, session.handle], deadline - time.monotonic())
+            alarms = asked.alarms if asked else ()
+            ended = cancel.wait([running, session.handle, *alarms], deadline - time.monotonic())
+            if asked and ended and set(ended) <= set(alarms):
+                if asked.is_slow():
+                    return ()
+                ended = cancel.wait([running, session.handle], deadline - time.monotonic())
             if running in ended:
                 return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
             if not ended:
@@ -313,52 +325,9 @@ def stage_again(world: World, release: Release, *, cancel: Cancel, report: Repor
         world,
         Candidate(commit=release.commit, source=release.source, key="", trigger="agent", by="agent"),
         diff=None,
-        baseline=None if kept is None else lambda: kept,
+        live=None if kept is None else Known(release.commit, kept),
         cancel=cancel,
         report=report,
         name=name,
         checked_before=kept is not None,
     )
-
-
-# -- what the live release's checks said --------------------------------------------------------------------
-
-
-def keep_baseline(world: World, commit: str, checks: Sequence[Check]) -> None:
-    """Keep check results of a release, so that it need not be checked again when a candidate fails."""
-    write_atomically(world.home.baselines / f"{commit}.json", msgspec.json.encode(list(checks)))
-
-
-def read_baseline(world: World, commit: str) -> tuple[Check, ...] | None:
-    """Return the check results that were kept for `commit`; None where there are none that can be read."""
-    with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-        content = (world.home.baselines / f"{commit}.json").read_bytes()
-        return tuple(msgspec.json.decode(content, type=list[Check]))
-    return None
-
-
-def baseline_of(world: World, commit: str | None, cancel: Cancel) -> tuple[Check, ...]:
-    """Return what the checks say of the release `commit`: kept results, or a run in the slot set aside."""
-    if commit is None:
-        return ()
-    kept = read_baseline(world, commit)
-    if kept is not None:
-        return kept
-    live = Candidate(commit=commit, source=commit, key="", trigger="agent", by="")
-    outcome = stage(
-        world,
-        live,
-        diff=None,
-        baseline=None,
-        cancel=cancel,
-        report=_unheard,
-        name="baseline",
-        checking_only=True,
-    )
-    if not (isinstance(outcome, Unfit) and outcome.unknown):
-        keep_baseline(world, commit, outcome.checks)
-    return outcome.checks
-
-
-def _unheard(step: str, text: str, spent: float | None) -> None:
-    """The live release's own checks are nobody's progress."""

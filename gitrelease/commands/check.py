@@ -20,13 +20,15 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     """Run every check on REV (default: the head of the deploy branch) in a slot of its own."""
     import msgspec
 
-    from gitrelease.candidate import difference, of_branch
+    from gitrelease.candidate import allowed_losses, difference, of_branch
+    from gitrelease.core.decide import objections
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
     from gitrelease.edges import records
     from gitrelease.edges.cancel import Cancel
-    from gitrelease.staging import Unfit, baseline_of, stage
+    from gitrelease.liveside import Live
+    from gitrelease.staging import Unfit, stage
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
@@ -36,20 +38,23 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     diff = difference(world, live.commit, candidate.commit) if live else None
     cancel = Cancel()
     judged = stage(
-        world, candidate, diff=diff, baseline=(lambda: baseline_of(world, live.commit, cancel)) if live else None,
+        world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
         cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
         name=f"check-{candidate.commit[:10]}",
         checking_only=True,
     )  # fmt: skip
-    ok = not isinstance(judged, Unfit)
+    replay = judged.findings.replay
+    losses = replay.losses(allowed_losses(world.git, live.source, candidate.source)) if replay and live else ()
+    ok = not isinstance(judged, Unfit) and not losses
     kind = diff.kind if diff else Kind.MAJOR
     checks = [msgspec.to_builtins(check) for check in judged.checks]
     if as_json:
-        print_json({"ok": ok, "kind": kind.value, "checks": checks})
+        print_json({"ok": ok, "kind": kind.value, "checks": checks, "replay": msgspec.to_builtins(replay)})
     else:
         typer.echo("\n".join(check_lines(checks)))
         typer.echo(
             f"{'fit' if ok else 'not fit'} to be released: {kind} change"
             + (f"\n  {judged.reason}" if isinstance(judged, Unfit) else "")
+            + (f"\n  {objections(retyped=(), losses=losses)}" if losses else "")
         )
     return Exit.DONE if ok else Exit.REFUSED

@@ -48,11 +48,11 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
 
 def plan(world: World, commit: str) -> dict[str, Any]:
     """Return the plan for `commit` as an object; expected seconds are the median of the last ten releases."""
+    from gitrelease.baseline import read_baseline
     from gitrelease.candidate import of_branch
     from gitrelease.core.kinds import Kind
     from gitrelease.core.settings import SETTINGS_FILE
     from gitrelease.edges import records
-    from gitrelease.staging import read_baseline
 
     known = records.read(world.git)
     live = known.live
@@ -73,7 +73,7 @@ def plan(world: World, commit: str) -> dict[str, Any]:
         "approval_needed": live is not None and policy.automation == "approve",
         "soak_seconds": policy.soak_seconds,
         "steps": list(STEPS) if releases else [],
-        "checks": list(dict.fromkeys(check.name for check in kept))
+        "checks": list(dict.fromkeys(check.name for check in kept.checks))
         if kept and releases
         else ["contract", "start", "session", "script"] * releases,
         "expected_seconds": round(statistics.median(lately), 1) if lately and releases else None,

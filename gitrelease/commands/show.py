@@ -22,10 +22,10 @@ def run(
     as_json: Json = False,
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
+    from gitrelease.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
     from gitrelease.edges import records
-    from gitrelease.staging import read_baseline
     from gitrelease.status import history
     from gitrelease.world import open_world
 
@@ -37,14 +37,16 @@ def run(
     row = next(row for row in history(world)["releases"] if row["release"] == found.name)
     before = known.release(found.previous) if found.previous else None
     change = describe(world, before.commit, found.commit) if before else None
-    checks = read_baseline(world, found.commit) or ()
+    kept = read_baseline(world, found.commit)
     told: dict[str, Any] = {
         **row,
         "source": found.source,
         "previous": found.previous,
         "bad": known.bad.get(found.number),
         "diff": change,
-        "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in checks],
+        "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in kept.checks]
+        if kept
+        else [],
     }
     if as_json:
         print_json(told)

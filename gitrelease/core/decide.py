@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gitrelease.core.diff import Diff
 from gitrelease.core.kinds import Kind
+from gitrelease.core.replay import Difference, told
+from gitrelease.core.schemas import breaking, named
 from gitrelease.core.settings import Policy
 from gitrelease.core.text import one_line
 
@@ -63,9 +66,25 @@ def decide(
             f"this content was taken back before: {quarantined}",
             "Push a fix on top of it; to release it all the same: gitrelease deploy REV on the production host",
         )
-    if policy.automation == "auto" or approved:
+    if approved:
         return Go()
-    return AfterApproval(approval_reason(diff, policy))
+    if policy.automation == "approve":
+        return AfterApproval(approval_reason(diff, policy))
+    taken = breaking(diff)
+    return AfterApproval(f"it breaks what reads the output: {named(taken)}") if taken else Go()
+
+
+def objections(*, retyped: Sequence[str], losses: Sequence[Difference]) -> str:
+    """Say what the checks found that only a person may wave through; nothing when there is nothing."""
+    found = []
+    if retyped:
+        found.append(f"it breaks what reads the output: {named(retyped)}")
+    if losses:
+        metrics = ", ".join(dict.fromkeys(item.metric for item in losses))
+        found.append(
+            f"it loses {len(losses)} values of the sample documents ({one_line(metrics, 120)}): {told(losses)}"
+        )
+    return "; ".join(found)
 
 
 def approval_reason(diff: Diff, policy: Policy) -> str:
@@ -82,6 +101,12 @@ def approval_hint(trigger: str, commit: str, branch: str) -> str:
     if trigger == "push":
         return f"Approve it: git push -o approve origin {branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
+
+
+def loss_hint(metrics: Sequence[str]) -> str:
+    """Say how a commit itself can say that values may go."""
+    named = ", ".join(f"Allow-Loss: {metric}" for metric in dict.fromkeys(metrics))
+    return f"or say so in the commit message, a line each at its end: {one_line(named, 200)}"
 
 
 def mend_hint(trigger: str, commit: str) -> str:

@@ -18,6 +18,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["passed", "failed", "warned", "skipped", "unknown"]
     detail: str = ""
     seconds: float = 0.0
+    absolute: bool = False  # about what a change adds: that it fails on the live release too is no excuse
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

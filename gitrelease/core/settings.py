@@ -65,6 +65,7 @@ class Policy(Setting, frozen=True):
     risk: Risk
     automation: Automation
     soak: str
+    strict: bool = False  # schema: fields that the export does not declare refuse instead of warning
 
     @property
     def soak_seconds(self) -> float:
@@ -76,6 +77,7 @@ class Limits(Setting, frozen=True):
 
     start: str = "30s"  # from spawn to the first finished script run
     checks: str = "30s"  # the contract, import of the app included
+    checks_memory_mb: int = 4096  # address space of the process that runs it
     stop: str = "5s"  # between TERM and KILL
     hold: str = "30s"  # a connection held while a backend is being replaced
     linger: str = "30m"  # an old backend that still has open connections
@@ -85,9 +87,10 @@ class Limits(Setting, frozen=True):
 
 
 class Contract(Setting, frozen=True):
-    """`[contract]`: the classes that the app must keep answering with; the profile's where nothing is said."""
+    """`[contract]`: the classes that the app must keep answering with, and the documents that it is replayed on."""
 
     classes: tuple[str, ...] | None = None
+    documents: tuple[str, ...] = ()  # folders of the repository with sample documents, beside the profile's
 
 
 DEFAULT_POLICY: dict[Kind, Policy] = {

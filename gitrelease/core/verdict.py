@@ -12,14 +12,20 @@ from gitrelease.core.outcome import Check
 ABSOLUTE = frozenset({"start", "script", "import", "settings", "schema export"})
 
 
+FORGIVEN = "fails on the live release too: "
+
+
 def judge(checks: Sequence[Check], baseline: Sequence[Check]) -> tuple[Check, ...]:
     """Return `checks`, with those that fail on the live release too turned into warnings."""
     failing = {check.name for check in baseline if check.status in ("failed", "warned")} - ABSOLUTE
-    return tuple(_warn(check) if check.status == "failed" and check.name in failing else check for check in checks)
+    return tuple(
+        _warn(check) if check.status == "failed" and check.name in failing and not check.absolute else check
+        for check in checks
+    )
 
 
 def _warn(check: Check) -> Check:
-    return msgspec.structs.replace(check, status="warned", detail=f"fails on the live release too: {check.detail}")
+    return msgspec.structs.replace(check, status="warned", detail=f"{FORGIVEN}{check.detail}")
 
 
 def forgive_first(checks: Sequence[Check]) -> tuple[Check, ...]:

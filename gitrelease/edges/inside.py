@@ -6,15 +6,16 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 import gitrelease
 from gitrelease.core.outcome import Check
+from gitrelease.core.replay import Answer
 from gitrelease.edges import processes
 from gitrelease.edges.backends import environment
 from gitrelease.edges.cancel import Cancel
@@ -23,7 +24,9 @@ from gitrelease.edges.processes import Identity
 _PACKAGE = Path(gitrelease.__file__).parent
 CONTRACT = _PACKAGE / "inside" / "contract.py"
 SESSION = _PACKAGE / "inside" / "session.py"
-FINDOC_CHECKS = _PACKAGE / "profiles" / "findoc" / "contract.py"
+BACKTRACKING = _PACKAGE / "inside" / "backtracking.py"
+OWN_CHECKS = "gitrelease_checks.py"
+CHECKED = "GITRELEASE_CHECK"  # in the environment of whatever a check starts
 
 
 @dataclass
@@ -47,7 +50,8 @@ class Inside:
 
 @contextlib.contextmanager
 def _running(python: Path, arguments: Sequence[str], *, home: Path, cwd: Path, folder: Path) -> Iterator[Inside]:
-    child = processes.spawn([str(python), *arguments], cwd=cwd, log=folder / "output", env=environment(python, home))
+    env = {**environment(python, home), CHECKED: str(folder)}
+    child = processes.spawn([str(python), *arguments], cwd=cwd, log=folder / "output", env=env)
     identity = processes.identify(child.pid)
     handle = os.pidfd_open(child.pid)
     try:
@@ -60,53 +64,129 @@ def _running(python: Path, arguments: Sequence[str], *, home: Path, cwd: Path, f
 
 @contextlib.contextmanager
 def contract(
-    python: Path,
-    *,
-    home: Path,
-    slot: Path,
-    script: str,
-    classes: Sequence[str],
-    checks: Path | None,
-    patterns: Sequence[Sequence[str]],
+    python: Path, *, home: Path, slot: Path, spec: Mapping[str, Any], replay: Mapping[str, Any] | None
 ) -> Iterator[Inside]:
-    """Run the contract of the app in `slot`; read what it said with `contract_results`."""
+    """Run the contract of the app in `slot`, as `spec` has it (see `inside/contract.py`); read `contract_results`.
+
+    With `replay`, the sample documents go through the app at the end; read `replay_results`.
+    """
     with tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
         folder = Path(scratch)
-        spec = {
-            "script": str(slot / script),
-            "classes": list(classes),
-            "checks": str(checks) if checks else None,
-            "patterns": [list(pattern) for pattern in patterns],
-            "result": str(folder / "results"),
-        }
-        (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
+        if spec.get("own"):
+            (folder / OWN_CHECKS).write_text(spec["own"], encoding="utf-8")
+            spec = {**spec, "own": str(folder / OWN_CHECKS)}
+        if replay is not None:
+            replay = {**replay, "result": str(folder / "replay")}
+        written = {**spec, "replay": replay, "result": str(folder / "results")}
+        (folder / "spec.json").write_bytes(msgspec.json.encode(written))
         arguments = [str(CONTRACT), str(folder / "spec.json")]
-        with _running(python, arguments, home=home, cwd=slot, folder=folder) as running:
-            # On a busy host the app's own start goes first: it takes longer, so the contract has the slack.
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, running.identity.pid, 10)
-            yield running
+        try:
+            with _running(python, arguments, home=home, cwd=slot, folder=folder) as running:
+                _give_way(running)
+                yield running
+        finally:
+            if spec.get("own"):
+                # A check that starts a process in a session of its own leaves the group that ends with it.
+                for stray in processes.marked(CHECKED, str(folder)):
+                    processes.stop(stray, grace=0.0)
 
 
-def contract_results(running: Inside, *, finished: bool) -> tuple[Check, ...]:
+def _give_way(running: Inside) -> None:
+    """On a busy host the app's own start goes first: it takes longer, so the checks have the slack."""
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, running.identity.pid, 10)
+
+
+class Said(NamedTuple):
+    """What a contract said: its checks, and what is to be known of the app (schema, field, type)."""
+
+    checks: tuple[Check, ...]
+    facts: dict[str, dict[str, str]]
+
+
+def contract_results(running: Inside, *, finished: bool) -> Said:
     """Return what the contract said so far; a check that never came back has failed, and is named."""
     checks: list[Check] = []
+    facts: dict[str, dict[str, str]] = {}
     begun: str | None = None
-    # Cut off at its deadline, the process may have been in the middle of a line: that one is no result.
-    for line in running.read("results").split(b"\n")[:-1]:
-        entry: dict[str, Any] = msgspec.json.decode(line)
+    for entry in _entries(running):
         if "started" in entry:
             begun = entry["started"]
+        elif "facts" in entry:
+            facts |= entry["facts"]
         else:
             checks.append(msgspec.convert(entry, Check))
             begun = None
     if begun is not None or not checks:
-        spent = time.monotonic() - running.started
-        what = "ended the process" if finished else f"did not return within {spent:.0f} s"
-        tail = _tail(running.read("output"))
+        checks.append(_never_returned(running, begun or "contract", finished=finished))
+    return Said(tuple(_with_output(check, running) for check in checks), facts)
+
+
+def replay_results(running: Inside) -> dict[str, Answer]:
+    """Return what each sample document gave; of one that was cut off, nothing."""
+    lines = running.read("replay").split(b"\n")[:-1]
+    answers = (msgspec.json.decode(line, type=Answer) for line in lines)
+    return {answer.document: answer for answer in answers}
+
+
+def _entries(running: Inside) -> Iterator[dict[str, Any]]:
+    # Cut off at its deadline, the process may have been in the middle of a line: that one is no result.
+    for line in running.read("results").split(b"\n")[:-1]:
+        yield msgspec.json.decode(line)
+
+
+def _never_returned(running: Inside, name: str, *, finished: bool) -> Check:
+    spent = time.monotonic() - running.started
+    what = "ended the process" if finished else f"did not return within {spent:.0f} s"
+    return Check(
+        name=name, kind="major", status="failed", detail=f"{what}{_tail(running.read('output'))}", seconds=spent
+    )
+
+
+def _with_output(check: Check, running: Inside) -> Check:
+    """Add what was printed to what a failed check of the repository's own said."""
+    printed = _tail(running.read("output")) if check.status == "failed" and check.name.startswith("check_") else ""
+    return msgspec.structs.replace(check, detail=f"{check.detail}; printed{printed}") if printed else check
+
+
+@contextlib.contextmanager
+def backtracking(
+    python: Path, *, home: Path, cwd: Path, patterns: Sequence[tuple[str, str]], seconds: float
+) -> Iterator[Inside]:
+    """Time `patterns` (name, pattern), each for some processor `seconds`; read `backtracking_results`."""
+    with tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
+        folder = Path(scratch)
+        spec = {"patterns": patterns, "seconds": seconds, "result": str(folder / "results")}
+        (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
+        arguments = [str(BACKTRACKING), str(folder / "spec.json")]
+        with _running(python, arguments, home=home, cwd=cwd, folder=folder) as running:
+            _give_way(running)
+            yield running
+
+
+def backtracking_results(running: Inside, *, finished: bool) -> tuple[Check, ...]:
+    """Return a check for each pattern; one that never came back has failed."""
+    checks: list[Check] = []
+    begun: str | None = None
+    for entry in _entries(running):
+        if "started" in entry:
+            begun = entry["started"]
+            continue
+        begun = None
+        slow = entry["verdict"] == "slow"
+        told = f"grows {entry['growth']}: {entry['seconds']:.2f} s over {entry['input']}, in {entry['pattern']}"
         checks.append(
-            Check(name=begun or "contract", kind="major", status="failed", detail=f"{what}{tail}", seconds=spent)
+            Check(
+                name=f"backtracking {entry['name']}",
+                kind="pattern",
+                status="failed" if slow else "passed",
+                detail=told if slow else "",
+                seconds=entry["seconds"],
+                absolute=True,
+            )
         )
+    if begun is not None:
+        checks.append(_never_returned(running, f"backtracking {begun}", finished=finished))
     return tuple(checks)
 
 

@@ -39,6 +39,7 @@ class PartialPolicy(Setting, frozen=True):
     risk: str | None = None
     automation: str | None = None
     soak: str | None = None
+    strict: bool | None = None
 
 
 class Written(Setting, frozen=True):
@@ -126,14 +127,20 @@ def _check_values(written: Written, text: str, name: str) -> None:
     if written.limits.memory_mb < 0:
         raise _wrong(name, text, "limits.memory_mb", f"is {written.limits.memory_mb}", "a number of megabytes")
     for kind, policy in written.policy.items():
-        if policy.soak is not None:
-            _check_duration(policy.soak, f"policy.{kind}.soak", text, name)
-        for key, accepted in (("risk", ("low", "medium", "high")), ("automation", ("auto", "approve"))):
-            value = getattr(policy, key)
-            if value is not None and value not in accepted:
-                raise _wrong(name, text, f"policy.{kind}.{key}", f"is {value!r}", " or ".join(accepted))
+        _check_policy(kind, policy, text, name)
     if written.app.kind == "command" and not written.app.command:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
+
+
+def _check_policy(kind: Kind, policy: PartialPolicy, text: str, name: str) -> None:
+    if policy.strict is not None and kind is not Kind.SCHEMA:
+        raise _wrong(name, text, f"policy.{kind}.strict", "is for schema", "strict in [policy.schema] only")
+    if policy.soak is not None:
+        _check_duration(policy.soak, f"policy.{kind}.soak", text, name)
+    for key, accepted in (("risk", ("low", "medium", "high")), ("automation", ("auto", "approve"))):
+        value = getattr(policy, key)
+        if value is not None and value not in accepted:
+            raise _wrong(name, text, f"policy.{kind}.{key}", f"is {value!r}", " or ".join(accepted))
 
 
 def _check_duration(value: str, path: str, text: str, name: str) -> None:

@@ -64,6 +64,16 @@ class Slots:
             code=Exit.REFUSED,
         )
 
+    def changed(self, slot: Slot) -> tuple[str, ...]:
+        """Return the files of a slot that are not as its commit has them; links to run-time files are ours."""
+        output = self.git.run("status", "--porcelain", "-z", "--ignored", "--no-renames", cwd=slot.path)
+        paths = [os.fsdecode(entry[3:]) for entry in output.split(b"\0") if entry]
+        return tuple(
+            path
+            for path in paths
+            if "__pycache__" not in Path(path).parts and not (slot.path / path.rstrip("/")).is_symlink()
+        )
+
     def remove_all(self) -> None:
         """Remove every slot and git's record of it; for `uninstall`."""
         for name in (*NAMES, CHECK):

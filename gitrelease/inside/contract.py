@@ -4,14 +4,27 @@ Usage: python contract.py SPEC.json, in the folder of the app. The spec is a JSO
 
     script    the app's file, an absolute path
     classes   names of the classes that can be constructed without an argument
-    checks    the file of a contract module with CHECKS, or null
+    checks    the files of contract modules
     patterns  a list of [name, pattern, ...]: regular expressions that compile
+    change    what the candidate changes: {"kinds": [...], "regions": [{"region", "kind", "added", "removed"}]}, or null
+    own       the file with the repository's own checks, or null
+    replay    {"module", "documents": [folder, ...], "result"}: what is run over sample documents at the end, or null
+    limits    {"cpu": seconds, "memory_mb", "output_mb"}: what this process may use
     result    the file to which the results are appended
 
 The results are JSON lines: {"started": name} when a check begins, then {"name", "kind", "status", "detail", "seconds"}
-with the status passed, failed or skipped. Whoever reads them knows the check that hung or ended the process: the
-last one started. A contract module has CHECKS, rows of (name, kind, names of the classes it needs, function); the
-function is given the app's module, raises when the contract is broken, and returns why if it could not be judged.
+with the status passed, failed, warned or skipped, and "absolute": true where what fails on the live release too is no
+excuse. Whoever reads them knows the check that hung or ended the process: the last one started.
+
+A check is a function that is given the app's module. It raises when the promise is broken; it returns a text (or
+several) to warn; it raises `unittest.SkipTest` when it could not be judged. A contract module may have
+
+    CHECKS            rows of (name, kind, names of the classes it needs, function)
+    rows_for(change)  more of them, about what a change adds
+    facts(app)        what is to be known of the app, which becomes the result line {"facts": …}
+
+The repository's own file has functions `check_…`. Its table KINDS, {"check_…": "pattern"}, says for which kind of
+change one runs; one that is not in there runs for every change.
 
 Standard library only, Python 3.8 and later: this is the app's interpreter, not ours.
 """
@@ -26,15 +39,18 @@ import json
 import logging
 import os
 import re
+import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from unittest import SkipTest
 
 LONGEST_DETAIL = 300  # characters
+LONGEST_WARNING = 2000
 
 
 class Broken(Exception):
@@ -42,11 +58,12 @@ class Broken(Exception):
 
 
 class Check(NamedTuple):
-    """One promise. `holds` raises when it is broken, and returns why if it could not be judged."""
+    """One promise. `holds` raises when it is broken, and returns a text to warn."""
 
     name: str
     kind: str
-    holds: Callable[[], str | None]
+    holds: Callable[[], Any]
+    absolute: bool = False
 
 
 class Row(NamedTuple):
@@ -55,7 +72,7 @@ class Row(NamedTuple):
     name: str
     kind: str
     needs: tuple[str, ...]
-    function: Callable[[ModuleType], str | None]
+    function: Callable[[ModuleType], Any]
 
 
 class App:
@@ -77,13 +94,13 @@ class App:
             raise Broken("the app no longer has it")
         getattr(self.module, name)()
 
-    def judge(self, row: Row, promised: set[str]) -> str | None:
+    def judge(self, row: Row, promised: set[str]) -> object:
         """Run a check of the contract module, unless one of the classes it needs is not there to be asked."""
         for name in row.needs:
             if name not in promised:
-                return f"{name} is not in the contract"
+                raise SkipTest(f"{name} is not in the contract")
             if not hasattr(self.module, name):
-                return f"the app no longer has {name}"
+                raise SkipTest(f"the app no longer has {name}")
         return row.function(self.module)
 
 
@@ -104,24 +121,50 @@ def checks_of(spec: dict[str, Any], app: App) -> list[Check]:
     checks = [Check(f"class {name}", "major", functools.partial(app.construct, name)) for name in spec["classes"]]
     for name, *patterns in spec["patterns"]:
         checks.append(Check(f"pattern {name}", "pattern", functools.partial(compile_all, patterns)))
-    if spec["checks"]:
-        # Read before the app is imported: the app must not get between the contract and its judge.
-        for row in read_contract(Path(spec["checks"])):
-            checks.append(Check(row.name, row.kind, functools.partial(app.judge, row, promised)))
+    # Read before the app is imported: the app must not get between the contract and its judge.
+    for path in map(Path, spec["checks"]):
+        module = read_module(path, f"gitrelease_{path.stem}")
+        if isinstance(module, Broken):
+            checks.append(Check("contract", "major", functools.partial(fail, module)))
+            continue
+        added = module.rows_for(spec["change"]) if spec.get("change") and hasattr(module, "rows_for") else ()
+        for absolute, rows in ((False, getattr(module, "CHECKS", ())), (True, added)):
+            for row in (Row(*values) for values in rows):
+                checks.append(Check(row.name, row.kind, functools.partial(app.judge, row, promised), absolute))
+    if spec.get("own"):
+        checks += own_checks(Path(spec["own"]), app, spec.get("change"))
     return checks
 
 
-def read_contract(path: Path) -> list[Row]:
-    """Return the CHECKS of the contract module at `path`; one that cannot be read is itself a failing check."""
+def own_checks(path: Path, app: App, change: dict[str, Any] | None) -> list[Check]:
+    """Return the repository's own checks that concern `change` (all of them where it is null), in the file's order."""
+    module = read_module(path, "gitrelease_checks")
+    if isinstance(module, Broken):
+        return [Check(path.name, "major", functools.partial(fail, module))]
+    kinds = getattr(module, "KINDS", {})
+    changed = set(change["kinds"]) if change else {"major"}
+    return [
+        Check(name, kinds.get(name, "major"), functools.partial(call_own, function, app))
+        for name, function in vars(module).items()
+        if name.startswith("check_") and callable(function)
+        if "major" in changed or name not in kinds or kinds[name] in changed
+    ]
+
+
+def call_own(function: Callable[[ModuleType], Any], app: App) -> object:
+    return function(app.module)
+
+
+def read_module(path: Path, name: str) -> ModuleType | Broken:
+    """Import a file with checks; one that cannot be read must not look like one that holds."""
     try:
-        return [Row(*row) for row in import_file(path, "gitrelease_contract").CHECKS]
-    except Exception as error:  # noqa: BLE001 - a contract that cannot be read must not look like one that holds
-        problem = Broken(f"{path.name} cannot be read: {describe(error, path)}")
+        return import_file(path, name)
+    except BaseException as error:  # noqa: BLE001 - sys.exit() in there is no excuse either
+        return Broken(f"{path.name} cannot be read: {describe(error, path)}")
 
-    def fail(_: ModuleType) -> None:
-        raise problem
 
-    return [Row("contract", "major", (), fail)]
+def fail(problem: Broken) -> None:
+    raise problem
 
 
 def compile_all(patterns: list[str]) -> None:
@@ -137,14 +180,29 @@ def perform(check: Check, script: Path) -> dict[str, Any]:
     """Run one check and return its result, whatever the app raises."""
     began = time.perf_counter()
     try:
-        why = check.holds()
-        status, detail = ("skipped", str(why)) if why else ("passed", "")
+        status, detail = told(check.holds())
     except KeyboardInterrupt:
         raise
+    except SkipTest as reason:
+        status, detail = "skipped", str(reason)
     except BaseException as error:  # noqa: BLE001 - sys.exit() in the app is a failed check as well
         status, detail = "failed", describe(error, script)
     spent = round(time.perf_counter() - began, 4)
-    return {"name": check.name, "kind": check.kind, "status": status, "detail": detail, "seconds": spent}
+    result = {"name": check.name, "kind": check.kind, "status": status, "detail": detail, "seconds": spent}
+    return {**result, "absolute": True} if check.absolute else result
+
+
+def told(answer: object) -> tuple[str, str]:
+    """Return status and detail for what a check returned: nothing is fine, a text or several warn."""
+    if answer is None or answer is True:
+        return "passed", ""
+    if answer is False:
+        raise Broken("it returned False")
+    texts = (
+        [answer] if isinstance(answer, str) else list(answer) if isinstance(answer, (list, tuple)) else [repr(answer)]
+    )
+    detail = " ".join("; ".join(str(text) for text in texts).split())
+    return ("warned", detail[:LONGEST_WARNING]) if detail else ("passed", "")
 
 
 def describe(error: BaseException, script: Path) -> str:
@@ -185,13 +243,71 @@ def run(spec: dict[str, Any]) -> None:
     """Run all checks of `spec`."""
     app, result = App(Path(spec["script"])), Path(spec["result"])
     prepare(app.script)
+    limit(spec.get("limits") or {})
     checks = [Check("import", "major", app.load), *checks_of(spec, app)]
     append(result, {"started": checks[0].name})
     for check, following in itertools.zip_longest(checks, checks[1:]):
         askable = app.imported or check is checks[0]
-        said = perform(check if askable else check._replace(holds=lambda: "the app could not be imported"), app.script)
+        said = perform(check if askable else check._replace(holds=not_imported), app.script)
         # A result and the start of the next check are one write: between them nothing can end unnoticed.
         append(result, said, *([{"started": following.name}] if following else []))
+    if app.imported:
+        append(result, *facts_of(spec, app))
+    if app.imported and spec.get("replay"):
+        append(result, {"started": "replay"}, replay(app, spec["replay"]))
+
+
+def facts_of(spec: dict[str, Any], app: App) -> Iterator[dict[str, Any]]:
+    """Yield what the contract modules have to tell of the app; one that cannot tell has nothing to say."""
+    for path in spec["checks"]:
+        module = sys.modules.get(f"gitrelease_{Path(path).stem}")
+        tell = getattr(module, "facts", None)
+        if tell is not None:
+            with contextlib.suppress(Exception):  # what is broken is a failed check already
+                yield {"facts": tell(app.module)}
+
+
+def not_imported() -> None:
+    raise SkipTest("the app could not be imported")
+
+
+def replay(app: App, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Run the pipeline over the sample documents; what each gave goes to a file of its own, a line a document."""
+    module = read_module(Path(wanted["module"]), "gitrelease_replay")
+    paths = sorted(path for folder in wanted["documents"] for path in Path(folder).rglob("*") if path.is_file())
+
+    def run_all() -> None:
+        if isinstance(module, Broken):
+            raise module
+        with Path(wanted["result"]).open("w", encoding="utf-8") as file:
+            for path in paths:
+                file.write(json.dumps({"document": path.name, **document(module, app, path)}) + "\n")
+
+    return perform(Check("replay", "pattern", run_all), app.script)
+
+
+def document(module: ModuleType, app: App, path: Path) -> dict[str, Any]:
+    """Return what a document gave, or why it gave nothing."""
+    try:
+        gave: dict[str, Any] = module.replay(app.module, path)
+        return gave
+    except SkipTest as reason:
+        return {"skipped": str(reason)}
+    except Exception as error:  # noqa: BLE001 - whatever the pipeline raises over one document, the others are run
+        return {"failed": describe(error, app.script)}
+
+
+def limit(limits: dict[str, Any]) -> None:
+    """Bound what this process and its children use; the wall clock is the business of whoever waits."""
+    bounds = (
+        (resource.RLIMIT_CPU, limits.get("cpu")),
+        (resource.RLIMIT_AS, limits.get("memory_mb", 0) << 20),
+        (resource.RLIMIT_FSIZE, limits.get("output_mb", 0) << 20),
+    )
+    for what, most in bounds:
+        if most:
+            hard = resource.getrlimit(what)[1]
+            resource.setrlimit(what, (most if hard < 0 else min(most, hard), hard))
 
 
 def prepare(script: Path) -> None:

@@ -15,7 +15,7 @@ from gitrelease.core.changes import Change, Hunk, Lines, follow
 from gitrelease.core.classify import FileChange, classify, is_document
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
-from gitrelease.profiles.findoc import FINDOC_CLASSES
+from gitrelease.profiles.findoc import CLASSES
 from gitrelease.profiles.findoc.regions import REGIONS as FINDOC
 from tests.core.texts import APP, EXPORT, REGIONS, SCRIPT, TERMS, diff, edit, hunks, replaced
 
@@ -555,7 +555,7 @@ def tree(text):
 
 def test_the_profile_has_each_region_once_and_in_a_known_class():
     assert len({region.name for region in FINDOC}) == len(FINDOC) == 11
-    assert {region.symbol.split(".")[0] for region in FINDOC if region.symbol} == set(FINDOC_CLASSES)
+    assert {region.symbol.split(".")[0] for region in FINDOC if region.symbol} == set(CLASSES)
 
 
 def test_the_terms_of_the_small_app_are_where_a_reader_counts_them():

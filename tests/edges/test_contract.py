@@ -26,13 +26,15 @@ class Parser:
         return {"words": len(text.split())}
 """
 CHECKS = """
+import unittest
+
 def check_parse(app):
     words = app.Parser().parse("two words")["words"]
     if words != 2:
         raise AssertionError(f"parse counted {words} words in two")
 
 def check_nothing(app):
-    return "there is nothing to look at"
+    raise unittest.SkipTest("there is nothing to look at")
 
 CHECKS = (
     ("parse", "pattern", ("Parser",), check_parse),
@@ -50,7 +52,7 @@ class Said:
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
-        return {line["name"]: line for line in self.lines if "started" not in line}
+        return {line["name"]: line for line in self.lines if "name" in line}
 
     @property
     def statuses(self) -> dict[str, str]:
@@ -77,7 +79,7 @@ def start(
         {
             "script": str(slot / "app.py"),
             "classes": list(classes),
-            "checks": None if checks is None else str(folder / "checks.py"),
+            "checks": [] if checks is None else [str(folder / "checks.py")],
             "patterns": [list(pattern) for pattern in patterns],
             "result": str(folder / "results"),
         },
@@ -317,7 +319,7 @@ def run_findoc(folder: Path, source: str, *, pdfplumber: str | None = None) -> S
     spec = {
         "script": str(slot / "FinDocPipeline.py"),
         "classes": list(findoc.CLASSES),
-        "checks": findoc.__file__,
+        "checks": [findoc.__file__],
         "patterns": [],
         "result": str(folder / "results"),
     }

@@ -1,12 +1,17 @@
-"""What is known of FinDocPipeline, the app that is released without any settings?"""
+"""What is known of FinDocPipeline, the app that is released without any settings: where is its profile?
+
+`contract.py`, `additions.py` and `replay.py` are run in the app's interpreter, by their paths.
+"""
 
 from __future__ import annotations
 
-# In the order in which a page goes through them.
-FINDOC_CLASSES: tuple[str, ...] = (
-    "ComprehensiveFinancialParser",
-    "NLPDataProcessor",
-    "NLPDatasetExporter",
-    "DeduplicatedMetricsExtractor",
-    "EnhancedVisualParser",
-)
+from pathlib import Path
+
+from gitrelease.profiles.findoc.contract import CLASSES
+
+__all__ = ["CHECK_FILES", "CLASSES", "DOCUMENTS", "REPLAY"]
+
+_HERE = Path(__file__).parent
+CHECK_FILES = (_HERE / "contract.py", _HERE / "additions.py")
+REPLAY = _HERE / "replay.py"
+DOCUMENTS = _HERE / "documents"

@@ -1,7 +1,7 @@
 """What must FinDocPipeline answer? A sample page goes through it, the way a report does.
 
 Read and run by `inside/contract.py`, in the app's interpreter: standard library only, Python 3.8 and later. Each check
-is given the app's module, raises when the contract is broken, and returns why if it could not be judged.
+is given the app's module, raises when the contract is broken, and SkipTest if it could not be judged.
 
 The checks ask for shapes and for something sensible in them. Which terms, patterns and fields there are is the app's
 own business, and changes with every second release: no check counts on a particular one.
@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 from typing import Any
+from unittest import SkipTest
 
 App = Any  # the app's module, whatever it defines
 Frame = Any  # pandas belongs to the app
@@ -140,22 +141,17 @@ def check_extract_metrics_enhanced(app: App) -> None:
         _expect(any(re.search(r"\d", value) for value in values), f"revenue is {values[0]!r}, which is no figure")
 
 
-def check_extract_with_pdfplumber(app: App) -> str | None:
+def check_extract_with_pdfplumber(app: App) -> None:
     """A PDF becomes pages: nothing else runs the dict of a page before a user does."""
     if importlib.util.find_spec("pdfplumber") is None:
-        return "pdfplumber is not installed"
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "sample.pdf")  # noqa: PTH118 - the app takes a plain str, as its page gives it
-        with open(path, "wb") as file:  # noqa: PTH123
-            file.write(_pdf("Total revenue: $125.5 million"))
-        pages = app.ComprehensiveFinancialParser()._extract_with_pdfplumber(path)
+        raise SkipTest("pdfplumber is not installed")
+    pages = _page_of_pdf(app)
     _is_a(pages, list, "_extract_with_pdfplumber")
     _expect(len(pages) == 1, f"_extract_with_pdfplumber made {len(pages)} pages of one")
     _is_a(pages[0], dict, "a page of _extract_with_pdfplumber")
     _expect(
         any("125.5" in str(value) for value in pages[0].values()), "_extract_with_pdfplumber lost the text of a page"
     )
-    return None
 
 
 CHECKS = (
@@ -175,6 +171,45 @@ CHECKS = (
         check_extract_metrics_enhanced,
     ),
 )
+
+
+def facts(app: App) -> dict[str, dict[str, str]]:
+    """Return the fields that the app emits for the sample page: schema, field, type in the export's words.
+
+    Of pages only those that a PDF gives: the sample page itself is ours.
+    """
+    nlp = _clean_rows(app)
+    metrics = _first_of_two(app.DeduplicatedMetricsExtractor().extract_metrics_enhanced(nlp), "metrics")
+    emitted = {
+        "nlp_entry_schema": _fields(app.NLPDatasetExporter().create_nlp_dataset(nlp)),
+        "metric_schema": _fields(metrics),
+    }
+    if importlib.util.find_spec("pdfplumber") is not None:
+        page = _page_of_pdf(app)[0]
+        emitted["page_data_schema"] = {str(name): _type(value) for name, value in page.items()}
+    return emitted
+
+
+def _fields(frame: Frame) -> dict[str, str]:
+    return {str(name): _type(frame[name].iloc[0]) for name in frame.columns if len(frame)}
+
+
+def _type(value: object) -> str:
+    value = value.item() if hasattr(value, "item") else value
+    if value is None or value != value:  # noqa: PLR0124 - NaN is how pandas writes nothing
+        return "null"
+    names = ((bool, "boolean"), (int, "integer"), (float, "float"), (str, "string"), (dict, "object"))
+    return next((name for kind, name in names if isinstance(value, kind)), "array")
+
+
+def _page_of_pdf(app: App) -> list[dict[str, Any]]:
+    """Return the pages that the app makes of a PDF of one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "sample.pdf")  # noqa: PTH118 - the app takes a plain str, as its page gives it
+        with open(path, "wb") as file:  # noqa: PTH123
+            file.write(_pdf("Total revenue: $125.5 million"))
+        pages: list[dict[str, Any]] = app.ComprehensiveFinancialParser()._extract_with_pdfplumber(path)
+    return pages
 
 
 def _clean_rows(app: App) -> Frame:

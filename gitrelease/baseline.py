@@ -1,0 +1,36 @@
+"""What was found out about a release when it was checked? Kept by commit, so that it need not be asked again."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import msgspec
+
+from gitrelease.checking import Findings
+from gitrelease.edges.home import write_atomically
+from gitrelease.world import World
+
+
+@dataclass(frozen=True)
+class Known:
+    """A release whose findings are at hand."""
+
+    commit: str
+    kept: Findings
+
+    def findings(self) -> Findings:
+        return self.kept
+
+
+def keep_baseline(world: World, commit: str, findings: Findings) -> None:
+    """Keep what was found out about a release; how it differed from the one before is in its tag."""
+    kept = msgspec.structs.replace(findings, replay=None)
+    write_atomically(world.home.baselines / f"{commit}.json", msgspec.json.encode(kept))
+
+
+def read_baseline(world: World, commit: str) -> Findings | None:
+    """Return what was kept for `commit`; None where there is nothing that can be read."""
+    with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+        return msgspec.json.decode((world.home.baselines / f"{commit}.json").read_bytes(), type=Findings)
+    return None

@@ -1,0 +1,142 @@
+"""What do two versions of the app extract from the same documents, and what was gained, lost, changed in between?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
+
+from gitrelease.core.text import one_line
+
+_SHOWN = 3
+
+
+class Extract(msgspec.Struct, frozen=True, array_like=True):
+    """A value that was found in a document; `pattern` and `context` are empty where the app does not tell."""
+
+    metric: str
+    value: str
+    pattern: str = ""
+    context: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one document gave. `signs` are not metrics: label counts, chart words, whether it is a financial text."""
+
+    document: str
+    metrics: tuple[Extract, ...] = ()
+    signs: dict[str, str] = {}
+    failed: str = ""
+    skipped: str = ""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that differs; None on the side that does not have it."""
+
+    document: str
+    metric: str
+    old: Extract | None
+    new: Extract | None
+
+
+class ReplayDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """What a candidate finds beside what the live release finds; `broken` are documents that only it fails over."""
+
+    documents: int
+    gained: tuple[Difference, ...] = ()
+    lost: tuple[Difference, ...] = ()
+    changed: tuple[Difference, ...] = ()
+    signs: int = 0  # how many signs differ
+    broken: tuple[Answer, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """Return the line of a release note: `replay: +14 values, -0`."""
+        parts = [f"+{len(self.gained)} values, -{len(self.lost)}"]
+        if self.changed:
+            parts.append(f"{len(self.changed)} changed")
+        if self.signs:
+            parts.append(f"{self.signs} label counts")
+        return f"replay: {', '.join(parts)}"
+
+    def losses(self, allowed: Collection[str]) -> tuple[Difference, ...]:
+        """Return the values that nobody has said may go."""
+        return tuple(item for item in self.lost if item.metric not in allowed)
+
+
+def compare(old: Mapping[str, Answer], new: Mapping[str, Answer]) -> ReplayDiff:
+    """Compare what two versions made of the documents that both were given."""
+    gained: list[Difference] = []
+    lost: list[Difference] = []
+    changed: list[Difference] = []
+    signs = 0
+    broken: list[Answer] = []
+    shared = [name for name in new if name in old]
+    for name in shared:
+        before, after = old[name], new[name]
+        if after.failed and not before.failed:
+            broken.append(after)
+            continue
+        if after.skipped or before.skipped or after.failed or before.failed:
+            continue
+        for item in _differences(name, before.metrics, after.metrics):
+            (changed if item.old and item.new else gained if item.new else lost).append(item)
+        signs += len(set(before.signs.items()) ^ set(after.signs.items()))
+    return ReplayDiff(
+        documents=len(shared),
+        gained=tuple(gained),
+        lost=tuple(lost),
+        changed=tuple(changed),
+        signs=signs,
+        broken=tuple(broken),
+    )
+
+
+def _differences(document: str, old: Iterable[Extract], new: Iterable[Extract]) -> Iterable[Difference]:
+    """Yield what differs, metric by metric: what only one side has, one of each a pair that changed."""
+    before, after = _by_metric(old), _by_metric(new)
+    for metric in dict.fromkeys((*before, *after)):
+        gone = _without(before.get(metric, []), after.get(metric, []))
+        came = _without(after.get(metric, []), before.get(metric, []))
+        for place in range(max(len(gone), len(came))):
+            yield Difference(
+                document=document,
+                metric=metric,
+                old=gone[place] if place < len(gone) else None,
+                new=came[place] if place < len(came) else None,
+            )
+
+
+def _by_metric(extracts: Iterable[Extract]) -> dict[str, list[Extract]]:
+    found: dict[str, list[Extract]] = {}
+    for extract in extracts:
+        found.setdefault(extract.metric, []).append(extract)
+    return found
+
+
+def _without(extracts: list[Extract], others: list[Extract]) -> list[Extract]:
+    """Return the extracts whose value the others do not have, each as often as it is missing there."""
+    left = Counter(extract.value for extract in others)
+    missing = []
+    for extract in extracts:
+        if left[extract.value]:
+            left[extract.value] -= 1
+        else:
+            missing.append(extract)
+    return missing
+
+
+def told(differences: Collection[Difference]) -> str:
+    """Return the first differences in one line: metric, document, what was and what is."""
+    parts = [_tell(item) for item in list(differences)[:_SHOWN]]
+    more = len(differences) - len(parts)
+    return "; ".join([*parts, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _tell(item: Difference) -> str:
+    shown = [one_line(side.value, 40) if side else "nothing" for side in (item.old, item.new)]
+    side = item.new or item.old
+    context = one_line(side.context, 60) if side and side.context else ""
+    said = f"{one_line(item.metric, 40)} {shown[0]} -> {shown[1]} in {one_line(item.document, 60)}"
+    return f'{said} ("{context}")' if context else said

@@ -1,0 +1,65 @@
+"""Does what a change adds to FinDocPipeline do what it is there for?
+
+Read and run by `inside/contract.py`, in the app's interpreter: standard library only, Python 3.8 and later. What a
+change adds is judged by itself: that something like it fails on the live release too is no excuse.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+from unittest import SkipTest
+
+App = Any  # the app's module, whatever it defines
+
+
+def rows_for(change: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...], Any]]:
+    """Return the checks of the terms that `change` adds, a row for each region."""
+    found = []
+    for region in change["regions"]:
+        check = BY_REGION.get(region["region"])
+        if check is not None and region["added"]:
+            needs, function = check
+            row = functools.partial(function, terms=region["added"])
+            found.append((f"terms of {region['region']}", "dictionary", needs, row))
+    return found
+
+
+def check_terms_are_found(app: App, terms: list[str]) -> None:
+    """Each new term makes a text a financial one."""
+    has_financial_terms = app.NLPDataProcessor()._has_financial_terms
+    lost = [term for term in _plain(terms) if not has_financial_terms(f"Here is {term} once.")]
+    if lost:
+        raise AssertionError(f"_has_financial_terms does not find {_named(lost)}")
+
+
+def check_labels_are_counted(app: App, terms: list[str]) -> None:
+    """Each new label is counted in the data set, in a text that has been cleaned as any other is."""
+    labels = _plain(terms)
+    text = "Here are " + " and ".join(labels) + "."
+    page = {"page": 1, "method": "sample", "full_text": text, "word_count": 9, "char_count": len(text), "tables": []}
+    processor = app.NLPDataProcessor()
+    nlp, _ = processor.clean_for_nlp(processor.create_raw_csv([page]))
+    dataset = app.NLPDatasetExporter().create_nlp_dataset(nlp)
+    counted = [label for label in labels if f"{label}_count" in dataset.columns]
+    if labels and not counted:
+        raise SkipTest("the data set has no column LABEL_count")
+    lost = [label for label in labels if label not in counted or not int(dataset[f"{label}_count"].iloc[0])]
+    if lost:
+        raise AssertionError(f"create_nlp_dataset does not count {_named(lost)}")
+
+
+# The other terms can never match, and the linter says so.
+def _plain(terms: list[str]) -> list[str]:
+    return [term for term in terms if term and term == term.lower().strip()]
+
+
+def _named(terms: list[str]) -> str:
+    more = f" and {len(terms) - 5} more" if len(terms) > 5 else ""
+    return ", ".join(repr(term) for term in terms[:5]) + more
+
+
+BY_REGION = {
+    "basic_terms": (("NLPDataProcessor",), check_terms_are_found),
+    "nlp_labels": (("NLPDataProcessor", "NLPDatasetExporter"), check_labels_are_counted),
+}
