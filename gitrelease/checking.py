@@ -30,6 +30,7 @@ from gitrelease.core.outcome import Check
 from gitrelease.core.replay import Answer, ReplayDiff, compare, told
 from gitrelease.core.schemas import breaking, mismatches, named, retyped
 from gitrelease.core.settings import DEFAULT_SCRIPT, seconds
+from gitrelease.core.verdict import FORGIVEN
 from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.inside import Inside
@@ -277,7 +278,7 @@ def beside_live(world: World, candidate: Candidate, diff: Diff, ours: Findings, 
     schema = {Kind.SCHEMA, Kind.MAJOR} & set(diff.kinds)
     types = retyped(theirs.facts, ours.facts) if schema else ()
     if schema and ours.facts:
-        checks += _schema_checks(world, candidate, ours.facts, types)
+        checks += _schema_checks(world, candidate, live.commit, ours.facts, theirs.facts, types)
     taken = breaking(diff)
     if taken:
         checks.append(
@@ -322,21 +323,17 @@ def _terms(world: World, commit: str, names: Sequence[str]) -> dict[str, tuple[s
     return found
 
 
-def _schema_checks(world: World, candidate: Candidate, ours: Facts, types: Sequence[str]) -> Iterator[Check]:
+def _schema_checks(
+    world: World, candidate: Candidate, live: str, ours: Facts, theirs: Facts, types: Sequence[str]
+) -> Iterator[Check]:
     """Yield what the fields that the code emits say about the export, and about who reads them."""
-    content = world.git.blob(candidate.commit, world.settings.app.schema)
-    if content is not None:
-        try:
-            differ = [item.told for item in mismatches(parse_json(content), ours)]
-        except NotJson as error:
-            differ = [str(error)]
-        strict = world.settings.policy[Kind.SCHEMA].strict
-        yield Check(
-            name="export and code",
-            kind=Kind.SCHEMA.value,
-            status=("failed" if strict else "warned") if differ else "passed",
-            detail=named(differ),
-        )
+    differ = _mismatches(world, candidate.commit, ours)
+    known = _mismatches(world, live, theirs)
+    added = [item for item in differ if item not in known]
+    strict = world.settings.policy[Kind.SCHEMA].strict
+    status: Any = ("failed" if strict else "warned") if added else "warned" if differ else "passed"
+    detail = named(added) if added else f"{FORGIVEN}{named(differ)}" if differ else ""
+    yield Check(name="export and code", kind=Kind.SCHEMA.value, status=status, detail=detail, absolute=bool(added))
     yield Check(
         name="types of fields",
         kind=Kind.SCHEMA.value,
@@ -344,6 +341,16 @@ def _schema_checks(world: World, candidate: Candidate, ours: Facts, types: Seque
         detail=named(types),
         absolute=True,
     )
+
+
+def _mismatches(world: World, commit: str, emitted: Facts) -> list[str]:
+    content = world.git.blob(commit, world.settings.app.schema)
+    if content is None:
+        return []
+    try:
+        return [item.told for item in mismatches(parse_json(content), emitted)]
+    except NotJson as error:
+        return [f"{world.settings.app.schema} cannot be read: {error}"]
 
 
 def _replay_check(replay: ReplayDiff, spent: float) -> Check:

@@ -31,6 +31,7 @@ from gitrelease.edges.records import Records
 from gitrelease.release import Prepared, go_back, no_target, prepare, promote, target_of_rollback
 from gitrelease.restart import restart
 from gitrelease.status import status
+from gitrelease.takeback import take_back, target_of_part
 from gitrelease.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 
 if TYPE_CHECKING:
@@ -218,10 +219,17 @@ class Desk:
             owner=request.by, pid=request.pid, doing="rollback", cancel=request.cancel, wait=URGENT_WAIT
         ):
             known = records.read(production.world.git)
-            target = target_of_rollback(known, name)
+            only = request.text("only")
+            world = production.world
+            target = target_of_part(world, known, name, only) if only else target_of_rollback(known, name)
             if target is None:
                 raise no_target(name)
             production.went_back_by_itself = False
+            if only is not None:
+                return take_back(
+                    production, known, target, only, reason=request.text("reason") or "", by=request.by,
+                    cancel=request.cancel, report=request.report,
+                )  # fmt: skip
             return go_back(
                 production, known, target, reason=request.text("reason") or "", by=request.by, automatic=False,
                 cancel=request.cancel, report=request.report,

@@ -109,7 +109,7 @@ def stage(
         return _unfit(candidate, static)
     try:
         slot = (
-            _slot(world, candidate.commit, cancel)
+            check_slot(world, candidate.commit, cancel)
             if checking_only
             else world.slots.take(candidate.commit, shared=shared)
         )
@@ -156,7 +156,7 @@ def _forgiven(check: Check) -> bool:
     return check.detail.startswith(FORGIVEN)
 
 
-def _slot(world: World, commit: str, cancel: Cancel) -> Slot:
+def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:
     """Take the slot that is set aside for checks, waiting for another check to end; `Busy` when it does not."""
     deadline = time.monotonic() + CHECK_WAIT
     while True:

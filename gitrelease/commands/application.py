@@ -13,6 +13,8 @@ from gitrelease import __version__
 def application() -> typer.Typer:
     """Return the command line; calling it runs it."""
     from gitrelease.commands import (
+        bisect,
+        blame,
         check,
         demo,
         deploy,
@@ -21,6 +23,7 @@ def application() -> typer.Typer:
         history,
         init,
         plan,
+        regions,
         restart,
         rollback,
         show,
@@ -41,7 +44,8 @@ def application() -> typer.Typer:
     app.callback()(_common)
     # In the order in which a user meets them.
     for verb in (
-        init, up, status, diff, plan, check, deploy, rollback, restart, history, show, down, uninstall, demo,
+        init, up, status, diff, plan, check, deploy, rollback, restart, history, show, regions,
+        blame, bisect, down, uninstall, demo,
     ):  # fmt: skip
         verb.register(app)
     return app

@@ -1,14 +1,19 @@
-"""`gitrelease rollback`: back to the newest older release that is not bad, or to a named one."""
+"""`gitrelease rollback`: back to the newest older release that is not bad, or to a named one; as a whole or in part."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gitrelease.commands.client import client_for, finish, print_json, show_progress, user
 from gitrelease.commands.options import DryRun, Json, Reason, ending
+
+if TYPE_CHECKING:
+    from gitrelease.core.history import Release
+    from gitrelease.edges.records import Records
+    from gitrelease.world import World
 
 
 def register(app: typer.Typer) -> None:
@@ -18,29 +23,37 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     release: Annotated[str | None, typer.Argument(metavar="[RELEASE]", show_default=False)] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="KIND_OR_REGION", help="Take back dictionary, pattern, schema or one region."),
+    ] = None,
     dry_run: DryRun = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> int:
-    """Go back to the newest older release that is not bad, or to a named one."""
+    """Go back to the newest older release that is not bad, or to a named one; with --only, some regions of it."""
     client = client_for(context.obj)
     if dry_run:
-        return _preview(client.root, release, as_json=as_json)
-    end = client.ask_starting("rollback", {"release": release, "reason": reason, "by": user()}, show_progress)
+        return _preview(client.root, release, only, as_json=as_json)
+    wanted = {"release": release, "only": only, "reason": reason, "by": user()}
+    end = client.ask_starting("rollback", wanted, show_progress)
     return finish(end, as_json=as_json)
 
 
-def _preview(root: Path, release: str | None, *, as_json: bool) -> int:
+def _preview(root: Path, release: str | None, only: str | None, *, as_json: bool) -> int:
     from gitrelease.commands.diff import describe
     from gitrelease.edges import records
     from gitrelease.release import no_target, target_of_rollback
+    from gitrelease.takeback import target_of_part
     from gitrelease.world import open_world
 
     world = open_world(root)
     known = records.read(world.git)
-    target = target_of_rollback(known, release)
+    target = target_of_part(world, known, release, only) if only else target_of_rollback(known, release)
     if known.live is None or target is None:
         raise no_target(release)
+    if only is not None:
+        return _preview_part(world, known, target, only, as_json=as_json)
     change = describe(world, known.live.commit, target.commit)
     if as_json:
         print_json({"outcome": "unchanged", "release": known.live.name, "target": target.name, "diff": change})
@@ -49,4 +62,21 @@ def _preview(root: Path, release: str | None, *, as_json: bool) -> int:
 
         typer.echo(f"would go back from {known.live.name} to {target.name}: {target.summary}")
         typer.echo("\n".join(diff_lines(change)))
+    return 0
+
+
+def _preview_part(world: World, known: Records, target: Release, only: str, *, as_json: bool) -> int:
+    from gitrelease.takeback import equal_there, part_of
+
+    part = part_of(world, known, target, only)
+    live = known.live.name if known.live else None
+    if as_json:
+        regions = list(part.taken) if part else []
+        patch = part.diff() if part else ""
+        print_json({"outcome": "unchanged", "release": live, "target": target.name, "regions": regions, "patch": patch})
+    elif part is None:
+        typer.echo(f"nothing to take back: {equal_there(world, known, target, only)}")
+    else:
+        typer.echo(f"would take {', '.join(part.taken)} of {live} back to {target.name}")
+        typer.echo(part.diff(), nl=False)
     return 0

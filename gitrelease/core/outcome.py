@@ -39,6 +39,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool = False  # a rollback that nobody asked for: production had been switched already
     waiting: bool = False  # refused for now: it only lacks an approval
     checks: tuple[Check, ...] = ()
+    regions: tuple[str, ...] = ()  # of a rollback of a part: what was taken back
 
     @property
     def exit_code(self) -> Exit:

@@ -34,6 +34,7 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     assign: str | None = None
     lines: tuple[int, int] | None = None
     at: str | None = None
+    also: tuple[Kind, ...] = ()  # kinds whose selective rollback takes it back as well
     regex: bool = True  # of a pattern region: are its texts regular expressions? Else they are plain words
 
     def __post_init__(self) -> None:

@@ -26,6 +26,9 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     lines: list[str]
     if outcome == "released":
         lines = [f"released: {release} ({reason})"]
+    elif outcome == "rolled_back" and end.get("regions"):
+        parts = ", ".join(end["regions"])
+        lines = [f"rolled back in part: {release} is live, with {parts} as before", *_indented(reason)]
     elif outcome == "rolled_back":
         fate = "is marked bad" if _number(release) < _number(end.get("previous")) else "is left"
         lines = [f"rolled back: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]

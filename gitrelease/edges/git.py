@@ -213,6 +213,12 @@ class Git:
         output = self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in wanted).encode())
         return dict(_batch(output))
 
+    def ids_at(self, trees: Sequence[str], path: str) -> list[str | None]:
+        """Return the id of `path` in each of many trees (or commits), None where one has no such file."""
+        asked = "".join(f"{tree}:{path}\n" for tree in trees).encode(errors="surrogateescape")
+        lines = self.run("cat-file", "--batch-check=%(objectname)", stdin=asked).decode().splitlines()
+        return [line if _ID.fullmatch(line) else None for line in lines]
+
     def diff_tree(self, before: str, after: str) -> bytes:
         """Return the raw and patch output of two trees, in the form that `core/changes.py` reads."""
         return self.run(

@@ -61,6 +61,7 @@ REGIONS: tuple[Region, ...] = (
         kind=Kind.PATTERN,
         symbol="DeduplicatedMetricsExtractor.__init__",
         assign="self.metric_patterns",
+        also=(Kind.DICTIONARY,),
     ),
     Region(name="schema_export", kind=Kind.SCHEMA, file="complete_system_schema_export.json"),
 )

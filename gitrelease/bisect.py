@@ -1,0 +1,105 @@
+"""Which release changed what a text extracts to? The app's pipeline is run over it in as few releases as can be.
+
+It is taken that the result was different once and has stayed since: then half of the releases that are left can be
+passed over each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitrelease.checking import is_findoc
+from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.history import Release
+from gitrelease.core.replay import Answer, ReplayDiff, compare
+from gitrelease.core.settings import seconds
+from gitrelease.edges import inside
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.records import Records
+from gitrelease.profiles import findoc
+from gitrelease.staging import check_slot
+from gitrelease.world import World
+
+NAME = "text.txt"
+
+
+@dataclass(frozen=True)
+class Bisected:
+    """The oldest release that extracts what live does, the one before it, and what differs; `ran` were run."""
+
+    live: Answer
+    first: Release | None  # None: every release extracts the same
+    before: Release | None
+    difference: ReplayDiff | None
+    ran: tuple[str, ...]
+
+
+def bisect(world: World, known: Records, text: str, *, tell: Callable[[str], None]) -> Bisected:
+    """Search the releases up to the live one; `tell` hears of each run."""
+    if not is_findoc(world):
+        raise ReleaseError(
+            f"{world.settings.app.script} has no replay",
+            hint="bisect runs the pipeline of FinDocPipeline.py; search the history by hand: gitrelease blame TERM",
+            code=Exit.USAGE,
+        )
+    live = known.live
+    if live is None:
+        raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+    older = [release for release in known.releases if release.number < live.number]
+    answers: dict[int, Answer] = {}
+
+    def answer(release: Release) -> Answer:
+        if release.number not in answers:
+            began = time.monotonic()
+            answers[release.number] = extract(world, release, text)
+            left = math.ceil(math.log2(max(high - low, 1)))
+            tell(f"{release.name}  {time.monotonic() - began:.1f} s, at most {left} more to run")
+        return answers[release.number]
+
+    low, high = -1, len(older)  # what is at low is different, or there is nothing; what is at high is as live
+    wanted = answer(live)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _same(answer(older[middle]), wanted):
+            high = middle
+        else:
+            low = middle
+    ran = tuple(release.name for release in (*older, live) if release.number in answers)
+    if low < 0:
+        return Bisected(wanted, None, None, None, ran)
+    before = older[low]
+    first = older[high] if high < len(older) else live
+    return Bisected(wanted, first, before, compare({NAME: answers[before.number]}, {NAME: wanted}), ran)
+
+
+def _same(one: Answer, other: Answer) -> bool:
+    values = [sorted((item.metric, item.value) for item in answer.metrics) for answer in (one, other)]
+    return values[0] == values[1] and one.signs == other.signs and bool(one.failed) == bool(other.failed)
+
+
+def extract(world: World, release: Release, text: str) -> Answer:
+    """Return what the app of `release` makes of `text`, in the slot that is set aside for checks."""
+    cancel = Cancel()
+    with contextlib.closing(cancel), tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
+        (Path(scratch) / NAME).write_text(text)
+        slot = check_slot(world, release.commit, cancel)
+        limit = seconds(world.settings.limits.checks)
+        spec = {"script": world.settings.app.script, "classes": [], "checks": [], "patterns": []}
+        replay = {"module": str(findoc.REPLAY), "documents": [scratch]}
+        try:
+            with inside.contract(
+                world.python, home=world.home.root, slot=slot.path, spec=spec, replay=replay
+            ) as running:
+                finished = running.wait(running.started + limit, cancel)
+                said = inside.contract_results(running, finished=finished)
+                answers = inside.replay_results(running)
+        finally:
+            slot.release()
+    failed = [f"{check.name}: {check.detail}" for check in said.checks if check.status == "failed"]
+    return answers.get(NAME) or Answer(document=NAME, failed="; ".join(failed) or "it gave nothing")

@@ -1,0 +1,42 @@
+"""`gitrelease blame TERM`: which release brought a term, a metric or a field, and which one lost it?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.options import Json, ending
+from gitrelease.core.text import one_line, short
+
+
+def register(app: typer.Typer) -> None:
+    app.command("blame", short_help="Which release brought or lost a term, a metric, a field.")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    term: Annotated[str, typer.Argument(metavar="TERM", show_default=False)],
+    as_json: Json = False,
+) -> int:
+    """Say which release brought TERM (a term, a metric, a field, a pattern) and which one lost it."""
+    from gitrelease.blame import blame
+    from gitrelease.edges import records
+    from gitrelease.world import open_world
+
+    world = open_world(context.obj)
+    told = blame(world, records.read(world.git), term)
+    if as_json:
+        print_json(told)
+        return 0
+    shown = one_line(term, 60)
+    where = ", ".join(told["present"])
+    typer.echo(f"{shown!r} is in {where} now" if where else f"{shown!r} is in no region of the live release")
+    for event in told["events"]:
+        word = "there since" if event["since_first"] else f"{event['action']} in"
+        author = f"{short(event['commit'])} by {one_line(event['author'], 40)}, {event['date'][:16].replace('T', ' ')}"
+        typer.echo(f"  {word} {event['release']:<12} {event['region']:<20} {author}")
+    if told["rolled_back_in"]:
+        typer.echo(f"  it was in {', '.join(told['rolled_back_in'])}, which was rolled back")
+    return 0
