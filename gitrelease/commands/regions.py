@@ -20,13 +20,18 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
     """Say on which lines the regions of REV stand (default: the head of the deploy branch)."""
+    from gitrelease.candidate import compose
+    from gitrelease.edges.records import LIVE
     from gitrelease.world import open_world
 
     world = open_world(context.obj, initialised=False)
-    commit = resolve(world, revision or world.settings.app.branch)
+    named = resolve(world, revision or world.settings.app.branch)
+    live = world.git.resolve(LIVE)
+    # What git ignores is in no commit of a person: the export is then the live release's.
+    commit = compose(world, named, carried_from=live) if live else named
     rows = regions(world, commit)
     if as_json:
-        print_json({"commit": commit, "regions": rows})
+        print_json({"commit": named, "regions": rows})
         return 0
     for row in rows:
         lines = f"{row['lines'][0]}-{row['lines'][1]}" if row["lines"] else "not there"

@@ -1,0 +1,88 @@
+"""Patterns that take ever longer over the wrong text are found, and harmless ones are left alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitrelease.core.contents import patterns_of
+from gitrelease.inside import backtracking
+from gitrelease.profiles.findoc.regions import REGIONS
+
+SAMPLE = Path(backtracking.__file__).parents[1] / "demo" / "app" / "FinDocPipeline.py"
+
+
+def judged(folder: Path, *patterns: str, seconds: float = 2.0) -> list[dict[str, str]]:
+    """Judge patterns as a release does: in a process of their own."""
+    spec = {"patterns": [["p", one] for one in patterns], "seconds": seconds, "result": str(folder / "results")}
+    (folder / "spec.json").write_text(json.dumps(spec))
+    subprocess.run([sys.executable, backtracking.__file__, str(folder / "spec.json")], check=True, timeout=60)
+    lines = [json.loads(line) for line in (folder / "results").read_text().splitlines()]
+    return [line for line in lines if "verdict" in line]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "growth"),
+    [
+        (r"(?:(?:\w+\s*)+)+:\s*([\d,\.]+)$", "exponentially"),
+        (r"(a+)+$", "exponentially"),
+        (r"(a|a)*b", "exponentially"),
+        (r"(x+x+)+y", "exponentially"),
+        (r"([\d,\.]+)+\s*million", "exponentially"),
+        (r"(?:revenue|sales)(?:[\s:]*)*x", "exponentially"),
+        (r"\s*\s*\s*:", "with the power"),
+        (r".*.*.*=", "with the power"),
+    ],
+)
+def test_a_pattern_that_explodes_is_found_with_a_text_that_shows_it(tmp_path, pattern, growth):
+    (verdict,) = judged(tmp_path, pattern)
+
+    assert verdict["verdict"] == "slow"
+    assert growth in verdict["growth"]
+    text = eval(verdict["input"])  # noqa: S307 - the promise is that it is a Python expression for a text
+    assert isinstance(text, str)
+    assert re.compile(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"revenue[:\s]+[\$£€]?([\d,\.]+)\s*(million|billion|m|b)?",
+        r"\s*x",
+        r".*x",
+        r"[\d,]*\d(?:\.\d+)?",
+        r"(?:(?:a{1,3}){1,3}){1,3}b",
+        r"net income",
+        "",
+    ],
+)
+def test_a_harmless_pattern_is_fine(tmp_path, pattern):
+    (verdict,) = judged(tmp_path, pattern)
+
+    assert verdict["verdict"] == "fine", verdict
+
+
+def test_the_patterns_of_the_sample_app_are_fine(tmp_path):
+    patterns = [pattern for _, pattern in patterns_of(SAMPLE.read_bytes(), REGIONS)]
+
+    assert {verdict["verdict"] for verdict in judged(tmp_path, *patterns)} == {"fine"}
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?P<x", "(" * 500 + ")" * 500 + "("], ids=["open", "cut", "deep"])
+def test_what_does_not_compile_is_left_to_others(tmp_path, pattern):
+    (verdict,) = judged(tmp_path, pattern)
+
+    assert verdict["verdict"] == "invalid"
+
+
+def test_a_pattern_of_a_hundred_kilobytes_ends_in_its_time(tmp_path):
+    huge = "|".join(rf"word{number}\s+(\d+)" for number in range(6000))
+
+    (verdict,) = judged(tmp_path, huge, seconds=1.0)
+
+    assert verdict["verdict"] == "fine"

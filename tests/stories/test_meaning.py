@@ -1,0 +1,313 @@
+"""What a change means is checked before it is live: its terms, its patterns, its fields, the numbers it finds."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges.inside import CHECKED
+from tests.checkout import Clone, Ended, Production, make_checkout
+from tests.stories.test_streamlit import SCRIPT, SETTINGS, sample_files
+
+OWN = """
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import SkipTest
+
+KINDS = {"check_patterns_only": "pattern"}
+
+
+def check_revenue(app):
+    if "revenue" not in app.DeduplicatedMetricsExtractor().metric_patterns:
+        print("looked for revenue")
+        raise AssertionError("we always report revenue")
+
+
+def check_patterns_only(app):
+    return "patterns were looked at"
+
+
+def check_skipped(app):
+    raise SkipTest("not today")
+"""
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """One production of the sample app, with checks and documents of its own."""
+    folder = tmp_path_factory.mktemp("meaning")
+    with pytest.MonkeyPatch.context() as patch:
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "Ann Tester")
+            patch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
+        settings = SETTINGS + '[contract]\ndocuments = ["reports"]\n'
+        production = make_checkout(folder, {**sample_files(), "gitrelease.toml": settings, "gitrelease_checks.py": OWN})
+        production.init().up()
+    yield production
+    production.clear_away()
+
+
+@pytest.fixture
+def developer(production: Production, tmp_path: Path) -> Clone:
+    subprocess.run(["git", "clone", "--quiet", str(production.root), str(tmp_path / "clone")], check=True)
+    return Clone(tmp_path / "clone")
+
+
+def push(developer: Clone, old: str, new: str, *options: str, message: str = "Change", file: str = SCRIPT) -> Ended:
+    developer.replace(file, old, new)
+    developer.commit(message)
+    return developer.push(*options)
+
+
+def said(ended: Ended) -> str:
+    """Return what a person was told, on one line and without git's `remote:`."""
+    return " ".join(ended.said.replace("remote:", "").split())
+
+
+PATTERN = r'"eps": ['
+
+
+def test_a_pattern_that_backtracks_is_refused_with_the_text_that_shows_it(
+    production: Production, developer: Clone
+) -> None:
+    live = production.live()
+
+    pushed = push(developer, PATTERN, r'"slow": [r"(?:(?:\w+\s*)+)+:\s*([\d,\.]+)$"], "eps": [')
+
+    assert pushed.code != 0
+    assert "backtracking slow: grows exponentially" in said(pushed)
+    assert "'a' * " in said(pushed)
+    assert production.live() == live
+
+
+def test_an_odd_term_is_released_with_a_warning(production: Production, developer: Clone) -> None:
+    pushed = push(developer, "financial_terms = [", 'financial_terms = ["ESG", ')
+
+    assert pushed.code == 0, pushed.said
+    assert "'ESG' is not in lower case: it can never match" in said(pushed)
+
+
+def test_a_label_that_is_never_counted_is_refused(production: Production, developer: Clone) -> None:
+    pushed = push(developer, "self.financial_labels = [", 'self.financial_labels = ["p&l", ')
+
+    assert pushed.code != 0
+    assert "terms of nlp_labels: create_nlp_dataset does not count 'p&l'" in said(pushed)
+
+
+def test_lost_values_need_a_trailer_or_approval(production: Production, developer: Clone) -> None:
+    refused = push(developer, '"net_income": [', '"profit_after_tax": [')
+    developer.git("commit", "--quiet", "--amend", "-m", "Rename a metric\n\nAllow-Loss: net_income")
+    allowed = developer.push()
+
+    assert refused.code != 0
+    assert "loses 3 values of the sample documents (net_income)" in said(refused)
+    assert "annual_report_2024.txt" in said(refused)
+    assert "Allow-Loss: net_income" in said(refused)
+    assert allowed.code == 0, allowed.said
+    note = production.git("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{production.live()}")
+    assert note.endswith("replay: +3 values, -3")
+
+
+def test_check_says_what_the_documents_lose(production: Production, developer: Clone) -> None:
+    developer.replace(SCRIPT, '"total_assets": [', '"assets_total": [')
+    developer.commit("Rename")
+    developer.push("origin", "HEAD:renamed")
+
+    ended = production.gitrelease("check", "renamed", "--json")
+
+    assert ended.code == 3
+    assert {item["metric"] for item in ended.json["replay"]["lost"]} == {"total_assets"}
+    assert {item["metric"] for item in ended.json["replay"]["gained"]} == {"assets_total"}
+
+
+def test_a_new_field_shows_the_json_for_the_export_and_a_lost_one_needs_approval(
+    production: Production, developer: Clone
+) -> None:
+    added = push(developer, '"text": text,', '"text": text, "language": "en",')
+    lost = push(developer, '"text": text, "language": "en",', '"text": text,')
+    approved = developer.push("-o", "approve", "origin", "deploy")
+
+    assert added.code == 0, added.said
+    assert 'nlp_entry_schema.language is emitted and not declared: add {"language": {"type": "string"}}' in said(added)
+    assert lost.code != 0
+    assert "it breaks what reads the output: nlp_entry loses language" in said(lost)
+    assert approved.code == 0, approved.said
+
+
+def test_a_field_of_another_type_needs_approval(production: Production, developer: Clone) -> None:
+    pushed = push(developer, '"text": text,', '"text": len(text),')
+
+    assert pushed.code != 0
+    assert "nlp_entry_schema.text was string and is now integer" in said(pushed)
+
+
+def test_own_checks_run_by_kind_and_refuse_with_what_they_printed(production: Production, developer: Clone) -> None:
+    developer.replace(SCRIPT, '"revenue": [\n', '"turnover": [\n')
+    developer.commit("Rename revenue")
+    developer.push("origin", "HEAD:turnover")
+
+    ended = production.gitrelease("check", "turnover", "--json")
+
+    checks = {check["name"]: check for check in ended.json["checks"]}
+    assert checks["check_revenue"]["status"] == "failed"
+    assert "we always report revenue" in checks["check_revenue"]["detail"]
+    assert "looked for revenue" in checks["check_revenue"]["detail"]
+    assert (checks["check_patterns_only"]["status"], checks["check_skipped"]["status"]) == ("warned", "skipped")
+
+
+def test_a_check_for_patterns_does_not_run_for_a_term(production: Production, developer: Clone) -> None:
+    developer.replace(SCRIPT, "financial_terms = [", 'financial_terms = ["solvency", ')
+    developer.commit("A term")
+    developer.push("origin", "HEAD:term")
+
+    names = [check["name"] for check in production.gitrelease("check", "term", "--json").json["checks"]]
+
+    assert "check_revenue" in names
+    assert "check_patterns_only" not in names
+
+
+def test_a_push_cannot_weaken_its_own_checks(production: Production, developer: Clone) -> None:
+    developer.write("gitrelease_checks.py", "")
+    developer.replace(SCRIPT, '"revenue": [\n', '"turnover": [\n')
+    developer.commit("Rename revenue, drop the check")
+
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert "we always report revenue" in said(pushed)
+
+
+BAD_CHECKS = {
+    "raises": ("raise RuntimeError('boom')", "boom"),
+    "exits": ("sys.exit(0)", "SystemExit"),
+    "hangs": ("time.sleep(60)", "did not return within"),
+    "ends the process": ("os._exit(0)", "ended the process"),
+    "writes into the slot": ("Path('left.txt').write_text('x')", "left.txt was written into the slot"),
+    "prints megabytes": ("print('x' * 90_000_000)", "check_new"),
+    "takes all memory": ("bytearray(8 << 30)", "MemoryError"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CHECKS)
+def test_a_bad_check_ends_in_a_clear_result_and_the_others_still_run(tmp_path: Path, name: str) -> None:
+    body, told = BAD_CHECKS[name]
+    checks = f"{OWN}\n\ndef check_new(app):\n    {body}\n\n\ndef check_last(app):\n    pass\n"
+    bare = make_checkout(
+        tmp_path,
+        {
+            **sample_files(),
+            "gitrelease.toml": SETTINGS.replace('checks = "8s"', 'checks = "4s"'),
+            "gitrelease_checks.py": checks,
+        },
+    )
+    bare.init()
+    try:
+        ended = bare.gitrelease("check", "HEAD", "--json")
+    finally:
+        bare.clear_away()
+
+    found = {check["name"]: check for check in ended.json["checks"]}
+    spoken = " ".join(f"{check['name']}: {check['detail']}" for check in ended.json["checks"])
+    assert told in spoken
+    assert found["check_revenue"]["status"] == "passed"
+    assert ended.json["ok"] is True  # nothing is live yet: it becomes the baseline, and is named
+    if name not in ("hangs", "ends the process", "prints megabytes"):
+        assert found["check_last"]["status"] == "passed"
+
+
+def started_by_checks() -> list[int]:
+    """Return the processes of this user that a check has started, whatever session they are in."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{CHECKED}=".encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_check_leaves_no_process_behind(production: Production, developer: Clone) -> None:
+    script = "import time; time.sleep(300)"
+    developer.write(
+        "gitrelease_checks.py",
+        OWN + f"\n\ndef check_forks(app):\n    subprocess.Popen([sys.executable, '-c', {script!r}], "
+        "start_new_session=True)\n",
+    )
+    developer.commit("A check that forks")
+    assert developer.push("-o", "approve", "origin", "deploy").code == 0
+    developer.replace(SCRIPT, "financial_terms = [", 'financial_terms = ["gearing", ')
+    developer.commit("A term")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert [pid for pid in started_by_checks() if "300" in Path(f"/proc/{pid}/cmdline").read_text()] == []
+
+
+def test_only_a_kind_is_taken_back_and_the_rest_stays(production: Production, developer: Clone) -> None:
+    before = production.live()
+    developer.replace(SCRIPT, "financial_terms = [", 'financial_terms = ["liquidity", ')
+    developer.replace(SCRIPT, '"text": text,', '"text": text, "source": "report",')
+    developer.commit("Two things")
+    assert developer.push().code == 0
+    left = production.live()
+
+    shown = production.gitrelease("rollback", "--only", "dictionary", "--dry-run")
+    ended = production.gitrelease("rollback", "--only", "dictionary", "--json", "-m", "too broad")
+    again = production.gitrelease("rollback", "--only", "dictionary", "--json")
+
+    text = production.read(SCRIPT)
+    message = production.git("log", "-1", "--format=%B", "deploy")
+    assert '-        financial_terms = ["liquidity", ' in shown.said
+    assert (ended.code, ended.json["outcome"], ended.json["previous"]) == (0, "rolled_back", left)
+    assert ended.json["regions"] == ["basic_terms"]
+    assert '"liquidity"' not in text
+    assert '"source": "report"' in text
+    assert f"Rollback-Of: {left}" in message
+    assert f"Taken-From: {before}" in message
+    assert "Component: basic_terms" in message
+    assert production.git("status", "--porcelain") == ""
+    assert (again.code, again.json["outcome"]) == (0, "unchanged")
+
+
+def test_a_region_that_is_gone_cannot_be_taken_back_alone(production: Production, developer: Clone) -> None:
+    ended = production.gitrelease("rollback", "--only", "no_such_region")
+
+    assert ended.code == 2
+    assert "there is no kind and no region 'no_such_region'" in said(ended)
+    assert "basic_terms" in said(ended)
+
+
+def test_blame_and_bisect_find_the_release(production: Production, developer: Clone) -> None:
+    developer.replace(SCRIPT, PATTERN, r'"backlog": [r"order backlog[ :]+([\d.]+)"], "eps": [')
+    developer.commit("Find the backlog")
+    assert developer.push().code == 0
+    brought = production.live()
+    developer.replace(SCRIPT, "financial_terms = [", 'financial_terms = ["covenant", ')
+    developer.commit("A term")
+    assert developer.push().code == 0
+
+    blamed = production.gitrelease("blame", "backlog", "--json").json
+    found = production.gitrelease("bisect", "Order backlog: 42 units", "--json").json
+
+    assert blamed["present"] == ["metric_patterns"]
+    assert [(event["release"], event["action"]) for event in blamed["events"]] == [(brought, "added")]
+    assert blamed["events"][0]["author"] == "Ann Tester"
+    assert found["release"] == brought
+    assert [item["metric"] for item in found["difference"]["gained"]] == ["backlog"]
+    assert len(found["ran"]) <= 6
+
+
+def test_regions_stand_where_they_are_now(production: Production) -> None:
+    rows = {row["region"]: row for row in production.gitrelease("regions", "--json").json["regions"]}
+    lines = production.git("show", f"deploy:{SCRIPT}").splitlines()
+
+    first, _ = rows["basic_terms"]["lines"]
+    assert lines[first - 1].strip().startswith("financial_terms = [")
+    assert rows["schema_export"]["lines"][0] == 1
