@@ -1,7 +1,7 @@
 """Which release brought a term, a metric or a field, and which one lost it?
 
-A thousand versions of the app are not parsed: where the lines that hold the text, and the functions around them, are
-the same as in the release before, so is what the regions say of it.
+A thousand versions of the app are not parsed: where what stands around the text is the same as in the release before,
+so is what the regions say of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gitrelease.core.regions import Region
 from gitrelease.edges.records import Records
 from gitrelease.world import World
 
-Fingerprint = tuple[tuple[bytes, bytes], ...]
+Fingerprint = tuple[tuple[bytes, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,35 @@ def _versions(world: World, releases: Sequence[Release], text: str) -> Iterator[
         yield Version(release, frozenset(found))
 
 
+_OPENERS = (b"= [", b"= {", b"= (", b": [", b": {")
+
+
 def _fingerprint(content: bytes, text: bytes) -> Fingerprint:
-    """Return the lines that hold `text`, each with the heading of the function that it stands in."""
-    found: list[tuple[bytes, bytes]] = []
+    """Return what is around each place that holds `text`: function, what it is assigned to, what is next to it.
+
+    Not the whole line: a list of terms often is one line, and changes with each release.
+    """
+    found: list[tuple[bytes, ...]] = []
     at = content.find(text) if text else -1
     while at >= 0:
-        begin = content.rfind(b"\n", 0, at) + 1
-        end = content.find(b"\n", at)
-        end = len(content) if end < 0 else end
-        heading = content.rfind(b"def ", 0, begin)
-        found.append((content[heading : content.find(b"\n", heading)] if heading >= 0 else b"", content[begin:end]))
+        end = at + len(text)
+        line = content.rfind(b"\n", 0, at) + 1
+        opener = max(content.rfind(one, 0, at) for one in _OPENERS)
+        found.append(
+            (
+                _line_at(content, content.rfind(b"def ", 0, at)),
+                content[content.rfind(b"\n", 0, opener) + 1 : opener] if opener >= 0 else b"",
+                content[at - 1 : at] if at else b"",
+                content[end : end + 1],
+                b"#" if b"#" in content[line:at] else b"",  # commented out
+            )
+        )
         at = content.find(text, end)
     return tuple(found)
+
+
+def _line_at(content: bytes, at: int) -> bytes:
+    return content[at : content.find(b"\n", at)] if at >= 0 else b""
 
 
 def _regions_with(

@@ -434,3 +434,52 @@ def test_a_page_field_that_cannot_be_computed_is_found_where_pdfs_can_be_read(tm
 
     detail = outcome.results["_extract_with_pdfplumber"]["detail"]
     assert re.search(r"AttributeError: .*'currency' \(FinDocPipeline.py:\d+\)", detail)
+
+
+# -- the repository's own checks ---------------------------------------------------------------------------------------
+
+
+def test_the_documented_check_file_runs_as_it_stands(tmp_path):
+    documented = (Path(contract.__file__).parents[2] / "docs" / "operations.md").read_text()
+    (own,) = re.findall(r"```python\n(.*?)```", documented, re.DOTALL)
+    slot = tmp_path / "slot"
+    slot.mkdir()
+    (slot / "FinDocPipeline.py").write_text(SAMPLE.read_text())
+    (tmp_path / "gitrelease_checks.py").write_text(own)
+    spec = {
+        "script": str(slot / "FinDocPipeline.py"),
+        "classes": [],
+        "checks": [],
+        "patterns": [],
+        "change": {"kinds": ["dictionary"], "regions": []},
+        "own": str(tmp_path / "gitrelease_checks.py"),
+        "result": str(tmp_path / "results"),
+    }
+
+    for_a_term = said(tmp_path, start_spec(tmp_path, spec)).statuses
+    (tmp_path / "results").unlink()
+    for_code = said(tmp_path, start_spec(tmp_path, {**spec, "change": {"kinds": ["major"], "regions": []}})).statuses
+
+    assert for_a_term == {"import": "passed", "check_label_count": "passed"}
+    assert for_code == {"import": "passed", "check_bank_report": "passed", "check_label_count": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        ("return None", "passed", ""),
+        ("return True", "passed", ""),
+        ("return []", "passed", ""),
+        ("return False", "failed", "it returned False"),
+        ("return 'odd'", "warned", "odd"),
+        ("return ['odd', 'odder']", "warned", "odd; odder"),
+        ("raise unittest.SkipTest('later')", "skipped", "later"),
+        ("raise AssertionError('wrong')", "failed", "wrong"),
+    ],
+)
+def test_what_a_check_returns_or_raises_is_its_status(tmp_path, body, status, detail):
+    checks = f"import unittest\n\ndef check(app):\n    {body}\n\nCHECKS = (('it', 'major', (), check),)\n"
+
+    result = run(tmp_path, APP, checks=checks).results["it"]
+
+    assert (result["status"], result["detail"]) == (status, detail)
