@@ -127,16 +127,17 @@ def asked(
     with contextlib.ExitStack() as stack:
         documents = stack.enter_context(documents_of(world, judged_by or candidate.commit))
         patterns = _patterns(world, candidate.commit)
+        added = _added(patterns, _patterns(world, judged_by)) if judged_by and _changes_patterns(diff) else []
+        change = None if diff is None else _change(diff, added, documents)
         contract = stack.enter_context(
             inside.contract(
                 world.python,
                 home=world.home.root,
                 slot=slot.path,
-                spec=_spec(world, diff, patterns, own=own_checks(world, judged_by or candidate.commit)),
+                spec=_spec(world, change, patterns, own=own_checks(world, judged_by or candidate.commit)),
                 replay=replay_spec(world, documents),
             )
         )
-        added = _added(patterns, _patterns(world, judged_by)) if judged_by and _changes_patterns(diff) else []
         backtracking = None
         if added:
             backtracking = stack.enter_context(
@@ -149,7 +150,9 @@ def asked(
         yield Asked(world, documents.key, contract, backtracking, lints)
 
 
-def _spec(world: World, diff: Diff | None, patterns: Sequence[tuple[str, str]], *, own: str | None) -> dict[str, Any]:
+def _spec(
+    world: World, change: dict[str, Any] | None, patterns: Sequence[tuple[str, str]], *, own: str | None
+) -> dict[str, Any]:
     contract, limits = world.settings.contract, world.settings.limits
     profile = is_findoc(world)
     return {
@@ -157,7 +160,7 @@ def _spec(world: World, diff: Diff | None, patterns: Sequence[tuple[str, str]], 
         "classes": contract.classes if contract.classes is not None else findoc.CLASSES if profile else (),
         "checks": [str(path) for path in findoc.CHECK_FILES] if profile else [],
         "patterns": _by_name(patterns),
-        "change": None if diff is None else _change(diff),
+        "change": change,
         "own": own,
         "limits": {
             "cpu": int(seconds(limits.checks)) + 1,
@@ -167,9 +170,12 @@ def _spec(world: World, diff: Diff | None, patterns: Sequence[tuple[str, str]], 
     }
 
 
-def _change(diff: Diff) -> dict[str, Any]:
+def _change(diff: Diff, patterns: Sequence[tuple[str, str]], documents: Documents) -> dict[str, Any]:
+    """Return what a change is, for the checks of what it adds."""
     return {
         "kinds": [kind.value for kind in diff.kinds],
+        "patterns": patterns,
+        "documents": [str(folder) for folder in documents.folders],
         "regions": [
             {
                 "region": region.region,

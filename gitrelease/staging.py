@@ -20,6 +20,7 @@ from gitrelease.candidate import Candidate
 from gitrelease.checking import Asked, Findings, LiveSide, asked, beside_live, has_contract
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
+from gitrelease.core.exports import LARGEST, NotJson, parse_json
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check
@@ -197,6 +198,8 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
         check("settings", "major", _settings_problem(files[SETTINGS_FILE]))
     if app.schema in files:
         check("schema export", "schema", _json_problem(files[app.schema], app.schema))
+        if checks[-1].status == "passed":
+            checks[-1] = _strictly(checks[-1], files[app.schema], app.schema)
     elif world.git.resolve(f"refs/gitrelease/live:{app.schema}", "blob"):
         check("schema export", "schema", f"{app.schema} is gone, the live release has it")
     return tuple(checks)
@@ -211,11 +214,22 @@ def _settings_problem(content: bytes) -> str:
 
 
 def _json_problem(content: bytes, name: str) -> str:
+    if len(content) > LARGEST:
+        return f"{name} is {len(content) >> 20} MB, {LARGEST >> 20} are the most"
     try:
         json.loads(content)
     except (ValueError, RecursionError) as error:
         return f"{name} is not JSON: {error}"
     return ""
+
+
+def _strictly(check: Check, content: bytes, name: str) -> Check:
+    """Warn of JSON that readers understand differently: NaN, a key that is there twice."""
+    try:
+        parse_json(content)
+    except NotJson as error:
+        return msgspec.structs.replace(check, status="warned", detail=f"{name}: {error}")
+    return check
 
 
 def _start_and_judge(

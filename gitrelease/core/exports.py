@@ -26,12 +26,17 @@ PLUMBING = frozenset(
 )
 
 
+LARGEST = 10 << 20  # bytes
+
+
 class NotJson(Exception):
     """The content is no JSON, or JSON that says two things at once."""
 
 
 def parse_json(content: bytes) -> Any:  # noqa: ANN401 - JSON is of any type
     """Parse strictly: NaN and a key that occurs twice are errors, for readers disagree on what they mean."""
+    if len(content) > LARGEST:
+        raise NotJson(f"larger than {LARGEST >> 20} MB")
     try:
         return json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

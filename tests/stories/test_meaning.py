@@ -87,6 +87,19 @@ def test_a_pattern_that_backtracks_is_refused_with_the_text_that_shows_it(
     assert production.live() == live
 
 
+def test_a_pattern_without_a_group_is_refused_and_one_that_matches_no_sample_is_warned_of(
+    production: Production, developer: Clone
+) -> None:
+    refused = push(developer, PATTERN, r'"units": [r"units sold: \d+"], "eps": [')
+    developer.git("reset", "--quiet", "--hard", "origin/deploy")
+    warned = push(developer, PATTERN, r'"units": [r"units sold: (\d+)"], "eps": [')
+
+    assert refused.code != 0
+    assert "group of units: has no group for the value" in said(refused)
+    assert warned.code == 0, warned.said
+    assert "samples of units: matches none of 3 sample documents" in said(warned)
+
+
 def test_an_odd_term_is_released_with_a_warning(production: Production, developer: Clone) -> None:
     pushed = push(developer, "financial_terms = [", 'financial_terms = ["ESG", ')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -51,6 +52,30 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
     assert "gave up the standby of release/1" in " ".join(pushed.said.replace("remote:", "").split())
     assert not Path(f"/proc/{first}").exists()
     assert production.status()["standby"] == "release/2"
+
+
+def test_an_export_that_readers_understand_differently_is_warned_of(production: Production) -> None:
+    developer = production.clone()
+    developer.write("schema.json", '{"limit": NaN}')
+    developer.commit("A limit")
+    developer.push("origin", "HEAD:odd")
+
+    checked = production.gitrelease("check", "odd", "--json")
+
+    statuses = {check["name"]: (check["status"], check["detail"]) for check in checked.json["checks"]}
+    assert statuses["schema export"] == ("warned", "schema.json: NaN is not JSON")
+    assert checked.code == 0
+
+
+def test_an_export_that_is_far_too_large_is_refused(production: Production) -> None:
+    developer = production.clone()
+    developer.write("schema.json", json.dumps({"text": "x" * (11 << 20)}))
+    developer.commit("All of it")
+
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert "schema.json is 11 MB, 10 are the most" in pushed.said
 
 
 def test_the_tag_of_a_release_reads_with_plain_git(production: Production) -> None:

@@ -7,6 +7,8 @@ change adds is judged by itself: that something like it fails on the live releas
 from __future__ import annotations
 
 import functools
+import re
+from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
@@ -14,8 +16,8 @@ App = Any  # the app's module, whatever it defines
 
 
 def rows_for(change: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...], Any]]:
-    """Return the checks of the terms that `change` adds, a row for each region."""
-    found = []
+    """Return the checks of what `change` adds: a row for the terms of each region, two for each name with patterns."""
+    found = _rows_for_patterns(change)
     for region in change["regions"]:
         check = BY_REGION.get(region["region"])
         if check is not None and region["added"]:
@@ -23,6 +25,40 @@ def rows_for(change: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...], An
             row = functools.partial(function, terms=region["added"])
             found.append((f"terms of {region['region']}", "dictionary", needs, row))
     return found
+
+
+def _rows_for_patterns(change: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...], Any]]:
+    by_name: dict[str, list[str]] = {}
+    for name, pattern in change.get("patterns", ()):
+        by_name.setdefault(name, []).append(pattern)
+    rows: list[tuple[str, str, tuple[str, ...], Any]] = []
+    for name, patterns in by_name.items():
+        rows.append((f"group of {name}", "pattern", (), functools.partial(check_group, patterns=patterns)))
+        row = functools.partial(check_samples, patterns=patterns, folders=change.get("documents", ()))
+        rows.append((f"samples of {name}", "pattern", (), row))
+    return rows
+
+
+def check_group(_: App, patterns: list[str]) -> None:
+    """The extractors read group 1 of each match."""
+    for pattern in patterns:
+        if re.compile(pattern, re.IGNORECASE).groups < 1:
+            raise AssertionError(f"has no group for the value, which is read as group(1): {pattern}")
+
+
+def check_samples(_: App, patterns: list[str], folders: list[str]) -> str | None:
+    """Each new pattern finds something in the sample documents, or it is said that it does not."""
+    texts = [text for folder in folders for text in _texts(Path(folder))]
+    if not texts:
+        raise SkipTest("there are no sample documents")
+    idle = [one for one in patterns if not any(re.search(one, text, re.IGNORECASE) for text in texts)]
+    return f"matches none of {len(texts)} sample documents: {_named(idle)}" if idle else None
+
+
+def _texts(folder: Path) -> list[str]:
+    """Return the sample documents as the app's cleaning leaves them: on one line."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".txt", ".csv"))
+    return [" ".join(path.read_text(encoding="utf-8", errors="replace").split()) for path in paths]
 
 
 def check_terms_are_found(app: App, terms: list[str]) -> None:
