@@ -28,7 +28,7 @@ def _run() -> int:
     from gitrelease.commands.application import application
 
     try:
-        application()()  # ends with SystemExit, usage errors included
+        application(sys.argv[1:])()  # ends with SystemExit, usage errors included
     except SystemExit as end:
         code = int(end.code or 0)
         if code == Exit.USAGE and "--json" in sys.argv:

@@ -1,7 +1,12 @@
-"""Which verbs are there? Each is a file here with a `register` that adds it to the command line."""
+"""Which verbs are there? Each is a file here with a `register` that adds it to the command line.
+
+Only the one that is typed is imported: an operator who rolls back waits for no other.
+"""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,29 +14,15 @@ import typer
 
 from gitrelease import __version__
 
+# In the order in which a user meets them.
+VERBS = (
+    "init", "up", "status", "diff", "plan", "check", "deploy", "rollback", "restart", "history", "show", "regions",
+    "blame", "bisect", "down", "uninstall", "demo",
+)  # fmt: skip
 
-def application() -> typer.Typer:
-    """Return the command line; calling it runs it."""
-    from gitrelease.commands import (
-        bisect,
-        blame,
-        check,
-        demo,
-        deploy,
-        diff,
-        down,
-        history,
-        init,
-        plan,
-        regions,
-        restart,
-        rollback,
-        show,
-        status,
-        uninstall,
-        up,
-    )
 
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line; calling it runs it. With `arguments`, as they were typed, only their verb is there."""
     app = typer.Typer(
         name="gitrelease",
         help="Release an app on this host: verified, without a gap, undone by one command.",
@@ -42,13 +33,23 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
-    # In the order in which a user meets them.
-    for verb in (
-        init, up, status, diff, plan, check, deploy, rollback, restart, history, show, regions,
-        blame, bisect, down, uninstall, demo,
-    ):  # fmt: skip
-        verb.register(app)
+    typed = _verb(arguments)
+    for verb in [typed] if typed else VERBS:
+        importlib.import_module(f"gitrelease.commands.{verb}").register(app)
     return app
+
+
+def _verb(arguments: Sequence[str]) -> str | None:
+    """Return the verb that was typed, None where that is not certain."""
+    words = iter(arguments)
+    for word in words:
+        if word == "-C":
+            next(words, None)
+        elif word in VERBS:
+            return word
+        else:
+            return None
+    return None
 
 
 def _common(

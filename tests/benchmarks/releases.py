@@ -186,13 +186,23 @@ class Bench:
         self.row("the guide's own dictionary procedure", guide.seconds, "s", "", note)
 
     def _when_idle(self, act: Callable[[], float]) -> float:
-        """Act once the backend before last has ended: its end is work of its own, on the same cores."""
+        """Act once nothing else is at work: the backend before last has ended, the agent has looked around."""
         slots = str(self.production.root / ".git" / "gitrelease" / "slots")
 
         def backends() -> int:
             return sum(slots in " ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
 
         until(lambda: backends() <= 2)  # live and standby
+        agent = psutil.Process(self.production.agent_pid())
+
+        def rests() -> bool:
+            before = sum(agent.cpu_times()[:2])
+            agent_rests.wait([], 0.15)
+            return sum(agent.cpu_times()[:2]) == before
+
+        agent_rests = Cancel()
+        until(rests)
+        agent_rests.close()
         return act()
 
     # -- parts -------------------------------------------------------------------------------------------------
