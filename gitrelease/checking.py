@@ -249,7 +249,8 @@ def documents_of(world: World, revision: str) -> Iterator[Documents]:
             contents = world.git.blobs([entry.id for entry in entries if entry.kind == "blob"])
             for entry in entries:
                 if entry.id in contents:
-                    path = own / entry.path.replace("/", "~")
+                    path = own / entry.path
+                    path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(contents[entry.id])
         yield Documents(tuple(folders), _key([*folders, findoc.REPLAY]))
 
@@ -361,7 +362,7 @@ def _mismatches(world: World, commit: str, emitted: Facts) -> list[str]:
 
 def _replay_check(replay: ReplayDiff, spent: float) -> Check:
     """Say what the sample documents showed; that values were lost is for whoever approves to weigh."""
-    detail = replay.summary
+    detail = replay.summary.removeprefix("replay: ")
     for what, items in (("lost", replay.lost), ("changed", replay.changed), ("gained", replay.gained)):
         detail += f"; {what}: {told(items)}" if items else ""
     if replay.broken:

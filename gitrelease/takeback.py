@@ -89,14 +89,27 @@ def target_of_part(world: World, known: Records, name: str | None, only: str) ->
     What was taken back already stays so: where live's commit says from which release it has those regions, that
     release is meant again, and there is nothing to do.
     """
+    wanted = {region.name for region in wanted_regions(world, only)}
     target = target_of_rollback(known, name)
     if name is not None or known.live is None:
         return target
     trailers = world.git.text("show", "-s", "--format=%(trailers:only,unfold)", known.live.source).splitlines()
     components = {line.removeprefix("Component: ") for line in trailers if line.startswith("Component: ")}
-    wanted = {region.name for region in regions_to_take(world.settings.regions, only)}
     taken_from = [line.removeprefix("Taken-From: ") for line in trailers if line.startswith("Taken-From: ")]
     return known.release(taken_from[-1]) or target if taken_from and wanted & components else target
+
+
+def wanted_regions(world: World, only: str) -> tuple[Region, ...]:
+    """Return the regions that `--only` means; `ReleaseError` when there are none of that name or kind."""
+    wanted = regions_to_take(world.settings.regions, only)
+    if not wanted:
+        names = ", ".join(region.name for region in world.settings.regions)
+        raise ReleaseError(
+            f"there is no kind and no region {only!r}",
+            hint=f"Kinds are dictionary, pattern, schema; regions are {one_line(names, 400) or 'not set'}",
+            code=Exit.USAGE,
+        )
+    return wanted
 
 
 def part_of(world: World, known: Records, target: Release, only: str) -> Part | None:
@@ -107,14 +120,7 @@ def part_of(world: World, known: Records, target: Release, only: str) -> Part | 
     live = known.live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
-    wanted = regions_to_take(world.settings.regions, only)
-    if not wanted:
-        names = ", ".join(region.name for region in world.settings.regions)
-        raise ReleaseError(
-            f"there is no kind and no region {only!r}",
-            hint=f"Kinds are dictionary, pattern, schema; regions are {one_line(names, 400) or 'not set'}",
-            code=Exit.USAGE,
-        )
+    wanted = wanted_regions(world, only)
     head = world.git.ref(world.settings.branch_ref)
     base = head if head and _runs_the_same(world, head, live) else live.source
     old: dict[str, bytes] = {}

@@ -274,14 +274,16 @@ def not_imported() -> None:
 def replay(app: App, wanted: dict[str, Any]) -> dict[str, Any]:
     """Run the pipeline over the sample documents; what each gave goes to a file of its own, a line a document."""
     module = read_module(Path(wanted["module"]), "gitrelease_replay")
-    paths = sorted(path for folder in wanted["documents"] for path in Path(folder).rglob("*") if path.is_file())
+    folders = [Path(folder) for folder in wanted["documents"]]
+    paths = [(folder, path) for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def run_all() -> None:
         if isinstance(module, Broken):
             raise module
         with Path(wanted["result"]).open("w", encoding="utf-8") as file:
-            for path in paths:
-                file.write(json.dumps({"document": path.name, **document(module, app, path)}) + "\n")
+            for folder, path in paths:
+                name = path.relative_to(folder).as_posix()
+                file.write(json.dumps({"document": name, **document(module, app, path)}) + "\n")
 
     return perform(Check("replay", "pattern", run_all), app.script)
 
