@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ CONTRACT = _PACKAGE / "inside" / "contract.py"
 SESSION = _PACKAGE / "inside" / "session.py"
 BACKTRACKING = _PACKAGE / "inside" / "backtracking.py"
 OWN_CHECKS = "gitrelease_checks.py"
+T = TypeVar("T")
 CHECKED = "GITRELEASE_CHECK"  # in the environment of whatever a check starts
 
 
@@ -124,15 +125,20 @@ def contract_results(running: Inside, *, finished: bool) -> Said:
 
 def replay_results(running: Inside) -> dict[str, Answer]:
     """Return what each sample document gave; of one that was cut off, nothing."""
-    lines = running.read("replay").split(b"\n")[:-1]
-    answers = (msgspec.json.decode(line, type=Answer) for line in lines)
+    answers = _lines(running, "replay", Answer)
     return {answer.document: answer for answer in answers}
 
 
 def _entries(running: Inside) -> Iterator[dict[str, Any]]:
-    # Cut off at its deadline, the process may have been in the middle of a line: that one is no result.
-    for line in running.read("results").split(b"\n")[:-1]:
-        yield msgspec.json.decode(line)
+    return _lines(running, "results", dict[str, Any])
+
+
+def _lines(running: Inside, name: str, kind: type[T]) -> Iterator[T]:
+    """Yield the lines of a file of results; what the app or a check wrote in between is no result."""
+    # Cut off at its deadline, the process may have been in the middle of a line: that one is no result either.
+    for line in running.read(name).split(b"\n")[:-1]:
+        with contextlib.suppress(msgspec.DecodeError):
+            yield msgspec.json.decode(line, type=kind)
 
 
 def _never_returned(running: Inside, name: str, *, finished: bool) -> Check:

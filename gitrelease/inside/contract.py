@@ -236,7 +236,12 @@ def line_of(error: BaseException, folder: Path) -> str:
 def append(path: Path, *lines: dict[str, Any]) -> None:
     """Add lines to the results in one write, to a file of our own: the app may print what it likes."""
     with path.open("ab", buffering=0) as file:
-        file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        file.write(b"".join(line_of_json(line) for line in lines))
+
+
+def line_of_json(value: dict[str, Any]) -> bytes:
+    """Return one line of JSON; half characters, which no reader takes, become question marks."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 def run(spec: dict[str, Any]) -> None:
@@ -280,10 +285,10 @@ def replay(app: App, wanted: dict[str, Any]) -> dict[str, Any]:
     def run_all() -> None:
         if isinstance(module, Broken):
             raise module
-        with Path(wanted["result"]).open("w", encoding="utf-8") as file:
+        with Path(wanted["result"]).open("wb") as file:
             for folder, path in paths:
                 name = path.relative_to(folder).as_posix()
-                file.write(json.dumps({"document": name, **document(module, app, path)}) + "\n")
+                file.write(line_of_json({"document": name, **document(module, app, path)}))
 
     return perform(Check("replay", "pattern", run_all), app.script)
 

@@ -475,6 +475,7 @@ def test_the_documented_check_file_runs_as_it_stands(tmp_path):
         ("return ['odd', 'odder']", "warned", "odd; odder"),
         ("raise unittest.SkipTest('later')", "skipped", "later"),
         ("raise AssertionError('wrong')", "failed", "wrong"),
+        ("return 'half \\ud800'", "warned", "half ?"),
     ],
 )
 def test_what_a_check_returns_or_raises_is_its_status(tmp_path, body, status, detail):
