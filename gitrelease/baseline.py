@@ -24,9 +24,8 @@ class Known:
 
 
 def keep_baseline(world: World, commit: str, findings: Findings) -> None:
-    """Keep what was found out about a release; how it differed from the one before is in its tag."""
-    kept = msgspec.structs.replace(findings, replay=None)
-    write_atomically(world.home.baselines / f"{commit}.json", msgspec.json.encode(kept))
+    """Keep what was found out about a release."""
+    write_atomically(world.home.baselines / f"{commit}.json", msgspec.json.encode(findings))
 
 
 def read_baseline(world: World, commit: str) -> Findings | None:

@@ -27,7 +27,7 @@ from gitrelease.core.kinds import Kind
 from gitrelease.core.lint import lint_terms
 from gitrelease.core.meaning import items_of
 from gitrelease.core.outcome import Check
-from gitrelease.core.replay import Answer, ReplayDiff, compare, told
+from gitrelease.core.replay import Answer, ReplayDiff, compare
 from gitrelease.core.schemas import breaking, mismatches, named, retyped
 from gitrelease.core.settings import DEFAULT_SCRIPT, seconds
 from gitrelease.core.verdict import FORGIVEN
@@ -362,13 +362,11 @@ def _mismatches(world: World, commit: str, emitted: Facts) -> list[str]:
 
 def _replay_check(replay: ReplayDiff, spent: float) -> Check:
     """Say what the sample documents showed; that values were lost is for whoever approves to weigh."""
-    detail = replay.summary.removeprefix("replay: ")
-    for what, items in (("lost", replay.lost), ("changed", replay.changed), ("gained", replay.gained)):
-        detail += f"; {what}: {told(items)}" if items else ""
+    detail = replay.told
     if replay.broken:
         first = replay.broken[0]
         detail = f"{first.document} fails: {first.failed}; it does not on the live release"
-    status: Any = "failed" if replay.broken else "warned" if replay.lost else "passed"
+    status: Any = "failed" if replay.broken else "warned" if replay.lost or replay.changed else "passed"
     return Check(
         name="replay", kind=Kind.PATTERN.value, status=status, detail=detail, seconds=round(spent, 3), absolute=True
     )

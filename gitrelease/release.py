@@ -352,8 +352,7 @@ def meaning(diff: Diff | None) -> str:
 def note(diff: Diff | None, findings: Findings) -> str:
     """Return the release note with what the sample documents show."""
     replay = findings.replay
-    shown = replay is not None and (replay.gained or replay.lost or replay.changed or replay.signs)
-    return f"{meaning(diff)}; {replay.summary}" if replay is not None and shown else meaning(diff)
+    return f"{meaning(diff)}; {replay.summary}" if replay is not None and replay.differs else meaning(diff)
 
 
 def make_room(production: Production, report: Report) -> None:

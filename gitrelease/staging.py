@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -144,12 +144,19 @@ def stage(
     if warned:
         told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
     report("stage", told, time.monotonic() - begun)
+    _tell_news(warned, findings, live, report)
+    return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+
+
+def _tell_news(warned: Sequence[Check], findings: Findings, live: LiveSide | None, report: Report) -> None:
+    """Tell whoever made the change what it does to the numbers, and what is odd about it and not about live."""
     known = {check.name: check.detail for check in live.findings().checks} if warned and live else {}
     for check in warned:
-        # What the live release is warned of as well is no news.
-        if check.absolute or (live is not None and check.detail != known.get(check.name) and not _forgiven(check)):
+        told = check.absolute or (live is not None and check.detail != known.get(check.name) and not _forgiven(check))
+        if told and check.name != "replay":
             report("warning", one_line(f"{check.name}: {check.detail}", 400), None)
-    return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+    if findings.replay is not None and findings.replay.differs:
+        report("replay", one_line(findings.replay.told, 400), None)
 
 
 def _forgiven(check: Check) -> bool:

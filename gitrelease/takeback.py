@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.candidate import Candidate, compose, placed
+from gitrelease.core.changes import Lines
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
@@ -180,14 +181,21 @@ def _spliced(
         donor_placed=placed(world, target.commit),
     )
     if isinstance(result, Refused):
-        lines = [f"lines {span.first}-{span.last}" if span else "nowhere" for span in (result.here, result.there)]
+        shown = f"{live.name}: {_excerpt(here, result.here)}; {target.name}: {_excerpt(there, result.there)}"
         raise ReleaseError(
-            f"{result.region} cannot be taken back alone: {result.why}"
-            f" ({live.name}: {lines[0]}; {target.name}: {lines[1]})",
+            f"{result.region} cannot be taken back alone: {result.why} ({shown})",
             hint=f"See both: git diff {live.name} {target.name} -- {path}; mend it by hand, or: gitrelease rollback",
             code=Exit.REFUSED,
         )
     return result.content, result.taken
+
+
+def _excerpt(content: bytes, span: Lines | None) -> str:
+    """Return where a region stands and how it begins, on one line."""
+    if span is None:
+        return "it is not there"
+    lines = _lines(content)[span.first - 1 : span.last]
+    return f"lines {span.first}-{span.last}, {one_line(' '.join(''.join(lines).split()), 120)}"
 
 
 def newest_that_differs(world: World, known: Records, only: str, *, before: Release) -> Release | None:

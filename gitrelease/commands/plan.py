@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -35,14 +36,18 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
         return 0
     if planned["diff"]:
         typer.echo("\n".join(diff_lines(planned["diff"])))
-    typer.echo(f"steps     {'; '.join(planned['steps']) or 'none: nothing that runs has changed'}")
-    typer.echo(f"checks    {', '.join(planned['checks']) or 'none'}")
     needed = "needed: deploy --approve, or git push -o approve"
-    typer.echo(f"approval  {needed if planned['approval_needed'] else 'not needed'}")
     expected = planned["expected_seconds"]
-    typer.echo(f"time      {f'about {expected:.1f} s to live, as lately' if expected else 'not known yet'}")
+    lines = {
+        "steps": "; ".join(planned["steps"]) or "none: nothing that runs has changed",
+        "checks": ", ".join(planned["checks"]) or "none",
+        "approval": needed if planned["approval_needed"] else "not needed",
+        "time": f"about {expected:.1f} s to live, as lately" if expected else "not known yet",
+    }
     if planned["quarantined"]:
-        typer.echo(f"bad       taken back before: {planned['quarantined']}; only deploy REV releases it again")
+        lines["bad"] = f"taken back before: {planned['quarantined']}; only deploy REV releases it again"
+    for name, text in lines.items():
+        typer.echo(textwrap.fill(text, 80, initial_indent=f"{name:<10}", subsequent_indent=" " * 10))
     return 0
 
 

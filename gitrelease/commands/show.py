@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,8 @@ def run(
     as_json: Json = False,
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
+    import msgspec
+
     from gitrelease.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
@@ -47,6 +50,7 @@ def run(
         "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in kept.checks]
         if kept
         else [],
+        "replay": msgspec.to_builtins(kept.replay) if kept else None,
     }
     if as_json:
         print_json(told)
@@ -70,8 +74,18 @@ def _lines(told: dict[str, Any]) -> list[str]:
         out.append(f"bad       {one_line(told['bad'], 300)}")
     if told["diff"]:
         out += diff_lines(told["diff"])
+    out += list(_replay_lines(told["replay"])) if told["replay"] else []
     out += [
         f"check     {check['name']}: {check['status']} {one_line(check['detail'], 100)}".rstrip()
         for check in told["checks"]
     ]
     return out
+
+
+def _replay_lines(replay: dict[str, Any]) -> Iterator[str]:
+    """Yield what the release did to the numbers of the sample documents, a line a value."""
+    yield f"replay    {replay['documents']} documents, {replay['signs']} label counts differ"
+    for sign, what in (("-", "lost"), ("~", "changed"), ("+", "gained")):
+        for item in replay[what]:
+            values = " -> ".join(one_line(item[side]["value"], 40) for side in ("old", "new") if item[side])
+            yield f"  {sign} {one_line(item['metric'], 40)} {values}  {one_line(item['document'], 60)}"

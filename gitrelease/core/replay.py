@@ -12,7 +12,7 @@ from gitrelease.core.text import one_line
 _SHOWN = 3
 
 
-class Extract(msgspec.Struct, frozen=True, array_like=True):
+class Extract(msgspec.Struct, frozen=True):
     """A value that was found in a document; `pattern` and `context` are empty where the app does not tell."""
 
     metric: str
@@ -53,12 +53,26 @@ class ReplayDiff(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def summary(self) -> str:
         """Return the line of a release note: `replay: +14 values, -0`."""
+        if self.signs and not (self.gained or self.lost or self.changed):
+            return f"replay: values as before, {self.signs} label counts differ"
         parts = [f"+{len(self.gained)} values, -{len(self.lost)}"]
         if self.changed:
             parts.append(f"{len(self.changed)} changed")
         if self.signs:
-            parts.append(f"{self.signs} label counts")
+            parts.append(f"{self.signs} label counts differ")
         return f"replay: {', '.join(parts)}"
+
+    @property
+    def told(self) -> str:
+        """Return the sum, and what differs: what is lost first."""
+        parts = [self.summary.removeprefix("replay: ")]
+        for what, items in (("lost", self.lost), ("changed", self.changed), ("gained", self.gained)):
+            parts += [f"{what}: {told(items)}"] if items else []
+        return "; ".join(parts)
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.gained or self.lost or self.changed or self.signs)
 
     def losses(self, allowed: Collection[str]) -> tuple[Difference, ...]:
         """Return the values that nobody has said may go."""

@@ -326,3 +326,28 @@ def test_regions_stand_where_they_are_now(production: Production) -> None:
     first, _ = rows["basic_terms"]["lines"]
     assert lines[first - 1].strip().startswith("financial_terms = [")
     assert rows["schema_export"]["lines"][0] == 1
+
+
+def test_show_lists_what_a_release_did_to_the_numbers(production: Production, developer: Clone) -> None:
+    pushed = push(developer, PATTERN, r'"water": [r"water use[ :]+([\d.]+)"], "eps": [')
+
+    assert pushed.code == 0, pushed.said
+    shown = production.gitrelease("show", production.live() or "").said
+
+    assert "+ water 3.1  esg-supply-chain.txt" in shown
+
+
+def test_a_strict_policy_refuses_fields_that_the_export_lacks(tmp_path: Path) -> None:
+    strict = make_checkout(
+        tmp_path, {**sample_files(), "gitrelease.toml": SETTINGS + "[policy.schema]\nstrict = true\n"}
+    )
+    try:
+        strict.init().up()
+        developer = strict.clone()
+
+        pushed = push(developer, '"text": text,', '"text": text, "language": "en",')
+
+        assert pushed.code != 0
+        assert "export and code: nlp_entry_schema.language is emitted and not declared" in said(pushed)
+    finally:
+        strict.clear_away()

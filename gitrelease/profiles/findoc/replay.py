@@ -21,7 +21,7 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", 
 
 
 def replay(app: App, path: Path) -> dict[str, Any]:
-    """Return what the document at `path` gives: `metrics` (rows of metric, value, pattern, context) and `signs`.
+    """Return what the document at `path` gives: `metrics` (metric, value, pattern, context) and `signs`.
 
     A sign is no metric: whether the document is a financial one, which labels and chart words it has how often.
     """
@@ -34,20 +34,24 @@ def replay(app: App, path: Path) -> dict[str, Any]:
     parser = app.ComprehensiveFinancialParser()
     for page in pages:
         text = page["full_text"]
-        metrics += [
-            [f"first {name}", str(value), "", ""] for name, value in parser._extract_financial_data(text).items()
-        ]
+        first = parser._extract_financial_data(text)
+        metrics += [{"metric": f"first {name}", "value": str(value)} for name, value in first.items()]
         signs.update({f"chart word {word}": "yes" for word in parser._detect_chart_elements(text)})
     return {"metrics": metrics, "signs": signs}
 
 
-def _row(entry: dict[str, Any]) -> list[str]:
+def _row(entry: dict[str, Any]) -> dict[str, str]:
     value = str(entry["metric_value"])
     unit = entry.get("unit")
     # pandas fills what is missing with NaN, which is the only value that is not equal to itself.
     value = f"{value} {unit}" if unit and unit == unit else value  # noqa: PLR0124
     context = " ".join(str(entry.get("context", "")).split())
-    return [str(entry["metric_name"]), value, str(entry.get("pattern_used", "")), context[:LONGEST_CONTEXT]]
+    return {
+        "metric": str(entry["metric_name"]),
+        "value": value,
+        "pattern": str(entry.get("pattern_used", "")),
+        "context": context[:LONGEST_CONTEXT],
+    }
 
 
 def _terms(app: App, nlp: Frame) -> dict[str, str]:

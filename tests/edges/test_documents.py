@@ -1,0 +1,63 @@
+"""Sample documents of any kind go through the sample app, or say why they do not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest import SkipTest
+
+import pytest
+
+from gitrelease.inside.contract import import_file
+from gitrelease.profiles import findoc
+from gitrelease.profiles.findoc import replay
+
+SAMPLE = Path(findoc.__file__).parents[2] / "demo" / "app" / "FinDocPipeline.py"
+
+
+@pytest.fixture(scope="module")
+def app() -> ModuleType:
+    sys.modules.pop("FinDocPipeline", None)
+    return import_file(SAMPLE, "FinDocPipeline")
+
+
+def metrics(app: ModuleType, path: Path, content: bytes) -> dict[str, str]:
+    path.write_bytes(content)
+    return {row["metric"]: row["value"] for row in replay.replay(app, path)["metrics"]}
+
+
+TEXT = "Total revenue: €12.5 million\nNet income: £3 million\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_document_is_read_in_its_own_encoding(app, tmp_path, encoding):
+    found = metrics(app, tmp_path / "report.txt", TEXT.encode(encoding))
+
+    assert (found["revenue"], found["net_income"]) == ("12.5 million", "3 million")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_table_is_read_with_the_delimiter_it_has(app, tmp_path, delimiter):
+    table = f"Item{delimiter}Value\r\nTotal assets{delimiter}7.5 million\r\n"
+
+    assert metrics(app, tmp_path / "report.csv", table.encode())["total_assets"] == "7.5 million"
+
+
+@pytest.mark.parametrize("name", ["empty.txt", "empty.csv"])
+def test_an_empty_document_gives_nothing(app, tmp_path, name):
+    assert metrics(app, tmp_path / name, b"") == {}
+
+
+def test_a_document_that_is_far_too_large_is_skipped(app, tmp_path):
+    with pytest.raises(SkipTest, match="larger than 2 MB"):
+        metrics(app, tmp_path / "report.txt", b"x" * 2_000_001)
+
+
+def test_the_documents_of_the_profile_exercise_every_metric_of_the_sample_app(app):
+    paths = sorted(findoc.DOCUMENTS.iterdir())
+    found = {row["metric"] for path in paths for row in replay.replay(app, path)["metrics"]}
+
+    assert len(paths) >= 40
+    assert {path.suffix for path in paths} == {".txt", ".csv"}
+    assert found >= set(app.DeduplicatedMetricsExtractor().metric_patterns)
