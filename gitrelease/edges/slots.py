@@ -66,12 +66,11 @@ class Slots:
 
     def changed(self, slot: Slot) -> tuple[str, ...]:
         """Return the files of a slot that are not as its commit has them; links to run-time files are ours."""
-        output = self.git.run("status", "--porcelain", "-z", "--ignored", "--no-renames", cwd=slot.path)
-        paths = [os.fsdecode(entry[3:]) for entry in output.split(b"\0") if entry]
+        # Not `status`: it names a folder that holds nothing but a link of ours, and not what is in it.
+        output = self.git.run("ls-files", "-z", "--others", "--modified", cwd=slot.path)
+        paths = dict.fromkeys(os.fsdecode(name) for name in output.split(b"\0") if name)
         return tuple(
-            path
-            for path in paths
-            if "__pycache__" not in Path(path).parts and not (slot.path / path.rstrip("/")).is_symlink()
+            path for path in paths if "__pycache__" not in Path(path).parts and not (slot.path / path).is_symlink()
         )
 
     def remove_all(self) -> None:

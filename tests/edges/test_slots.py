@@ -1,0 +1,98 @@
+"""A slot holds exactly the files of its commit, and tells when it no longer does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelease.core.errors import ReleaseError
+from gitrelease.edges.git import Git
+from gitrelease.edges.slots import NAMES, Slot, Slots
+from tests.checkout import Clone, make_checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Clone:
+    made = make_checkout(tmp_path, {"app.py": "x = 1\n", "data/a.csv": "1\n", ".gitignore": "*.log\n.streamlit/\n"})
+    made.write(".streamlit/secrets.toml", "token = 1\n")
+    return made
+
+
+@pytest.fixture
+def slots(checkout: Clone, tmp_path: Path) -> Slots:
+    return Slots(Git(checkout.root), tmp_path / "slots")
+
+
+@pytest.fixture
+def slot(checkout: Clone, slots: Slots) -> Iterator[Slot]:
+    taken = slots.take(checkout.git("rev-parse", "HEAD"), shared=(".streamlit/secrets.toml",))
+    yield taken
+    taken.release()
+
+
+def test_a_slot_as_it_was_taken_has_not_changed(slots: Slots, slot: Slot) -> None:
+    assert (slot.path / ".streamlit" / "secrets.toml").read_text() == "token = 1\n"
+    assert slots.changed(slot) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("app.py", "x = 2\n"),
+        ("new.txt", "x"),
+        ("folder/new.txt", "x"),
+        ("ignored.log", "x"),
+        (".streamlit/config.toml", ""),
+    ],
+    ids=["changed", "new", "in a new folder", "ignored", "beside a link of ours"],
+)  # fmt: skip
+def test_what_was_written_into_a_slot_is_named(slots: Slots, slot: Slot, name: str, text: str) -> None:
+    path = slot.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+    assert slots.changed(slot) == (name,)
+
+
+def test_what_was_deleted_is_named_and_compiled_python_is_not(slots: Slots, slot: Slot) -> None:
+    (slot.path / "data" / "a.csv").unlink()
+    (slot.path / "__pycache__").mkdir()
+    (slot.path / "__pycache__" / "app.cpython-311.pyc").write_bytes(b"")
+
+    assert slots.changed(slot) == ("data/a.csv",)
+
+
+def test_a_slot_is_cleaned_when_it_is_taken_again(checkout: Clone, slots: Slots, slot: Slot) -> None:
+    (slot.path / "left.log").write_text("x")
+    (slot.path / "app.py").write_text("x = 2\n")
+    slot.release()
+
+    again = slots.take(checkout.git("rev-parse", "HEAD"), shared=())
+
+    assert again.name == slot.name
+    assert (again.path / "app.py").read_text() == "x = 1\n"
+    assert not (again.path / "left.log").exists()
+    again.release()
+
+
+def test_a_slot_that_was_damaged_is_made_anew(checkout: Clone, slots: Slots, slot: Slot) -> None:
+    slot.release()
+    (slot.path / ".git").write_text("gitdir: /nowhere\n")
+
+    again = slots.take(checkout.git("rev-parse", "HEAD"), shared=(), names=(slot.name,))
+
+    assert (again.path / "app.py").read_text() == "x = 1\n"
+    again.release()
+
+
+def test_slots_that_are_all_taken_are_said_so(checkout: Clone, slots: Slots, slot: Slot) -> None:
+    head = checkout.git("rev-parse", "HEAD")
+    others = [slots.take(head, shared=()) for _ in NAMES[1:]]
+
+    with pytest.raises(ReleaseError, match="no free slot"):
+        slots.take(head, shared=())
+
+    for other in others:
+        other.release()
