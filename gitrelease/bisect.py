@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelease.checking import is_findoc
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.replay import Answer, ReplayDiff, compare
@@ -23,6 +22,7 @@ from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
 from gitrelease.profiles import findoc
+from gitrelease.samples import is_findoc
 from gitrelease.staging import check_slot
 from gitrelease.world import World
 

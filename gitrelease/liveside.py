@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from gitrelease.baseline import keep_baseline, read_baseline
 from gitrelease.candidate import Candidate
-from gitrelease.checking import Findings, documents_of
 from gitrelease.edges.cancel import Cancel
+from gitrelease.findings import Findings
+from gitrelease.samples import documents_of
 from gitrelease.staging import Unfit, stage
 from gitrelease.world import World
 

@@ -15,7 +15,6 @@ import msgspec
 from gitrelease.baseline import keep_baseline
 from gitrelease.branch import branch_for, branch_to
 from gitrelease.candidate import Candidate, allowed_losses, difference
-from gitrelease.checking import Findings
 from gitrelease.core.decide import (
     AfterApproval,
     No,
@@ -47,6 +46,7 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
+from gitrelease.findings import Findings
 from gitrelease.liveside import Live
 from gitrelease.production import Fate, Production, Serving
 from gitrelease.staging import Report, Staged, Unfit, stage, stage_again

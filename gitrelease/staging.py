@@ -17,7 +17,7 @@ import msgspec
 
 from gitrelease.baseline import Known, read_baseline
 from gitrelease.candidate import Candidate
-from gitrelease.checking import Asked, Findings, LiveSide, asked, beside_live, has_contract
+from gitrelease.checking import Asked, asked, has_contract
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.exports import LARGEST, NotJson, parse_json
@@ -32,6 +32,8 @@ from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.slots import CHECK, Slot
+from gitrelease.findings import Findings, LiveSide
+from gitrelease.judging import beside_live
 from gitrelease.world import World
 
 _NOTHING = Findings()

@@ -24,6 +24,7 @@ from gitrelease.bisect import bisect
 from gitrelease.candidate import difference, of_branch
 from gitrelease.edges import inside, records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.findings import Findings
 from gitrelease.world import open_world
 from tests.benchmarks.releases import _committed, _sample
 from tests.checkout import make_checkout
@@ -106,7 +107,7 @@ class Bench:
         slot = world.slots.take(candidate.commit, shared=())
         cancel = Cancel()
 
-        def checked() -> checking.Findings:
+        def checked() -> Findings:
             with checking.asked(world, slot, candidate, diff, judged_by=live.commit) as asked:
                 return asked.collect(cancel)
 
