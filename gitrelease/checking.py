@@ -8,10 +8,13 @@ one. Odd terms are looked for meanwhile.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from gitrelease.candidate import Candidate, placed
 from gitrelease.core.contents import patterns_of
@@ -47,7 +50,7 @@ class Asked:
     """Processes that are at work on a candidate."""
 
     world: World
-    documents: str
+    questions: str
     contract: Inside
     backtracking: Inside | None
     lints: Future[tuple[Check, ...]]
@@ -68,12 +71,12 @@ class Asked:
             finished = self.backtracking.wait(deadline, cancel)
             patterns = self._patterns(finished=finished)
             if any(check.status == "failed" for check in patterns):
-                return Findings((*patterns, *self.lints.result()), documents=self.documents)
+                return Findings((*patterns, *self.lints.result()), questions=self.questions)
         else:
             patterns = ()
         said = inside.contract_results(self.contract, finished=self.contract.wait(deadline, cancel))
         answers = inside.replay_results(self.contract)
-        return Findings((*said.checks, *patterns, *self.lints.result()), said.facts, answers, self.documents)
+        return Findings((*said.checks, *patterns, *self.lints.result()), said.facts, answers, self.questions)
 
     def _patterns(self, *, finished: bool) -> tuple[Check, ...]:
         if self.backtracking is None:
@@ -88,6 +91,7 @@ def asked(
     """Start the checks for the files in `slot`; `judged_by` is the live release, whose own check file counts."""
     with contextlib.ExitStack() as stack:
         documents = stack.enter_context(documents_of(world, judged_by or candidate.commit))
+        own = own_checks(world, judged_by or candidate.commit)
         patterns = _patterns(world, candidate.commit)
         added = _added(patterns, _patterns(world, judged_by)) if judged_by and _changes_patterns(diff) else []
         change = None if diff is None else _change(diff, added, documents)
@@ -96,7 +100,7 @@ def asked(
                 world.python,
                 home=world.home.root,
                 slot=slot.path,
-                spec=_spec(world, change, patterns, own=own_checks(world, judged_by or candidate.commit)),
+                spec=_spec(world, change, patterns, own=own),
                 replay=replay_spec(world, documents),
             )
         )
@@ -108,7 +112,7 @@ def asked(
             )
         beside = stack.enter_context(ThreadPoolExecutor(max_workers=1))
         lints = beside.submit(lints_of, world, candidate, diff, judged_by, documents)
-        yield Asked(world, documents.key, contract, backtracking, lints)
+        yield Asked(world, _key(world, documents, own), contract, backtracking, lints)
 
 
 def _spec(
@@ -153,6 +157,20 @@ def own_checks(world: World, revision: str) -> str | None:
     """Return the repository's own check file as it is in `revision`."""
     content = world.git.blob(revision, inside.OWN_CHECKS)
     return None if content is None else content.decode(errors="replace")
+
+
+def questions(world: World, revision: str) -> str:
+    """Return a key of all that is asked of a candidate while `revision` is live; empty when it is not even imported."""
+    if not has_contract(world, revision):
+        return ""
+    with documents_of(world, revision) as documents:
+        return _key(world, documents, own_checks(world, revision))
+
+
+def _key(world: World, documents: Documents, own: str | None) -> str:
+    settings = world.settings
+    asked_for = (documents.key, own, settings.contract, settings.regions, settings.app.script, settings.app.schema)
+    return hashlib.sha1(msgspec.json.encode(asked_for), usedforsecurity=False).hexdigest()
 
 
 # -- patterns ------------------------------------------------------------------------------------------------

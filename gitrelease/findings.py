@@ -16,13 +16,13 @@ Facts = Mapping[str, Mapping[str, str]]  # schema, field, type
 class Findings(msgspec.Struct, frozen=True):
     """What was found out about a candidate: checks, the fields it emits, what it makes of the sample documents.
 
-    `documents` names those documents; `replay` says what is different on the live release, where there is one.
+    `questions` is a key of all that was asked; `replay` says what is different on the live release, where there is one.
     """
 
     checks: tuple[Check, ...] = ()
     facts: dict[str, dict[str, str]] = {}
     answers: dict[str, Answer] = {}
-    documents: str = ""
+    questions: str = ""
     replay: ReplayDiff | None = None
     retyped: tuple[str, ...] = ()  # fields that are emitted with another type than by the live release
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from gitrelease.baseline import keep_baseline, read_baseline
 from gitrelease.candidate import Candidate
+from gitrelease.checking import questions
 from gitrelease.edges.cancel import Cancel
 from gitrelease.findings import Findings
-from gitrelease.samples import documents_of
 from gitrelease.staging import Unfit, stage
 from gitrelease.world import World
 
@@ -28,12 +28,13 @@ class Live:
         return self._found
 
     def _kept(self) -> Findings | None:
-        """Return what was kept, unless the sample documents are others by now."""
+        """Return what was kept, unless other questions are asked by now.
+
+        A release is judged by the checks, settings and documents of the one before it; once it is live its own count.
+        What they say of the release itself must be known, or a check that it broke would refuse all that follow.
+        """
         kept = read_baseline(self.world, self.commit)
-        if kept is None or not kept.documents:
-            return kept
-        with documents_of(self.world, self.commit) as documents:
-            return kept if kept.documents == documents.key else None
+        return kept if kept and kept.questions == questions(self.world, self.commit) else None
 
     def _find_out(self) -> Findings:
         live = Candidate(commit=self.commit, source=self.commit, key="", trigger="agent", by="")

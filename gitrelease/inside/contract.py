@@ -286,22 +286,22 @@ def replay(app: App, wanted: dict[str, Any]) -> dict[str, Any]:
         if isinstance(module, Broken):
             raise module
         with Path(wanted["result"]).open("wb") as file:
-            for folder, path in paths:
-                name = path.relative_to(folder).as_posix()
-                file.write(line_of_json({"document": name, **document(module, app, path)}))
+            answers = documents(module, app, [path for _, path in paths])
+            for (folder, path), gave in zip(paths, answers):  # noqa: B905 - Python 3.8 has no `strict`
+                file.write(line_of_json({"document": path.relative_to(folder).as_posix(), **gave}))
 
     return perform(Check("replay", "pattern", run_all), app.script)
 
 
-def document(module: ModuleType, app: App, path: Path) -> dict[str, Any]:
-    """Return what a document gave, or why it gave nothing."""
+def documents(module: ModuleType, app: App, paths: list[Path]) -> list[dict[str, Any]]:
+    """Return what each document gave, or why it gave nothing; together if they let themselves, else one by one."""
     try:
-        gave: dict[str, Any] = module.replay(app.module, path)
-        return gave
-    except SkipTest as reason:
-        return {"skipped": str(reason)}
+        together: list[dict[str, Any]] = module.replay(app.module, paths)
     except Exception as error:  # noqa: BLE001 - whatever the pipeline raises over one document, the others are run
-        return {"failed": describe(error, app.script)}
+        if len(paths) == 1:
+            return [{"failed": describe(error, app.script)}]
+        return [documents(module, app, [path])[0] for path in paths]
+    return together
 
 
 def limit(limits: dict[str, Any]) -> None:

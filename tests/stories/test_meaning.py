@@ -328,6 +328,37 @@ def test_regions_stand_where_they_are_now(production: Production) -> None:
     assert rows["schema_export"]["lines"][0] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gitrelease_checks.py", "def check_broken(app):\n    raise AssertionError('always')\n"),
+        ("gitrelease_checks.py", "def (\n"),
+        ("gitrelease.toml", SETTINGS + '[contract]\nclasses = ["NoSuchClass"]\n'),
+    ],
+    ids=["a check that fails", "a file that cannot be read", "a class that is not there"],
+)
+def test_a_release_with_a_broken_check_does_not_bar_the_way_for_the_next_one(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    production = make_checkout(tmp_path, sample_files())
+    try:
+        production.init().up()
+        developer = production.clone()
+        developer.write(name, text)
+        developer.commit("A check that was not thought through")
+        assert developer.push("-o", "approve", "origin", "deploy").code == 0
+
+        pushed = push(developer, "financial_terms = [", 'financial_terms = ["gearing", ')
+
+        assert pushed.code == 0, pushed.said
+        warned = production.gitrelease("show", production.live() or "", "--json").json["checks"]
+        assert any(
+            check["status"] == "warned" and "fails on the live release too" in check["detail"] for check in warned
+        )
+    finally:
+        production.clear_away()
+
+
 def test_show_lists_what_a_release_did_to_the_numbers(production: Production, developer: Clone) -> None:
     pushed = push(developer, PATTERN, r'"water": [r"water use[ :]+([\d.]+)"], "eps": [')
 
