@@ -5,9 +5,11 @@ Heavy imports stay inside the commands: `--help` and `status` must answer at onc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.edges.environment import forget_local_variables
@@ -20,8 +22,16 @@ def main() -> None:
         # Hooks run on every push: they do without the command-line library.
         from gitrelease.commands.hook import main as hook
 
-        sys.exit(_guarded(lambda: hook(sys.argv[2:])))
-    sys.exit(_guarded(_run))
+        _leave(_guarded(lambda: hook(sys.argv[2:])))
+    _leave(_guarded(_run))
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: taking the interpreter apart takes longer than some commands."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run() -> int:
