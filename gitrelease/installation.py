@@ -81,6 +81,7 @@ def init(
     app |= {key: value for key, value in given.items() if value is not None}
     app.setdefault("branch", App().branch)
     installed = _read_installed(home)
+    _require_own_repository(git)
     _require_commits(git)
     _require_python_and_script(git, app, python)
     _check_port(port)
@@ -131,6 +132,15 @@ def _read_installed(home: Home) -> Installed:
         return msgspec.json.decode(home.installed.read_bytes(), type=Installed)
     except FileNotFoundError:
         return Installed()
+
+
+def _require_own_repository(git: Git) -> None:
+    """Hooks, index and refs must be those of this checkout alone."""
+    if not (git.root / ".git").is_dir():
+        raise RepositoryError(
+            f"{git.root} is a linked worktree or a submodule: its repository is {git.directory}",
+            hint=f"Production needs one of its own: git clone {git.directory} DIR; then: gitrelease -C DIR init",
+        )
 
 
 def _require_commits(git: Git) -> None:

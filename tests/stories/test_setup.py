@@ -183,6 +183,17 @@ def test_a_repository_without_commits_is_refused(tmp_path: Path) -> None:
     assert "git commit" in said
 
 
+def test_a_linked_worktree_is_refused_with_what_to_do_instead(checkout: Production, tmp_path: Path) -> None:
+    checkout.git("worktree", "add", "--quiet", "-b", "linked", str(tmp_path / "linked"))
+
+    code, said = gitrelease(tmp_path / "linked", "init", "--branch", "linked")
+
+    assert code == 2
+    assert "is a linked worktree or a submodule" in said
+    assert f"git clone {checkout.root / '.git'} DIR" in said
+    assert not (checkout.root / ".git" / "gitrelease").exists()
+
+
 def test_a_detached_head_is_refused_with_the_command_that_mends_it(checkout: Production) -> None:
     checkout.git("checkout", "--quiet", "--detach")
 
