@@ -98,7 +98,7 @@ def test_a_pattern_without_a_group_is_refused_and_one_that_matches_no_sample_is_
     assert refused.code != 0
     assert "group of units: has no group for the value" in said(refused)
     assert warned.code == 0, warned.said
-    assert "samples of units: matches none of 53 sample documents" in said(warned)
+    assert "samples of units: matches none of" in said(warned)
 
 
 def test_an_odd_term_is_released_with_a_warning(production: Production, developer: Clone) -> None:
@@ -122,7 +122,7 @@ def test_lost_values_need_a_trailer_or_approval(production: Production, develope
 
     assert refused.code != 0
     assert "values of the sample documents (net_income)" in said(refused)
-    assert re.search(r"net_income [\d.]+ million -> nothing in annual-report-lindqvist.txt", said(refused))
+    assert re.search(r"net_income .{1,40} -> nothing in annual-report-", said(refused))
     assert "Allow-Loss: net_income" in said(refused)
     assert allowed.code == 0, allowed.said
     note = production.git("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{production.live()}")
