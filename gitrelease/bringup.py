@@ -6,6 +6,7 @@ finished from the refs; the live release is started again where it is gone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -22,7 +23,7 @@ from gitrelease.edges import front as fronts
 from gitrelease.edges import processes, records
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.front import FrontControl
+from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.execute import record
 from gitrelease.production import Production, Running, Serving, read_running
 from gitrelease.release import (
@@ -151,12 +152,13 @@ def _with_front(world: World, running: Running, memory: Memory) -> Production:
     if running.front is not None:
         control = FrontControl(world.home.front_socket)
         production = Production(world, control, running, memory)
-        production.listeners = control.listeners()
+        with contextlib.suppress(FrontGone):
+            production.listeners = control.listeners()
         wanted = {instance.name: instance.port for instance in world.settings.instances}
         have = {name: listener.getsockname()[1] for name, listener in production.listeners.items()}
         if wanted == have:
             return production
-        # The settings changed while production was down: a front on other ports is of no use.
+        # It hangs, or the settings changed while production was down: a front on other ports is of no use.
         processes.stop(running.front, grace=2.0)
         close_all(production.listeners)
     listeners: dict[str, socket.socket] = {}

@@ -46,6 +46,8 @@ class Duty:
     def backend_ended(self, serving: Serving, why: str) -> None:
         """Start the live release again; roll back, once, when it will not stay up."""
         production = self._office.serving()
+        if not _serves(production, serving):
+            return
         now = time.monotonic()
         production.crashes.append(now)
         log.warning("the backend of release/%d: %s", serving.number, why)
@@ -59,8 +61,11 @@ class Duty:
     def _start_again(self, production: Production, serving: Serving, cancel: Cancel) -> None:
         """Start the same release in its slot; connections are held by the front meanwhile."""
         world = production.world
-        for name in production.listeners:
-            production.front.clear(name)
+        with production.state:
+            if not _serves(production, serving):
+                return  # what was seen to hang is not what users get any more: it stands by, or leaves
+            for name in production.listeners:
+                production.front.clear(name)
         production.end(serving.backend)
         slot = world.slots.take(serving.backend.commit, shared=world.settings.app.shared)
         try:
@@ -79,8 +84,7 @@ class Duty:
         finally:
             os.close(handle)
         with production.state:
-            live = production.running.live
-            if live is None or live.backend.id != serving.backend.id:
+            if not _serves(production, serving):
                 production.end(backend)  # something else was promoted meanwhile
                 return
             production.switch(
@@ -140,3 +144,9 @@ class Duty:
             )
             record(production, Proved(at=time.time(), number=number))
             log.info("release/%d came through its soak", number)
+
+
+def _serves(production: Production, serving: Serving) -> bool:
+    """Is it still this backend that users get? A look takes seconds, a rollback a tenth of one."""
+    live = production.running.live
+    return live is not None and live.backend.id == serving.backend.id

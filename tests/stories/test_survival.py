@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+from gitrelease import production as serving_side
+from gitrelease.bringup import close_all
+from gitrelease.duty import Duty
 from gitrelease.edges import backends, processes, wire
-from tests.checkout import Production, until
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.front import FrontControl
+from gitrelease.turn import Holder, Turn
+from gitrelease.world import open_world
+from tests.checkout import PATIENCE, Production, until
+
+
+class Office:
+    """What duty needs of an agent, around the production that really runs."""
+
+    def __init__(self, production: serving_side.Production) -> None:
+        self.turn = Turn()
+        self._production = production
+
+    def serving(self) -> serving_side.Production:
+        return self._production
+
+    @contextlib.contextmanager
+    def has_turn(self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float) -> Iterator[Holder]:
+        holder = self.turn.take(owner=owner, pid=pid, doing=doing, cancel=cancel, wait=wait)
+        yield holder
+        self.turn.give_back(holder)
 
 
 def marked(production: Production) -> list[int]:
@@ -161,6 +188,54 @@ def test_a_front_that_hangs_is_replaced_in_the_middle_of_a_release(production: P
     assert production.live() == "release/2"
     assert production.front_pid() != front
     assert "through" in production.answer()
+
+
+def test_a_backend_that_was_seen_to_hang_and_is_not_live_any_more_is_left_alone(production: Production) -> None:
+    production.commit_term("two")
+    production.await_live("release/2")
+    production.await_idle()
+    world = open_world(production.root)
+    running = serving_side.read_running(world.home.processes)
+    seen = running.standby
+    assert seen is not None
+    beside = serving_side.Production(world, FrontControl(world.home.front_socket), running, world.journal.memory())
+    beside.listeners = beside.front.listeners()
+    pids = marked(production)
+
+    # The look of a supervisor takes seconds; a rollback in between is a tenth of one.
+    Duty(Office(beside)).backend_ended(seen, "it does not answer")
+    close_all(beside.listeners)
+
+    assert "two" in production.answer()
+    assert seen.backend.identity.alive
+    assert marked(production) == pids
+    assert beside.crashes == []
+
+
+def test_a_front_that_hangs_while_the_agent_is_away_is_replaced_by_up(production: Production) -> None:
+    front = production.front_pid()
+    production.kill(production.agent_pid())
+    os.kill(front, signal.SIGSTOP)
+
+    ended = production.gitrelease("up")
+
+    until(lambda: production.front_pid() != front)
+    assert ended.code == 0, ended.said
+    assert production.answer() == "one revenue profit"
+
+
+def test_a_commit_starts_an_agent_that_ended_in_good_order(production: Production) -> None:
+    agent = production.agent_pid()
+    handle = os.pidfd_open(agent)
+    os.kill(agent, signal.SIGTERM)
+    select.select([handle], [], [], PATIENCE)
+    os.close(handle)
+    until(lambda: not (production.home / "run" / "agent.pid").exists())
+
+    production.commit_term("woken")
+
+    production.await_live("release/2")
+    assert production.agent_pid() != agent
 
 
 def test_a_hundred_requests_leave_no_descriptor_behind_in_the_agent(production: Production) -> None:
