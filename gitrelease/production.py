@@ -221,7 +221,7 @@ class Production:
     def _fits_one_more(self) -> bool:
         needed = float(self.world.settings.limits.memory_mb)
         if not needed and self.running.live is not None:
-            used = processes.usage(self.running.live.backend.identity, now=time.time())
+            used = processes.usage(self.running.live.backend.identity)
             needed = used.memory_mb if used else 0.0
         return processes.available_mb() >= needed
 

@@ -121,7 +121,7 @@ def _instance(world: World, instance: Instance, live: Serving | None, watched: b
     }
     if live is None:
         return row
-    used = processes.usage(live.backend.identity, now=time.time())
+    used = processes.usage(live.backend.identity)
     well = used is not None and probes.healthy(world.settings.app, live.backend.port, timeout=1.0)[0]
     row |= {
         "pid": live.backend.identity.pid,

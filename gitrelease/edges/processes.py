@@ -1,38 +1,44 @@
 """How are processes started, recognised and ended? Only our own are ever signalled.
 
-A process is known by its pid and its creation time, recorded at its start: a recycled pid is a stranger.
-This module alone imports psutil.
+A process is known by its pid, the moment of its start and the boot that it was in: a recycled pid is a stranger.
+The moment is the kernel's, on a clock that nobody sets: after a step of the wall clock psutil's creation times, which
+are built on it, make every process look like another. This module alone imports psutil.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import psutil
 
-_TOLERANCE = 0.05  # psutil derives creation times from clock ticks
+# A Popen that nobody holds is reaped by the next one, anywhere in this process; how it ended is lost with it.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+_TICKS = os.sysconf("SC_CLK_TCK")  # per second
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A process for good: `started` is its creation time in seconds since 1970."""
+    """A process for good: `started` is when it did, in the kernel's ticks since the boot that `boot` names."""
 
     pid: int
-    started: float
+    started: int
+    boot: str
 
     def process(self) -> psutil.Process | None:
         """Return the living process, None when it has ended or another has its pid."""
         try:
             found = psutil.Process(self.pid)
-            same = abs(found.create_time() - self.started) < _TOLERANCE
+            same = identify(self.pid) == self
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, ProcessLookupError):
             return None
 
     @property
@@ -51,9 +57,16 @@ class Usage(msgspec.Struct, frozen=True):
 def identify(pid: int) -> Identity:
     """Return the identity of a running process; `ProcessLookupError` when there is none."""
     try:
-        return Identity(pid, psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess as error:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError) as error:
         raise ProcessLookupError(pid) from error
+    # The name, in parentheses, may hold anything; the start is the 22nd word, see proc_pid_stat(5).
+    return Identity(pid, int(stat.rpartition(b")")[2].split()[19]), _boot())
+
+
+@functools.cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def spawn(
@@ -67,7 +80,7 @@ def spawn(
     """Start `argv` in a session of its own, its output appended to `log`, nothing on its standard input."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             list(argv),
             cwd=cwd,
             env=dict(env) if env is not None else None,
@@ -77,6 +90,8 @@ def spawn(
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
+    _children[child.pid] = child
+    return child
 
 
 def how_ended(identity: Identity) -> str:
@@ -120,24 +135,38 @@ def stop(identity: Identity, *, grace: float) -> None:
 
 def _reap(identity: Identity) -> None:
     """Let go of a child of ours that has ended; init reaps what an earlier agent started."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(identity.pid, os.WNOHANG)
+    child = _children.get(identity.pid)
+    if child is not None and child.poll() is not None:
+        _children.pop(identity.pid, None)
 
 
 def kill_group(identity: Identity) -> None:
-    """Send KILL to every living process of the group that `identity` leads (it was started as a leader)."""
+    """Send KILL to every living process of the group that `identity` leads (it was started as a leader).
+
+    The kernel gives no pid away while a group of that number has members: a stranger with the pid of the leader
+    means that nobody of ours is left.
+    """
     try:
         os.killpg(identity.pid, 0)
-    except ProcessLookupError:
-        return  # nobody is left: not worth a look at every process of the host
+    except (ProcessLookupError, PermissionError):
+        return  # nobody of ours is left: not worth a look at every process of the host
+    if psutil.pid_exists(identity.pid) and not _is_zombie(identity.pid) and not identity.alive:
+        return
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             # A member is no older than its leader: an older process cannot be one of ours.
-            if os.getpgid(process.pid) == identity.pid and process.create_time() >= identity.started - _TOLERANCE:
+            if os.getpgid(process.pid) == identity.pid and identify(process.pid).started >= identity.started:
                 process.kill()
 
 
-def usage(identity: Identity, *, now: float) -> Usage | None:
+def _is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def usage(identity: Identity) -> Usage | None:
     """Return what the process uses, None when it is gone."""
     process = identity.process()
     if process is None:
@@ -145,7 +174,7 @@ def usage(identity: Identity, *, now: float) -> Usage | None:
     try:
         with process.oneshot():
             times = process.cpu_times()
-            uptime = max(now - identity.started, 0.001)
+            uptime = max(time.clock_gettime(time.CLOCK_BOOTTIME) - identity.started / _TICKS, 0.001)
             return Usage(
                 cpu_percent=round(100 * (times.user + times.system) / uptime, 1),
                 memory_mb=round(process.memory_info().rss / 1_048_576, 1),
@@ -202,7 +231,7 @@ def marked(variable: str, value: str) -> list[Identity]:
         # Another user's environment cannot be read, and is none of ours.
         with contextlib.suppress(OSError, psutil.NoSuchProcess):
             if wanted in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
-                found.append(Identity(process.pid, process.create_time()))
+                found.append(identify(process.pid))
     return found
 
 

@@ -1,0 +1,71 @@
+"""Processes are known for good, and only our own are ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gitrelease.edges import processes
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own that waits for its standard input."""
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def test_a_stranger_with_the_pid_of_a_process_that_ended_is_left_alone(sleeper: subprocess.Popen[bytes]) -> None:
+    ended = msgspec.structs.replace(processes.identify(sleeper.pid), started=1)
+
+    processes.stop(ended, grace=0.1)
+
+    assert not ended.alive
+    assert sleeper.poll() is None
+
+
+def test_a_process_of_another_boot_is_a_stranger(sleeper: subprocess.Popen[bytes]) -> None:
+    now = processes.identify(sleeper.pid)
+
+    assert now.alive
+    assert not msgspec.structs.replace(now, boot="another").alive
+
+
+def test_how_a_child_ended_is_known_though_others_were_started_since(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", "raise SystemExit(3)"]
+    identity = processes.identify(processes.spawn(arguments, cwd=tmp_path, log=tmp_path / "log").pid)
+    assert processes.wait_end(identity, 20.0)
+
+    subprocess.run([sys.executable, "-c", ""], check=True)
+
+    assert processes.how_ended(identity) == "it exited with code 3"
+    processes.stop(identity, grace=0.0)
+    assert processes.how_ended(identity) == "it ended"
+
+
+def test_members_of_a_group_end_with_a_leader_that_has_ended(tmp_path: Path) -> None:
+    script = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+    log = tmp_path / "log"
+    identity = processes.identify(processes.spawn([sys.executable, "-c", script], cwd=tmp_path, log=log).pid)
+    assert processes.wait_end(identity, 20.0)
+    member = processes.identify(int(log.read_text()))
+
+    processes.stop(identity, grace=0.0)
+
+    assert processes.wait_end(member, 20.0)
+
+
+def test_a_wait_for_a_process_ends_with_it(sleeper: subprocess.Popen[bytes]) -> None:
+    identity = processes.identify(sleeper.pid)
+
+    assert not processes.wait_end(identity, 0.0)
+    assert sleeper.stdin is not None
+    sleeper.stdin.close()
+    assert processes.wait_end(identity, 20.0)
