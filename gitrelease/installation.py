@@ -89,9 +89,9 @@ def init(
 
     home.create()
     app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
-    instances = _with_port(written.get("instance", []), port)
-    tables = {name: table for name, table in written.items() if name != "instance"}
-    write_atomically(home.settings, settings_files.render(tables, tuple(instances)).encode())
+    content = settings_files.changed(_host_text(home), app=app, port=port).encode()
+    settings_files.read(content, str(home.settings))
+    write_atomically(home.settings, content)
     # A wrong setting is reported here, before anything is installed.
     world = open_world(git.root, initialised=False)
     for key, value in CONFIGURATION.items():
@@ -120,11 +120,14 @@ def init(
 
 
 def _host_tables(home: Home) -> dict[str, Any]:
-    if not home.settings.exists():
-        return {}
-    content = home.settings.read_bytes()
+    """Return what is set on this host; `SettingsError` when a key or a value is wrong."""
+    content = _host_text(home).encode()
     settings_files.read(content, str(home.settings))
     return tomllib.loads(content.decode())
+
+
+def _host_text(home: Home) -> str:
+    return home.settings.read_text() if home.settings.exists() else ""
 
 
 def _read_installed(home: Home) -> Installed:
@@ -149,17 +152,6 @@ def _require_commits(git: Git) -> None:
             f"{git.root} has no commits yet",
             hint="Commit the app first: git add … && git commit; then: gitrelease init",
         )
-
-
-def _with_port(instances: list[dict[str, Any]], port: int | None) -> list[dict[str, Any]]:
-    if port is None:
-        return instances
-    if len(instances) > 1:
-        raise SettingsError(
-            f"--port {port} could mean any of {len(instances)} instances",
-            hint="Change the port of the one you mean in .git/gitrelease/host.toml",
-        )
-    return [{**(instances[0] if instances else {}), "port": port}]
 
 
 def _stand_on_branch(git: Git, branch: str, installed: Installed) -> bool:

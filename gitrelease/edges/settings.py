@@ -5,7 +5,6 @@ Host settings win. A wrong key or value is refused with its file, line and path,
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -156,6 +155,7 @@ def _wrong(name: str, text: str, path: str, what: str, accepted: str) -> Setting
     )
 
 
+_HEAD = "# Settings of this host; they win over gitrelease.toml. See docs/configuration.md.\n\n"
 _UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 _PLACE = re.compile(r"at `(?:key in )?\$\.?([^`]*)`")
 
@@ -200,17 +200,26 @@ def _line(text: str, path: str) -> str:
     return ""
 
 
-def render(tables: Mapping[str, Mapping[str, Any]], instances: tuple[Mapping[str, Any], ...]) -> str:
-    """Write host settings as TOML: plain tables, and one `[[instance]]` each."""
-    lines = ["# Settings of this host; they win over gitrelease.toml. See docs/configuration.md."]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
-    for instance in instances:
-        lines += ["", "[[instance]]", *(f"{key} = {_value(value)}" for key, value in instance.items())]
-    return "\n".join(lines) + "\n"
+def changed(text: str, *, app: Mapping[str, Any], port: int | None) -> str:
+    """Return the host settings `text` with keys of `[app]` and the port of the only instance set.
 
+    Everything else stays as a person wrote it, comments and all. `SettingsError` when `port` could mean several.
+    """
+    import tomlkit
 
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    written = tomlkit.parse(text or _HEAD)
+    table = written.setdefault("app", tomlkit.table())
+    for key, value in app.items():
+        if table.get(key) != value:
+            table[key] = value
+    if port is not None:
+        instances = written.setdefault("instance", tomlkit.aot())
+        if len(instances) > 1:
+            raise SettingsError(
+                f"--port {port} could mean any of {len(instances)} instances",
+                hint="Change the port of the one you mean in .git/gitrelease/host.toml",
+            )
+        if not instances:
+            instances.append(tomlkit.table())
+        instances[0]["port"] = port
+    return tomlkit.dumps(written)
