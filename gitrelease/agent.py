@@ -17,6 +17,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from gitrelease.background import guarded, log, log_outcome, to_log
 from gitrelease.bringup import bring_up, take_down
 from gitrelease.core.errors import Busy, ReleaseError
@@ -143,7 +145,12 @@ class Agent:
             home.down.unlink(missing_ok=True)
             self._supervisor = Supervisor(production, Duty(self))
             self._supervisor.start()
-            self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
+            try:
+                self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
+            except OSError as error:
+                # Production serves; what is not noticed by itself still is by hooks, pushes and commands.
+                log.exception("the watcher")
+                outcome = msgspec.structs.replace(outcome, hint=_no_watcher(error))
             self.poke()
             return outcome
 
@@ -196,7 +203,12 @@ class Agent:
             self._poked.wait()
             self._poked.clear()
             if self.production is not None and not self._stopping.is_set():
+                guarded("the watcher", self._follow)
                 guarded("the inbox", self._look_at_inbox)
+
+    def _follow(self, _: Cancel) -> None:
+        if self._watcher is not None:
+            self._watcher.follow()
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
@@ -212,6 +224,13 @@ class Agent:
             log_outcome(outcome)
             self._poked.set()
         return outcome
+
+
+def _no_watcher(error: OSError) -> str:
+    return (
+        f"edits on this host are not noticed: {error.strerror}; allow more watches "
+        "(sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances), then: gitrelease down && gitrelease up"
+    )
 
 
 def main() -> int:

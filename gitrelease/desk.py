@@ -192,8 +192,15 @@ class Desk:
     def _candidate(self, commit: str, known: Records, request: Request) -> Candidate:
         """Return what waits under that commit, else the commit as it would be served."""
         waiting = self._agent.inbox.find(commit)
+        world = self._agent.serving().world
+        again = next((one for one in known.releases if one.commit == commit and one.source != commit), None)
+        if waiting is None and again is not None:
+            # A release that carries a file is a child of what was on the branch: that is where the branch goes.
+            waiting = Candidate(
+                commit=commit, source=again.source, key=records.content_key(world.git, commit),
+                trigger="shell", by=request.by, at=time.time(),
+            )  # fmt: skip
         if waiting is None:
-            world = self._agent.serving().world
             waiting = of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
         return dataclasses.replace(waiting, by=request.by, reason=request.text("reason") or "")
 

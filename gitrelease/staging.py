@@ -129,12 +129,16 @@ def stage(
         )
     finally:
         slot.release()
-    if live is not None and diff is not None:
-        findings = beside_live(world, candidate, diff, findings, live)
-    checks = (*static, *findings.checks)
-    if any(check.status == "failed" for check in checks):
-        checks = judge(checks, live.findings().checks) if live else forgive_first(checks)
-    findings = msgspec.structs.replace(findings, checks=checks)
+    try:
+        findings = _judged(
+            world, candidate, diff, msgspec.structs.replace(findings, checks=(*static, *findings.checks)), live
+        )
+    except BaseException:
+        # The live side could not be asked, a push was cancelled: the candidate must not stay behind.
+        if backend is not None:
+            processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
+        raise
+    checks = findings.checks
     failed = any(check.status in ("failed", "unknown") for check in checks)
     if backend is not None and (failed or checking_only):
         processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
@@ -148,6 +152,18 @@ def stage(
     report("stage", told, time.monotonic() - begun)
     _tell_news(warned, findings, live, report)
     return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+
+
+def _judged(
+    world: World, candidate: Candidate, diff: Diff | None, findings: Findings, live: LiveSide | None
+) -> Findings:
+    """Hold what was found against what the live release says to the same questions."""
+    if live is not None and diff is not None:
+        findings = beside_live(world, candidate, diff, findings, live)
+    checks = findings.checks
+    if any(check.status == "failed" for check in checks):
+        checks = judge(checks, live.findings().checks) if live else forgive_first(checks)
+    return msgspec.structs.replace(findings, checks=checks)
 
 
 def _tell_news(warned: Sequence[Check], findings: Findings, live: LiveSide | None, report: Report) -> None:

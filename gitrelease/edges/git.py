@@ -245,7 +245,7 @@ class Git:
     ) -> str:
         """Write a commit of `tree`; author and committer come from `env` (`GIT_AUTHOR_NAME` …) or from git."""
         parent_arguments = [argument for parent in parents for argument in ("-p", parent)]
-        return self.text(*_DURABLE, "commit-tree", tree, *parent_arguments, "-F", "-", stdin=message.encode(), env=env)
+        return self.text(*_DURABLE, "commit-tree", tree, *parent_arguments, "-F", "-", stdin=_message(message), env=env)
 
     def write_tag(self, *, name: str, commit: str, message: str, at: float) -> str:
         """Write an annotated tag object and return its id; no ref points at it yet."""
@@ -253,7 +253,7 @@ class Git:
             f"object {commit}\ntype commit\ntag {name}\n"
             f"tagger gitrelease <gitrelease@localhost> {int(at)} +0000\n\n{message}"
         )
-        return self.text(*_DURABLE, "hash-object", "-t", "tag", "-w", "--stdin", stdin=body.encode())
+        return self.text(*_DURABLE, "hash-object", "-t", "tag", "-w", "--stdin", stdin=_message(body))
 
     def update_refs(self, updates: Sequence[RefUpdate], *, reason: str) -> None:
         """Move refs in one durable transaction: all of them, or `GitError` and none."""
@@ -272,6 +272,11 @@ class Git:
     def configuration(self, key: str, *, local: bool = True) -> str | None:
         status, output, _ = self.execute("config", *(("--local",) if local else ()), "--get", key)
         return output.decode(errors="surrogateescape").rstrip("\n") if status == 0 else None
+
+
+def _message(text: str) -> bytes:
+    """Encode a message; bytes of a name that are no UTF-8 are written as `\\udcff`, so that git can show it."""
+    return text.encode(errors="backslashreplace")
 
 
 def _tree_entries(listed: Sequence[bytes]) -> Iterator[TreeEntry]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -36,7 +36,11 @@ class Watcher:
         heads = world.git.directory / "refs" / "heads"
         heads.mkdir(parents=True, exist_ok=True)
         world.home.poke.touch(mode=0o600)
-        self._watch_tree(world.git.text("ls-files", "-z").split("\0"))
+        self._git = world.git
+        self._watched: set[str] = set()
+        self._index: tuple[int, int] | None = None
+        self._observer.schedule(_Handler(self._seen), str(self._root), recursive=False)
+        self.follow()
         self._branch = world.git.directory / world.settings.branch_ref
         self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
         self._observer.schedule(_Handler(self._hook, only=world.home.poke), str(world.home.root), recursive=False)
@@ -44,13 +48,21 @@ class Watcher:
         self._thread = threading.Thread(target=self._settle_bursts, name="watcher", daemon=True)
         self._thread.start()
 
-    def _watch_tree(self, tracked: Sequence[str]) -> None:
-        """Watch the directories that hold tracked files: a venv or `.git` beside them is not worth 50,000 watches."""
-        self._observer.schedule(_Handler(self._seen), str(self._root), recursive=False)
-        for name in sorted({path.split("/")[0] for path in tracked if "/" in path}):
+    def follow(self) -> None:
+        """Watch the directories that hold tracked files by now; cheap while the index is the same.
+
+        A venv or `.git` beside them is not worth 50,000 watches. `OSError` when the host allows no more.
+        """
+        index = _stamp(self._git.directory / "index")
+        if index is not None and index == self._index:
+            return
+        tracked = self._git.text("ls-files", "-z").split("\0")
+        for name in sorted({path.split("/")[0] for path in tracked if "/" in path} - self._watched):
             folder = self._root / name
             if folder.is_dir() and not folder.is_symlink():
                 self._observer.schedule(_Handler(self._seen), str(folder), recursive=True)
+                self._watched.add(name)
+        self._index = index
 
     def stop(self) -> None:
         with self._changed:
@@ -88,6 +100,14 @@ class Watcher:
                     continue
                 self._first = 0.0
                 self._poke()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 class _Handler(FileSystemEventHandler):

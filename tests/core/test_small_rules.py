@@ -39,6 +39,12 @@ def test_what_fails_from_the_first_release_on_becomes_the_baseline() -> None:
     assert forgive_first([check("labels", "failed")])[0].status == "warned"
 
 
+def test_the_session_that_says_why_the_first_script_does_not_run_is_no_baseline() -> None:
+    said = forgive_first([check("labels", "failed"), check("session", "failed"), check("script", "failed")])
+
+    assert [one.status for one in said] == ["warned", "failed", "failed"]
+
+
 def test_one_missed_answer_is_a_busy_moment_three_are_not() -> None:
     assert [unhealthy(failures) for failures in (0, 1, 2, 3)] == [False, False, False, True]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from tests.checkout import Production, until
@@ -97,6 +98,35 @@ def test_an_edit_becomes_a_commit_and_a_release(production: Production) -> None:
     assert production.git("rev-parse", "deploy~1") == before
     assert production.git("log", "-1", "--format=%s", "deploy") == "Edit server.py on the production host"
     assert "Edited-By:" in production.git("log", "-1", "--format=%b", "deploy")
+
+
+def test_an_edit_of_a_file_whose_name_is_no_utf8_is_released_with_the_others(checkout: Production) -> None:
+    odd = checkout.root / os.fsdecode(b"bad\xff.py")
+    odd.write_text("A = 1\n")
+    checkout.commit("Odd")
+    checkout.init().up()
+    checkout.await_idle()
+
+    odd.write_text("A = 2  # see\n")
+    checkout.replace("server.py", '"profit",', '"profit", "edited",')
+
+    until(lambda: checkout.status()["waiting"])
+    assert checkout.gitrelease("deploy", "--approve").code == 0
+    assert "edited" in checkout.answer()
+    assert checkout.git("status", "--porcelain") == ""
+
+
+def test_an_edit_in_a_directory_that_came_with_a_release_is_noticed(production: Production) -> None:
+    developer = production.clone()
+    developer.write("lib/words.py", "A = 1\n")
+    developer.commit("A library")
+    assert developer.push("-o", "approve", "origin", "deploy").code == 0
+    production.await_idle()
+
+    production.write("lib/words.py", "A = 2\n")
+
+    waiting = until(lambda: production.status()["waiting"])
+    assert [item["trigger"] for item in waiting] == ["edit"]
 
 
 def test_an_atomic_save_is_one_release(production: Production) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.edges import backends
 from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
 
 
@@ -21,6 +22,53 @@ def test_init_can_be_repeated(checkout: Production) -> None:
 
     assert {path.name: path.read_text() for path in (checkout.root / ".git/hooks").iterdir()} == first
     assert (checkout.home / "host.toml").read_text() == settings
+
+
+def test_what_a_person_wrote_into_the_host_settings_stays_there(checkout: Production) -> None:
+    checkout.init()
+    settings = checkout.home / "host.toml"
+    by_hand = """
+# quick here
+[policy.dictionary]
+soak = "2s"  # seconds
+
+[[region]]
+name = "versions"
+kind = "pattern"
+assign = "VERSION"
+"""
+    settings.write_text(settings.read_text() + by_hand)
+    before = settings.read_text()
+
+    checkout.init()
+    again = settings.read_text()
+    port = backends.free_port()
+    ended = checkout.gitrelease("init", "--port", str(port), "--branch", "deploy")
+
+    assert again == before
+    assert ended.code == 0, ended.said
+    assert settings.read_text() == before.replace(f"port = {checkout.port}", f"port = {port}")
+
+
+def test_a_release_with_a_carried_file_can_be_deployed_again_by_its_name(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path, {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "*.json\n"})
+    try:
+        checkout.write("schema.json", '{"fields": {"a": 1}}')
+        checkout.init().up()
+        checkout.await_idle()
+        first = checkout.git("rev-parse", "deploy")
+        checkout.commit_term("second")
+        checkout.await_live("release/2")
+
+        ended = checkout.gitrelease("deploy", "release/1")
+
+        assert ended.code == 0, ended.said
+        assert checkout.answer() == "one revenue profit"
+        assert checkout.git("rev-parse", "deploy") == first
+        assert checkout.git("status", "--porcelain") == ""
+        assert checkout.read("schema.json") == '{"fields": {"a": 1}}'
+    finally:
+        checkout.clear_away()
 
 
 def test_hooks_that_were_there_still_run(checkout: Production, tmp_path: Path) -> None:
