@@ -231,7 +231,6 @@ class Desk:
             target = target_of_part(world, known, name, only) if only else target_of_rollback(known, name)
             if target is None:
                 raise no_target(name)
-            production.went_back_by_itself = False
             if only is not None:
                 return take_back(
                     production, known, target, only, reason=request.text("reason") or "", by=request.by,

@@ -112,7 +112,7 @@ class Duty:
                 if known.live is None or known.live.number != number:
                     return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
                 target = target_of_rollback(known, None)
-                if target is None or production.went_back_by_itself:
+                if target is None or production.memory.went_back_by_itself:
                     return Outcome(outcome="stuck", release=known.live.name, reason=why)
                 return go_back(
                     production, known, target, reason=why, by="agent", automatic=True, cancel=cancel, report=to_log
@@ -122,7 +122,6 @@ class Duty:
         if outcome is None or outcome.outcome == "stuck":
             self._stuck(outcome.reason if outcome else why)
             return
-        production.went_back_by_itself = outcome.outcome == "rolled_back"
         log_outcome(outcome)
 
     def _stuck(self, why: str) -> None:

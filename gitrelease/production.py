@@ -90,7 +90,6 @@ class Production:
         self.soak: Soak | None = None
         self.state = threading.RLock()
         self.crashes: list[float] = []
-        self.went_back_by_itself = False
 
     # -- who serves ------------------------------------------------------------------------------------------
 

@@ -185,7 +185,6 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     attempt(production, candidate, "released", kind, summary)
     soak = world.settings.policy[kind].soak_seconds
     production.crashes.clear()
-    production.went_back_by_itself = False
     production.begin_soak(number, soak)
     production.world = world.judged_by(candidate.commit)
     report("promote", f"{release_name(number)} is live on {addresses(production)}", time.monotonic() - begun)

@@ -97,6 +97,7 @@ class Memory(msgspec.Struct, kw_only=True):
     settled: str | None = None
     live_since: float | None = None  # seconds since 1970
     stopped: str | None = None  # why a person is needed
+    went_back_by_itself: bool = False  # the last way back was nobody's: the next one is a person's
 
     def take(self, event: AnyEvent) -> None:
         match event:
@@ -109,6 +110,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.seconds[number] = spent
                 self.live_since = event.at
                 self.stopped = None
+                self.went_back_by_itself = False
             case Proved(number=number):
                 self.proved.add(number)
                 self.superseded.discard(number)
@@ -117,7 +119,8 @@ class Memory(msgspec.Struct, kw_only=True):
                     self.superseded.add(number)
             case Settled(source=source):
                 self.settled = source
-            case WentBack():
+            case WentBack(automatic=automatic):
+                self.went_back_by_itself = automatic
                 self.unfinished = None
                 self.live_since = event.at
                 self.stopped = None

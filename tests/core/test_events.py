@@ -64,3 +64,12 @@ def test_a_release_that_has_proved_good_is_not_superseded_any_more() -> None:
     memory = replay([Superseded(at=1, number=2), Proved(at=2, number=2), Superseded(at=3, number=2)])
 
     assert memory.superseded == set()
+
+
+def test_that_production_went_back_by_itself_outlives_the_agent_until_a_release_or_a_person() -> None:
+    by_itself = WentBack(at=1, number=2, to=1, reason="", by="agent", automatic=True)
+    by_a_person = WentBack(at=2, number=2, to=1, reason="", by="ann", automatic=False)
+
+    assert replay([by_itself]).went_back_by_itself
+    assert not replay([by_itself, by_a_person]).went_back_by_itself
+    assert not replay([by_itself, Promoted(at=3, number=3, seconds=1.0)]).went_back_by_itself
