@@ -1,6 +1,6 @@
 """How does production come up: from nothing, after a crash of the agent, after a reboot? And how down?
 
-What still runs is adopted by pid and creation time, never doubled; what an earlier agent left half-done is
+What still runs is adopted by pid and start, never doubled; what an earlier agent left half-done is
 finished from the refs; the live release is started again where it is gone.
 """
 
