@@ -38,6 +38,11 @@ from gitrelease.supervisor import Supervisor
 from gitrelease.turn import URGENT_WAIT, Holder, Turn
 from gitrelease.world import World, open_world
 
+_NOT_NOTICED = "edits on this host are not noticed by themselves"
+_MORE_WATCHES = (
+    "allow more watches (sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances), "
+    "then: gitrelease down && gitrelease up"
+)
 ARRIVAL = 60.0  # seconds in which production is adopted or started again
 
 
@@ -150,7 +155,7 @@ class Agent:
             except OSError as error:
                 # Production serves; what is not noticed by itself still is by hooks, pushes and commands.
                 log.exception("the watcher")
-                outcome = msgspec.structs.replace(outcome, hint=_no_watcher(error))
+                outcome = msgspec.structs.replace(outcome, hint=f"{_NOT_NOTICED}: {error.strerror}; {_MORE_WATCHES}")
             self.poke()
             return outcome
 
@@ -207,8 +212,12 @@ class Agent:
                 guarded("the inbox", self._look_at_inbox)
 
     def _follow(self, _: Cancel) -> None:
-        if self._watcher is not None:
+        if self._watcher is None:
+            return
+        try:
             self._watcher.follow()
+        except OSError as error:
+            raise ReleaseError(f"{_NOT_NOTICED}: {error.strerror}", hint=_MORE_WATCHES) from error
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
@@ -224,13 +233,6 @@ class Agent:
             log_outcome(outcome)
             self._poked.set()
         return outcome
-
-
-def _no_watcher(error: OSError) -> str:
-    return (
-        f"edits on this host are not noticed: {error.strerror}; allow more watches "
-        "(sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances), then: gitrelease down && gitrelease up"
-    )
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from gitrelease.core.settings import SETTINGS_FILE
 from gitrelease.edges import records
 from gitrelease.edges.checkout import identity_env
 from gitrelease.edges.git import Git
+from gitrelease.edges.records import Records
 from gitrelease.world import World
 
 
@@ -67,6 +68,18 @@ def of_branch(world: World, source: str, *, live: Release | None, trigger: str, 
         by=by,
         at=at,
     )
+
+
+def of_release(world: World, commit: str, known: Records, *, at: float) -> Candidate | None:
+    """Return the candidate for what a release served already, None where `commit` is no release's.
+
+    One that carries a file is a child of what was on the branch: that is where the branch goes.
+    """
+    release = next((one for one in known.releases if one.commit == commit), None)
+    if release is None:
+        return None
+    key = records.content_key(world.git, commit)
+    return Candidate(commit=commit, source=release.source, key=key, trigger="shell", by="", at=at)
 
 
 def difference(world: World, before: str, after: str) -> Diff:

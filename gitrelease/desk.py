@@ -22,7 +22,7 @@ import msgspec
 from gitrelease import __version__
 from gitrelease.background import log
 from gitrelease.branch import settle
-from gitrelease.candidate import Candidate, of_branch
+from gitrelease.candidate import Candidate, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
@@ -190,19 +190,14 @@ class Desk:
             return prepared
 
     def _candidate(self, commit: str, known: Records, request: Request) -> Candidate:
-        """Return what waits under that commit, else the commit as it would be served."""
-        waiting = self._agent.inbox.find(commit)
+        """Return what waits under that commit, else what a release served, else the commit as it would be served."""
         world = self._agent.serving().world
-        again = next((one for one in known.releases if one.commit == commit and one.source != commit), None)
-        if waiting is None and again is not None:
-            # A release that carries a file is a child of what was on the branch: that is where the branch goes.
-            waiting = Candidate(
-                commit=commit, source=again.source, key=records.content_key(world.git, commit),
-                trigger="shell", by=request.by, at=time.time(),
-            )  # fmt: skip
-        if waiting is None:
-            waiting = of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
-        return dataclasses.replace(waiting, by=request.by, reason=request.text("reason") or "")
+        candidate = (
+            self._agent.inbox.find(commit)
+            or of_release(world, commit, known, at=time.time())
+            or of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
+        )
+        return dataclasses.replace(candidate, by=request.by, reason=request.text("reason") or "")
 
     def _revision(self, revision: str | None) -> str:
         """Return the commit that `deploy` means: a named one, one that waits for approval, else the branch."""

@@ -121,37 +121,30 @@ def stage(
     except ReleaseError as error:
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
-    try:
-        scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
-        judged_by = live.commit if live else None
-        backend, findings = _start_and_judge(
-            world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name
-        )
-    finally:
-        slot.release()
-    try:
-        findings = _judged(
-            world, candidate, diff, msgspec.structs.replace(findings, checks=(*static, *findings.checks)), live
-        )
-    except BaseException:
-        # The live side could not be asked, a push was cancelled: the candidate must not stay behind.
-        if backend is not None:
-            processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
-        raise
-    checks = findings.checks
-    failed = any(check.status in ("failed", "unknown") for check in checks)
-    if backend is not None and (failed or checking_only):
-        processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
-    if failed or backend is None:
-        return _unfit(candidate, checks, findings)
-    passed = sum(check.status == "passed" for check in checks)
-    warned = [check for check in checks if check.status == "warned"]
-    told = f"slot {slot.name}, port {backend.port}, {passed} checks passed"
-    if warned:
-        told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
-    report("stage", told, time.monotonic() - begun)
-    _tell_news(warned, findings, live, report)
-    return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+    with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
+        try:
+            scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
+            judged_by = live.commit if live else None
+            backend, findings = _start_and_judge(
+                world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo
+            )
+        finally:
+            slot.release()
+        findings = msgspec.structs.replace(findings, checks=(*static, *findings.checks))
+        findings = _judged(world, candidate, diff, findings, live)
+        checks = findings.checks
+        if backend is None or any(check.status in ("failed", "unknown") for check in checks):
+            return _unfit(candidate, checks, findings)
+        passed = sum(check.status == "passed" for check in checks)
+        warned = [check for check in checks if check.status == "warned"]
+        told = f"slot {slot.name}, port {backend.port}, {passed} checks passed"
+        if warned:
+            told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
+        report("stage", told, time.monotonic() - begun)
+        _tell_news(warned, findings, live, report)
+        if not checking_only:
+            undo.pop_all()
+        return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
 
 
 def _judged(
@@ -267,27 +260,25 @@ def _start_and_judge(
     judged_by: str | None,
     cancel: Cancel,
     name: str,
+    undo: contextlib.ExitStack,
 ) -> tuple[Backend | None, Findings]:
+    """Start the candidate and ask it; `undo` gets what ends it again."""
     try:
         backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
     except OSError as error:
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
         return None, Findings((Check(name="start", kind="major", status="unknown", detail=problem),))
-    try:
-        with contextlib.ExitStack() as stack:
-            promise = None
-            if scope.contract:
-                promise = stack.enter_context(asked(world, slot, candidate, diff, judged_by=judged_by))
-            checks = probe(world, slot, backend, cancel, runs=scope.runs, asked=promise)
-            findings = promise.collect(cancel) if promise else Findings()
-            if promise:
-                checks = (*checks, _slot_check(slot, world))
-            # The contract says more precisely what is broken than the page that breaks over it: it comes first.
-            return backend, msgspec.structs.replace(findings, checks=(*findings.checks, *checks))
-    except BaseException:
-        # A cancelled push, a bug: the candidate must not stay behind.
-        processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
-        raise
+    undo.callback(processes.stop, backend.identity, grace=seconds(world.settings.limits.stop))
+    with contextlib.ExitStack() as stack:
+        promise = None
+        if scope.contract:
+            promise = stack.enter_context(asked(world, slot, candidate, diff, judged_by=judged_by))
+        checks = probe(world, slot, backend, cancel, runs=scope.runs, asked=promise)
+        findings = promise.collect(cancel) if promise else Findings()
+        if promise:
+            checks = (*checks, _slot_check(slot, world))
+        # The contract says more precisely what is broken than the page that breaks over it: it comes first.
+        return backend, msgspec.structs.replace(findings, checks=(*findings.checks, *checks))
 
 
 def _slot_check(slot: Slot, world: World) -> Check:

@@ -99,7 +99,7 @@ def approval_reason(diff: Diff, policy: Policy) -> str:
 def approval_hint(trigger: str, commit: str, branch: str) -> str:
     """Say how the one who waits can approve."""
     if trigger == "push":
-        return f"Approve it by pushing it again to {branch} with: git push -o approve …"
+        return f"Approve it, with the remote that you pushed to: git push -o approve REMOTE {branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
 
 

@@ -17,7 +17,7 @@ FORGIVEN = "fails on the live release too: "
 
 def judge(checks: Sequence[Check], baseline: Sequence[Check]) -> tuple[Check, ...]:
     """Return `checks`, with those that fail on the live release too turned into warnings."""
-    failing = {check.name for check in baseline if check.status in ("failed", "warned")} - ABSOLUTE
+    failing = {check.name for check in baseline if check.status in ("failed", "warned")} - _never_forgiven(checks)
     return tuple(
         _warn(check) if check.status == "failed" and check.name in failing and not check.absolute else check
         for check in checks
@@ -29,16 +29,17 @@ def _warn(check: Check) -> Check:
 
 
 def forgive_first(checks: Sequence[Check]) -> tuple[Check, ...]:
-    """Return `checks` of the first release: nothing is live yet, so what may fail becomes the baseline.
-
-    Where the script does not run, the session that says why is no baseline either.
-    """
-    stays = (
-        ABSOLUTE | {"session"} if any(one.name == "script" and one.status == "failed" for one in checks) else ABSOLUTE
-    )
+    """Return `checks` of the first release: nothing is live yet, so what may fail becomes the baseline."""
+    stays = _never_forgiven(checks)
     return tuple(
         _baseline(check) if check.status == "failed" and check.name not in stays else check for check in checks
     )
+
+
+def _never_forgiven(checks: Sequence[Check]) -> frozenset[str]:
+    """Return the names of checks that speak for themselves; where the script does not run, the session says why."""
+    broken = any(check.name == "script" and check.status == "failed" for check in checks)
+    return ABSOLUTE | {"session"} if broken else ABSOLUTE
 
 
 def _baseline(check: Check) -> Check:

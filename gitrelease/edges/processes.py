@@ -150,20 +150,14 @@ def kill_group(identity: Identity) -> None:
         os.killpg(identity.pid, 0)
     except (ProcessLookupError, PermissionError):
         return  # nobody of ours is left: not worth a look at every process of the host
-    if psutil.pid_exists(identity.pid) and not _is_zombie(identity.pid) and not identity.alive:
-        return
+    with contextlib.suppress(ProcessLookupError):
+        if identify(identity.pid) != identity:
+            return
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             # A member is no older than its leader: an older process cannot be one of ours.
             if os.getpgid(process.pid) == identity.pid and identify(process.pid).started >= identity.started:
                 process.kill()
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def usage(identity: Identity) -> Usage | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import ObservedWatch
 
 from gitrelease.core.debounce import concerns, wait_until
 from gitrelease.core.settings import seconds
@@ -19,6 +20,7 @@ from gitrelease.world import World
 
 # Reading is no change; inotify reports it all the same.
 _QUIET = frozenset({"opened", "closed_no_write"})
+_COMES_OR_GOES = frozenset({"created", "deleted", "moved"})
 
 
 class Watcher:
@@ -37,9 +39,11 @@ class Watcher:
         heads.mkdir(parents=True, exist_ok=True)
         world.home.poke.touch(mode=0o600)
         self._git = world.git
-        self._watched: set[str] = set()
+        self._watched: dict[Path, ObservedWatch] = {}
+        self._remade: set[Path] = set()
         self._index: tuple[int, int] | None = None
         self._observer.schedule(_Handler(self._seen), str(self._root), recursive=False)
+        self._observer.schedule(_Handler(self._made, kinds=_COMES_OR_GOES), str(self._root), recursive=False)
         self.follow()
         self._branch = world.git.directory / world.settings.branch_ref
         self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
@@ -56,19 +60,25 @@ class Watcher:
         index = _stamp(self._git.directory / "index")
         if index is not None and index == self._index:
             return
+        self._index = index  # before anything is looked at: what comes or goes meanwhile is looked at again
+        remade, self._remade = self._remade, set()
+        for folder in remade & self._watched.keys():
+            self._observer.unschedule(self._watched.pop(folder))
         tracked = self._git.text("ls-files", "-z").split("\0")
-        for name in sorted({path.split("/")[0] for path in tracked if "/" in path} - self._watched):
-            folder = self._root / name
-            if folder.is_dir() and not folder.is_symlink():
-                self._observer.schedule(_Handler(self._seen), str(folder), recursive=True)
-                self._watched.add(name)
-        self._index = index
+        for folder in sorted({self._root / path.split("/")[0] for path in tracked if "/" in path}):
+            if folder not in self._watched and folder.is_dir() and not folder.is_symlink():
+                self._watched[folder] = self._observer.schedule(_Handler(self._seen), str(folder), recursive=True)
 
     def stop(self) -> None:
         with self._changed:
             self._stopping = True
             self._changed.notify()
         self._observer.stop()
+
+    def _made(self, path: Path) -> None:
+        """Something came or went at the top: the watch of a folder ends with it, one that is made again has none."""
+        self._remade.add(path)
+        self._index = None
 
     def _seen(self, path: Path) -> None:
         if concerns(path, self._root):
@@ -111,12 +121,15 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, seen: Callable[[Path], None], *, only: Path | None = None) -> None:
+    def __init__(
+        self, seen: Callable[[Path], None], *, only: Path | None = None, kinds: frozenset[str] | None = None
+    ) -> None:
         self._call = seen
         self._only = only
+        self._kinds = kinds
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _QUIET:
+        if event.event_type in _QUIET or (self._kinds is not None and event.event_type not in self._kinds):
             return
         for name in (event.src_path, event.dest_path):
             path = Path(name if isinstance(name, str) else name.decode(errors="surrogateescape")) if name else None

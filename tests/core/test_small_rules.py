@@ -45,6 +45,12 @@ def test_the_session_that_says_why_the_first_script_does_not_run_is_no_baseline(
     assert [one.status for one in said] == ["warned", "failed", "failed"]
 
 
+def test_a_session_that_fails_on_the_live_release_too_says_why_the_script_does_not_run() -> None:
+    checks = [check("session", "failed"), check("script", "failed")]
+
+    assert [one.status for one in judge(checks, [check("session", "warned")])] == ["failed", "failed"]
+
+
 def test_one_missed_answer_is_a_busy_moment_three_are_not() -> None:
     assert [unhealthy(failures) for failures in (0, 1, 2, 3)] == [False, False, False, True]
 

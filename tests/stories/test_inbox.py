@@ -129,6 +129,23 @@ def test_an_edit_in_a_directory_that_came_with_a_release_is_noticed(production: 
     assert [item["trigger"] for item in waiting] == ["edit"]
 
 
+def test_an_edit_in_a_directory_that_went_and_came_again_is_noticed(production: Production) -> None:
+    developer = production.clone()
+    developer.write("lib/words.py", "A = 1\n")
+    developer.commit("A library")
+    assert developer.push("-o", "approve", "origin", "deploy").code == 0
+    production.await_idle()
+    assert production.gitrelease("rollback").code == 0
+    until(lambda: not (production.root / "lib").exists())
+    assert production.gitrelease("deploy", "release/2", "--approve").code == 0
+    production.await_idle()
+
+    production.write("lib/words.py", "A = 2\n")
+
+    waiting = until(lambda: production.status()["waiting"])
+    assert [item["trigger"] for item in waiting] == ["edit"]
+
+
 def test_an_atomic_save_is_one_release(production: Production) -> None:
     changed = production.read("server.py").replace('"profit",', '"profit", "saved",')
     production.write(".server.py.swp", changed)
