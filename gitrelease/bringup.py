@@ -15,7 +15,7 @@ import msgspec
 
 from gitrelease.candidate import of_branch
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import Memory, Promoted
+from gitrelease.core.events import Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
@@ -24,7 +24,6 @@ from gitrelease.edges import processes, records
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
-from gitrelease.execute import record
 from gitrelease.production import Production, Running, Serving, read_running
 from gitrelease.release import (
     Prepared,
@@ -33,6 +32,7 @@ from gitrelease.release import (
     go_back,
     prepare,
     promote,
+    take_effect,
     target_of_rollback,
 )
 from gitrelease.staging import Report, Unfit, stage_again
@@ -54,7 +54,7 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
         if live is None:
             outcome = _first_release(production, cancel=cancel, report=report, by=by)
         else:
-            _finish(production, live)
+            _bring_files(production, live)
             outcome = _serve(production, live, cancel=cancel, report=report)
             if outcome.outcome == "stuck":
                 outcome = _serve_an_older_one(production, outcome, cancel=cancel, report=report)
@@ -76,13 +76,13 @@ def _first_release(production: Production, *, cancel: Cancel, report: Report, by
     return promote(production, prepared, report=report) if isinstance(prepared, Prepared) else prepared
 
 
-def _finish(production: Production, live: Release) -> None:
-    """Finish a promotion that was cut off after its refs had moved; one that was cut off before is void."""
+def _bring_files(production: Production, live: Release) -> None:
+    """Go on with a promotion that was cut off after its refs had moved; one that was cut off before is void."""
     unfinished = production.memory.unfinished
     if unfinished is not None and unfinished.tag == live.tag:
         production.world.checkout.follow(live.commit, live.source, at=time.time())
-        record(production, Promoted(at=time.time(), number=live.number, seconds=0.0))
-    production.memory.unfinished = None
+    else:
+        production.memory.unfinished = None
 
 
 def _serve(production: Production, live: Release, *, cancel: Cancel, report: Report) -> Outcome:
@@ -105,11 +105,9 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
                 hint="Mend what it needs (interpreter, packages, files) and run: gitrelease up",
                 checks=staged.checks,
             )
-        found = Serving(live.number, staged.backend)
+        found = Serving.from_now(live.number, staged.backend)
     _adopt(production, found)
-    known = records.read(world.git)
-    if known.good is None or (known.good.number != live.number and live.number not in production.memory.proved):
-        production.begin_soak(live.number, world.settings.policy[live.kind].soak_seconds)
+    take_effect(production, records.read(world.git), live, soak=world.settings.policy[live.kind].soak_seconds)
     report("up", f"{live.name} is live on {addresses(production)}", time.monotonic() - begun)
     return Outcome(
         outcome="unchanged",

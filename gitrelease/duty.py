@@ -17,7 +17,7 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import RefUpdate
 from gitrelease.execute import record
 from gitrelease.production import Fate, Production, Serving
-from gitrelease.release import go_back, target_of_rollback
+from gitrelease.release import go_back, serves, target_of_rollback
 from gitrelease.turn import URGENT_WAIT, Holder, Turn
 
 
@@ -46,7 +46,7 @@ class Duty:
     def backend_ended(self, serving: Serving, why: str) -> None:
         """Start the live release again; roll back, once, when it will not stay up."""
         production = self._office.serving()
-        if not _serves(production, serving):
+        if not serves(production, serving.backend):
             return
         now = time.monotonic()
         production.crashes.append(now)
@@ -62,7 +62,7 @@ class Duty:
         """Start the same release in its slot; connections are held by the front meanwhile."""
         world = production.world
         with production.state:
-            if not _serves(production, serving):
+            if not serves(production, serving.backend):
                 return  # what was seen to hang is not what users get any more: it stands by, or leaves
             for name in production.listeners:
                 production.front.clear(name)
@@ -84,11 +84,11 @@ class Duty:
         finally:
             os.close(handle)
         with production.state:
-            if not _serves(production, serving):
+            if not serves(production, serving.backend):
                 production.end(backend)  # something else was promoted meanwhile
                 return
             production.switch(
-                Serving(serving.number, backend, restarts=serving.restarts + 1),
+                Serving(serving.number, backend, restarts=serving.restarts + 1),  # no check has logged anything
                 then=Fate.LEAVES,
                 now=time.time(),
             )
@@ -143,9 +143,3 @@ class Duty:
             )
             record(production, Proved(at=time.time(), number=number))
             log.info("release/%d came through its soak", number)
-
-
-def _serves(production: Production, serving: Serving) -> bool:
-    """Is it still this backend that users get? A look takes seconds, a rollback a tenth of one."""
-    live = production.running.live
-    return live is not None and live.backend.id == serving.backend.id

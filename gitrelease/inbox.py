@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from gitrelease.branch import settle, turn_away
 from gitrelease.candidate import Candidate, compose, of_branch
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.events import Stopped
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
+from gitrelease.execute import record
 from gitrelease.production import Production
 from gitrelease.release import Prepared, attempt, prepare, promote
 from gitrelease.restart import serve
-from gitrelease.staging import Report
+from gitrelease.staging import Report, Unfit
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,14 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     if head is None:
         return None
     if production.running.live is None or production.running.live.number != known.live.number:
+        if production.memory.stopped is not None:
+            return None  # a person is needed, and knows
         # The refs are the truth: something failed after they had moved.
-        serve(production, known.live, cancel=cancel, report=report)
+        served = serve(production, known.live, cancel=cancel, report=report)
+        if isinstance(served, Unfit):
+            why = f"{known.live.name} is live by its tag and does not come up: {served.reason}"
+            record(production, Stopped(at=time.time(), reason=why))
+            raise ReleaseError(why, hint="Go back: gitrelease rollback; or mend what it needs: gitrelease restart")
     _drop_stale(production, inbox, head)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(

@@ -33,6 +33,13 @@ class Serving(msgspec.Struct, frozen=True):
     number: int
     backend: Backend
     restarts: int = 0
+    log_offset: int = 0  # bytes that it had logged when users came: what it says from there on counts in its soak
+
+    @classmethod
+    def from_now(cls, number: int, backend: Backend, *, restarts: int = 0) -> Serving:
+        """Return it as it is about to get users: what it has logged so far were checks."""
+        log = Path(backend.log)
+        return cls(number, backend, restarts, log.stat().st_size if log.exists() else 0)
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -113,7 +120,7 @@ class Production:
                     leaving.append(Leaving(before.backend, now + (BAD_LINGER if then is Fate.BAD else self._linger)))
             self.running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
             if self.soak is not None and before is not None and before.backend.log != serving.backend.log:
-                self.soak.log_offset = 0  # the new process has a log of its own
+                self.soak.log_offset = serving.log_offset  # the new process has a log of its own
             self.save()
         return spent
 
@@ -171,7 +178,7 @@ class Production:
         if standby is None or standby.number != number or not standby.backend.identity.alive:
             return None
         well, _ = probes.healthy(self.world.settings.app, standby.backend.port, timeout=1.0)
-        return standby if well else None
+        return Serving.from_now(number, standby.backend, restarts=standby.restarts) if well else None
 
     def retire(self, *, now: float) -> None:
         """End the backends on their way out that have no connection left, or have had their time."""
@@ -234,8 +241,7 @@ class Production:
 
     def begin_soak(self, number: int, length: float) -> None:
         """Watch the live release `number` for `length` seconds from now."""
-        live = self.running.live
-        offset = Path(live.backend.log).stat().st_size if live and Path(live.backend.log).exists() else 0
+        offset = self.running.live.log_offset if self.running.live else 0
         self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset)
 
 

@@ -35,13 +35,14 @@ from gitrelease.core.events import (
     Superseded,
     WentBack,
 )
-from gitrelease.core.history import Release, good_after, release_name, rollback_target, tag_message
+from gitrelease.core.history import Release, good_after, rollback_target, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.replay import Difference
 from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
+from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
@@ -130,74 +131,77 @@ def _losses(world: World, live: Release | None, candidate: Candidate, findings: 
 def promote(production: Production, prepared: Prepared, *, report: Report) -> Outcome:
     """Make a prepared candidate live: tag, pointers, traffic, files, soak."""
     world, staged = production.world, prepared.staged
-    candidate, diff = staged.candidate, staged.diff
+    candidate = staged.candidate
     known = records.read(world.git)
     begun = time.monotonic()
-    number, now = known.next_number, time.time()
-    kind = diff.kind if diff else Kind.MAJOR
-    summary = note(diff, staged.findings)
-    tag = world.git.write_tag(
-        name=release_name(number),
-        commit=candidate.commit,
-        message=tag_message(
-            number=number, summary=summary, kind=kind, risk=world.settings.policy[kind].risk,
-            trigger=candidate.trigger, by=candidate.by, source=candidate.source,
-            previous=known.live.name if known.live else None, reason=candidate.reason,
-        ),
-        at=now,
-    )  # fmt: skip
-    serving = Serving(number, staged.backend)
-    intent = Promoting(
-        at=now, number=number, tag=tag, commit=candidate.commit, source=candidate.source,
-        previous=known.live.number if known.live else None,
-    )  # fmt: skip
-    updates = (
-        records.create_tag(number, tag),
-        RefUpdate(LIVE, tag, known.live.tag if known.live else None),
-        *branch_for(production, candidate),
-        *records.absolve(known, key=candidate.key),
-    )
-    steps: list[Step] = [Intend(intent)]
-    if production.soak is not None and known.live is not None:
-        steps.append(Write(Superseded(at=now, number=known.live.number)))
-    steps += [
-        MoveRefs(updates, reason=release_name(number)),
-        SwitchTraffic(serving, then=Fate.STANDS_BY),
-        BringFiles(candidate.commit, candidate.source),
-        Write(Promoted(at=now, number=number, seconds=round(time.monotonic() - prepared.begun, 3))),
-    ]
+    release = _tagged(world, known, staged)
     try:
-        carry_out(steps, production)
-    except (GitError, ReleaseError) as error:
-        production.end(staged.backend)
-        if world.git.ref(LIVE) == tag:
-            raise  # the inbox serves what the refs say as soon as it looks
+        carry_out(_steps_to(production, known, release, prepared), production)
+    except BaseException as error:
+        moved = world.git.ref(LIVE) == release.tag
+        if not serves(production, staged.backend):
+            production.end(staged.backend)
+        if moved or not isinstance(error, GitError | ReleaseError):
+            raise  # where the refs have moved, the inbox serves what they say as soon as it looks
         # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
-        return _end(
-            production,
-            candidate,
-            "superseded",
-            kind,
-            f"the branch moved meanwhile ({error})",
-            begun=begun,
-        )
+        why = f"the branch moved meanwhile ({error})"
+        return _end(production, candidate, "superseded", release.kind, why, begun=begun)
     keep_baseline(world, candidate.commit, staged.findings)
-    attempt(production, candidate, "released", kind, summary)
-    soak = world.settings.policy[kind].soak_seconds
-    production.crashes.clear()
-    production.begin_soak(number, soak)
-    production.world = world.judged_by(candidate.commit)
-    report("promote", f"{release_name(number)} is live on {addresses(production)}", time.monotonic() - begun)
+    attempt(production, candidate, "released", release.kind, release.summary)
+    soak = world.settings.policy[release.kind].soak_seconds
+    take_effect(production, known, release, soak=soak)
+    report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
     return Outcome(
         outcome="released",
-        release=release_name(number),
-        previous=known.live.name if known.live else None,
-        kind=kind,
-        reason=summary,
+        release=release.name,
+        previous=release.previous,
+        kind=release.kind,
+        reason=release.summary,
         hint=f"soaking for {soak:g} s; undo with: gitrelease rollback",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
     )
+
+
+def _tagged(world: World, known: Records, staged: Staged) -> Release:
+    """Write the tag object of the release that a staged candidate becomes; no ref names it yet."""
+    candidate, diff = staged.candidate, staged.diff
+    kind = diff.kind if diff else Kind.MAJOR
+    number, at = known.next_number, time.time()
+    release = Release(
+        number=number, tag="", commit=candidate.commit, source=candidate.source, kind=kind,
+        risk=world.settings.policy[kind].risk, trigger=candidate.trigger, by=candidate.by, at=at,
+        summary=note(diff, staged.findings), previous=known.live.name if known.live else None,
+    )  # fmt: skip
+    message = tag_message(release, reason=candidate.reason)
+    tag = world.git.write_tag(name=release.name, commit=release.commit, message=message, at=at)
+    return msgspec.structs.replace(release, tag=tag)
+
+
+def _steps_to(production: Production, known: Records, release: Release, prepared: Prepared) -> list[Step]:
+    """Return the steps of the way to a new release."""
+    candidate, live = prepared.staged.candidate, known.live
+    intent = Promoting(
+        at=release.at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
+        previous=live.number if live else None,
+    )  # fmt: skip
+    updates = (
+        records.create_tag(release.number, release.tag),
+        RefUpdate(LIVE, release.tag, live.tag if live else None),
+        *branch_for(production, candidate),
+        *records.absolve(known, key=candidate.key),
+    )
+    steps: list[Step] = [Intend(intent)]
+    if production.soak is not None and live is not None:
+        steps.append(Write(Superseded(at=release.at, number=live.number)))
+    took = round(time.monotonic() - prepared.begun, 3)
+    return [
+        *steps,
+        MoveRefs(updates, reason=release.name),
+        SwitchTraffic(Serving.from_now(release.number, prepared.staged.backend), then=Fate.STANDS_BY),
+        BringFiles(release.commit, release.source),
+        Write(Promoted(at=release.at, number=release.number, seconds=took)),
+    ]
 
 
 def go_back(
@@ -236,11 +240,13 @@ def go_back(
     went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
     try:
         performed = carry_out(_steps_back(production, live, target, serving, marks.result(), went), production)
-    except (GitError, ReleaseError):
-        if production.world.git.ref(LIVE) == live.tag and serving != production.running.standby:
-            production.end(serving.backend)  # nothing has moved: what was started for it has no use
+    except BaseException:
+        standby = production.running.standby
+        if not serves(production, serving.backend) and (not standby or serving.backend.id != standby.backend.id):
+            production.end(serving.backend)  # what was started for it has no use; the inbox serves what the refs say
         raise
-    _settle_return(production, target)
+    judging = production.world.judged_by(target.commit).settings
+    take_effect(production, known, target, soak=judging.policy[target.kind].soak_seconds)
     kept = f"what lay on disk is kept as {performed.backup}; " if performed.backup else ""
     report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
     return Outcome(
@@ -298,13 +304,19 @@ def _steps_back(
     ]
 
 
-def _settle_return(production: Production, target: Release) -> None:
-    """Judge by the settings of `target` from now on; it soaks again if it never came to the end of its soak."""
-    production.world = production.world.judged_by(target.commit)
-    production.soak = None
+def take_effect(production: Production, known: Records, live: Release, *, soak: float) -> None:
+    """Let `live` count from now on, whatever way it came: its settings, its soak where it never came through one.
+
+    `soak` is in seconds. Who was cut off after the refs had moved does this later, from the refs.
+    """
+    production.world = production.world.judged_by(live.commit)
     production.crashes.clear()
-    if target.number in production.memory.superseded:
-        production.begin_soak(target.number, production.world.settings.policy[target.kind].soak_seconds)
+    production.soak = None
+    good = known.good is not None and known.good.number == live.number
+    if not good and live.number not in production.memory.proved:
+        production.begin_soak(live.number, soak)
+    if production.memory.unfinished is not None:
+        record(production, Promoted(at=time.time(), number=live.number, seconds=0.0))
 
 
 def _brought_back(production: Production, target: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
@@ -317,7 +329,7 @@ def _brought_back(production: Production, target: Release, *, cancel: Cancel, re
     make_room(production, report)
     world, name = production.world.judged_by(target.commit), backend_name(target.commit)
     staged = stage_again(world, target, cancel=cancel, report=report, name=name)
-    return staged if isinstance(staged, Unfit) else Serving(target.number, staged.backend)
+    return staged if isinstance(staged, Unfit) else Serving.from_now(target.number, staged.backend)
 
 
 def target_of_rollback(known: Records, name: str | None) -> Release | None:
@@ -364,6 +376,12 @@ def make_room(production: Production, report: Report) -> None:
 
 def addresses(production: Production) -> str:
     return ", ".join(str(instance.port) for instance in production.world.settings.instances)
+
+
+def serves(production: Production, backend: Backend) -> bool:
+    """Is it this backend that users get?"""
+    live = production.running.live
+    return live is not None and live.backend.id == backend.id
 
 
 def backend_name(commit: str) -> str:

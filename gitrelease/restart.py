@@ -10,7 +10,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.production import Fate, Production, Serving
-from gitrelease.release import backend_name, make_room
+from gitrelease.release import backend_name, make_room, take_effect
 from gitrelease.staging import Report, Unfit, stage_again
 
 
@@ -44,11 +44,15 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
 
 
 def serve(production: Production, release: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
-    """Start `release` once more and send new connections there."""
+    """Start `release` once more and send new connections there; it takes effect where another one was served."""
     make_room(production, report)
     staged = stage_again(production.world, release, cancel=cancel, report=report, name=backend_name(release.commit))
     if isinstance(staged, Unfit):
         return staged
-    serving = Serving(release.number, staged.backend)
+    serving = Serving.from_now(release.number, staged.backend)
+    before = production.running.live
     production.switch(serving, then=Fate.LEAVES, now=time.time())
+    if before is None or before.number != release.number:
+        soak = production.world.settings.policy[release.kind].soak_seconds
+        take_effect(production, records.read(production.world.git), release, soak=soak)
     return serving

@@ -52,30 +52,19 @@ def release_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def tag_message(
-    *,
-    number: int,
-    summary: str,
-    kind: Kind,
-    risk: str,
-    trigger: str,
-    by: str,
-    source: str,
-    previous: str | None,
-    reason: str = "",
-) -> str:
-    """Return the message of the tag of release `number`; every value is kept to its own line."""
+def tag_message(release: Release, *, reason: str = "") -> str:
+    """Return the message of the tag of a release; every value is kept to its own line."""
     trailers = {
-        "Kind": kind.value,
-        "Risk": risk,
-        "Trigger": trigger,
-        "Released-By": by,
-        "Source": source,
-        "Previous": previous or "",
+        "Kind": release.kind.value,
+        "Risk": release.risk,
+        "Trigger": release.trigger,
+        "Released-By": release.by,
+        "Source": release.source,
+        "Previous": release.previous or "",
         "Reason": reason,
-    }  # fmt: skip
+    }
     lines = [f"{name}: {one_line(value)}" for name, value in trailers.items() if value]
-    return f"{one_line(summary) or release_name(number)}\n\n" + "\n".join(lines) + "\n"
+    return f"{one_line(release.summary) or release.name}\n\n" + "\n".join(lines) + "\n"
 
 
 def trailers_of(message: str) -> dict[str, str]:

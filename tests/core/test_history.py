@@ -33,12 +33,13 @@ def release(number: int) -> Release:
     number=st.integers(1, 10**6),
 )
 def test_what_a_tag_says_is_read_back_whatever_people_type(summary: str, by: str, reason: str, number: int) -> None:
-    message = tag_message(
-        number=number, summary=summary, kind=Kind.SCHEMA, risk="medium", trigger="pull", by=by, source=COMMIT,
-        previous="release/1", reason=reason,
+    written = Release(
+        number=number, tag="t" * 40, commit=COMMIT, source=COMMIT, kind=Kind.SCHEMA, risk="medium", trigger="pull",
+        by=by, at=7.0, summary=summary, previous="release/1",
     )  # fmt: skip
+    message = tag_message(written, reason=reason)
 
-    found = release_from_tag(name=f"refs/tags/release/{number}", tag="t" * 40, commit=COMMIT, at=7.0, message=message)
+    found = release_from_tag(name=f"refs/tags/{written.name}", tag="t" * 40, commit=COMMIT, at=7.0, message=message)
 
     assert found is not None
     assert (found.number, found.kind, found.trigger, found.source, found.previous) == (
@@ -53,8 +54,10 @@ def test_a_tag_without_our_trailers_is_somebody_elses() -> None:
 
 def test_a_summary_cannot_bring_escape_sequences_or_trailers_into_a_tag() -> None:
     message = tag_message(
-        number=2, summary="\x1b[31mred\nKind: major", kind=Kind.DICTIONARY, risk="low", trigger="push", by="a\nb",
-        source=COMMIT, previous=None,
+        Release(
+            number=2, tag="", commit=COMMIT, source=COMMIT, kind=Kind.DICTIONARY, risk="low", trigger="push",
+            by="a\nb", at=0.0, summary="\x1b[31mred\nKind: major",
+        )
     )  # fmt: skip
 
     assert "\x1b" not in message

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+
+import pytest
 
 from tests.checkout import Production, until
 
@@ -189,7 +192,9 @@ def test_a_release_that_crashes_in_its_soak_is_rolled_back_by_itself(checkout: P
     assert "failed its soak" in checkout.status()["quarantined"][0]["reason"]
 
 
-def test_an_error_in_the_output_during_the_soak_rolls_back(checkout: Production) -> None:
+@pytest.fixture
+def soaking(checkout: Production) -> Production:
+    """A production whose release/2 soaks for long, and logs an error when `/fail` is asked for."""
     checkout.replace("gitrelease.toml", '[policy.dictionary]\nsoak = "300ms"', '[policy.dictionary]\nsoak = "30s"')
     checkout.replace(
         "server.py",
@@ -203,14 +208,30 @@ def test_an_error_in_the_output_during_the_soak_rolls_back(checkout: Production)
     checkout.commit_term("fragile")
     checkout.await_live("release/2")
     until(lambda: checkout.status()["soaking"])
+    return checkout
 
-    connection = http.client.HTTPConnection("127.0.0.1", checkout.port, timeout=5)
-    connection.request("GET", "/fail")
-    connection.getresponse().read()
-    connection.close()
 
-    checkout.await_live("release/1")
-    assert "Uncaught app execution: KeyError: 7" in checkout.status()["quarantined"][0]["reason"]
+def ask_for_failure(production: Production) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", production.port, timeout=5)) as connection:
+        connection.request("GET", "/fail")
+        connection.getresponse().read()
+
+
+def test_an_error_in_the_output_during_the_soak_rolls_back(soaking: Production) -> None:
+    ask_for_failure(soaking)
+
+    soaking.await_live("release/1")
+    assert "Uncaught app execution: KeyError: 7" in soaking.status()["quarantined"][0]["reason"]
+
+
+def test_an_error_that_nobody_watched_counts_when_the_agent_is_back(soaking: Production) -> None:
+    soaking.kill(soaking.agent_pid())
+
+    ask_for_failure(soaking)
+    soaking.up()
+
+    soaking.await_live("release/1")
+    assert "Uncaught app execution: KeyError: 7" in soaking.status()["quarantined"][0]["reason"]
 
 
 def test_good_never_names_a_release_that_was_rolled_back(checkout: Production) -> None:
