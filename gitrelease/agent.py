@@ -29,6 +29,7 @@ from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import write_atomically
+from gitrelease.edges.processes import identify
 from gitrelease.edges.watcher import Watcher
 from gitrelease.inbox import Inbox, reconcile
 from gitrelease.production import Production
@@ -77,7 +78,7 @@ class Agent:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return 0
-            write_atomically(home.agent_pid, f"{os.getpid()}\n".encode())
+            write_atomically(home.agent_pid, f"{os.getpid()} {identify(os.getpid()).started}\n".encode())
             self._server = wire.listen(home.agent_socket)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())

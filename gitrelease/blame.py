@@ -46,9 +46,7 @@ def blame(world: World, known: Records, text: str) -> dict[str, Any]:
 
 def _versions(world: World, releases: Sequence[Release], text: str) -> Iterator[Version]:
     """Yield each release with the regions that have `text`; only where something near it differs are they read."""
-    wanted: dict[str, list[Region]] = {}
-    for region in world.settings.regions:
-        wanted.setdefault(region.file or world.settings.app.script, []).append(region)
+    wanted = {path: world.settings.regions_of(path) for path in world.settings.region_files}
     ids = {path: world.git.ids_at([release.commit for release in releases], path) for path in wanted}
     contents = world.git.blobs([name for names in ids.values() for name in names if name])
     prints: dict[str, Fingerprint] = {}
@@ -114,15 +112,8 @@ def _regions_with(
     parts = [region for region in regions if region.form != "file"]
     if parts and path.endswith(".py"):
         lines = placed(world, release.commit) if any(region.form == "lines" for region in parts) else {}
-        said = literals(content, [_in_script(region) for region in parts], lines=lines)
+        said = literals(content, parts, lines=lines)
         yield from (name for name, value in said.items() if text in _items(items_of(value)))
-
-
-def _in_script(region: Region) -> Region:
-    """Return the region as one of the file at hand."""
-    import msgspec
-
-    return msgspec.structs.replace(region, file=None) if region.file else region
 
 
 def _items(items: Mapping[str, object]) -> set[str]:

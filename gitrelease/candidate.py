@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gitrelease.core.changes import Lines, follow_file, parse_diff_tree
 from gitrelease.core.classify import Diff, FileChange, classify
-from gitrelease.core.errors import SettingsError
+from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.core.history import Release
 from gitrelease.core.settings import SETTINGS_FILE
 from gitrelease.edges import records
@@ -110,10 +110,18 @@ def placed(world: World, tree: str) -> dict[str, Lines]:
                 hint=f"Name one that exists as `at` of that region in {SETTINGS_FILE}",
             )
         changes = parse_diff_tree(world.git.diff_tree(at, tree))
-        lines = follow_file(region.file or world.settings.app.script, Lines(*region.lines), changes)
+        lines = follow_file(world.settings.file_of(region), Lines(*region.lines), changes)
         if lines is not None:
             found[region.name] = lines
     return found
+
+
+def commit_of(world: World, name: str) -> str:
+    """Return the commit that `name` names; a release can be named by its number alone."""
+    commit = world.git.resolve(name) or (world.git.resolve(f"refs/tags/release/{name}") if name.isdigit() else None)
+    if commit is None:
+        raise ReleaseError(f"there is no commit {name!r} here", hint="Name one that exists: git log --oneline --all")
+    return commit
 
 
 def allowed_losses(git: Git, before: str, after: str) -> frozenset[str]:

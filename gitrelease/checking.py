@@ -178,7 +178,7 @@ def _key(world: World, documents: Documents, own: str | None) -> str:
 
 def _patterns(world: World, revision: str) -> tuple[tuple[str, str], ...]:
     source = world.git.blob(revision, world.settings.app.script) or b""
-    return patterns_of(source, world.settings.regions, lines=placed(world, revision))
+    return patterns_of(source, world.settings.regions_of(world.settings.app.script), lines=placed(world, revision))
 
 
 def _by_name(patterns: Iterable[tuple[str, str]]) -> list[list[str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -23,6 +24,9 @@ def main() -> None:
         from gitrelease.commands.hook import main as hook
 
         _leave(_guarded(lambda: hook(sys.argv[2:])))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # behind nohup it stays ignored
+            signal.signal(number, signal.default_int_handler)
     _leave(_guarded(_run))
 
 
@@ -86,14 +90,14 @@ def _served() -> str | None:
     """Return the release that is live in the checkout that the command line means, as far as that can be told."""
     from pathlib import Path
 
-    from gitrelease.edges.git import Git, GitError
+    from gitrelease.edges.git import Git
     from gitrelease.edges.records import LIVE
 
     after = sys.argv.index("-C") + 1 if "-C" in sys.argv[:-1] else None
     try:
         git = Git.discover(Path(sys.argv[after]) if after else Path.cwd())
         tag = git.text("cat-file", "tag", LIVE) if git.ref(LIVE) else ""
-    except (ReleaseError, GitError, OSError):
+    except (ReleaseError, OSError):
         return None
     return next((line.removeprefix("tag ") for line in tag.splitlines() if line.startswith("tag ")), None)
 

@@ -22,7 +22,7 @@ import msgspec
 from gitrelease import __version__
 from gitrelease.background import log
 from gitrelease.branch import settle
-from gitrelease.candidate import Candidate, of_branch, of_release
+from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
@@ -148,11 +148,12 @@ class Desk:
         return {"version": __version__, "pid": os.getpid()}
 
     def _up(self, request: Request) -> Outcome:
+        agent = self._agent
         try:
-            return self._agent.up(cancel=request.cancel, report=request.report, owner=request.by, pid=request.pid)
+            return agent.up(cancel=request.cancel, report=request.report, owner=request.by, pid=request.pid)
         finally:
-            if self._agent.production is None:
-                self._agent.leaving = True  # it did not come up: nothing to look after
+            if agent.production is None and agent.turn.holder is None:
+                agent.leaving = True  # it did not come up: nothing to look after
 
     def _down(self, request: Request) -> Outcome:
         outcome = self._agent.take_down(owner=request.by, pid=request.pid, cancel=request.cancel)
@@ -205,12 +206,7 @@ class Desk:
         if revision is None:
             waiting = list(self._agent.inbox.waiting.values())
             return waiting[-1].candidate.commit if waiting else world.git.ref(world.settings.branch_ref) or ""
-        commit = world.git.resolve(revision)
-        if commit is None:
-            raise ReleaseError(
-                f"there is no commit {revision!r} here", hint="Name one that exists: git log --oneline --all"
-            )
-        return commit
+        return commit_of(world, revision)
 
     def _rollback(self, request: Request) -> Outcome:
         production = self._agent.serving()

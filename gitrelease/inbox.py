@@ -17,6 +17,7 @@ from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.execute import record
 from gitrelease.production import Production
@@ -144,6 +145,8 @@ def _take_edit(
         return None
     try:
         prepared = prepare(production, known, candidate, cancel=cancel, report=report)
+    except GitError:
+        raise  # that says nothing of the edit: it is tried again
     except ReleaseError as error:
         inbox.refused[candidate.key] = error.message
         raise

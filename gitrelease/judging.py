@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
-from gitrelease.candidate import Candidate, placed
+from gitrelease.candidate import Candidate, allowed_losses, placed
 from gitrelease.core.contents import literals
 from gitrelease.core.diff import Diff
 from gitrelease.core.exports import NotJson, parse_json
+from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.lint import lint_terms
 from gitrelease.core.meaning import items_of
 from gitrelease.core.outcome import Check
-from gitrelease.core.replay import ReplayDiff, compare
+from gitrelease.core.replay import Difference, ReplayDiff, compare
 from gitrelease.core.schemas import breaking, mismatches, named, retyped
 from gitrelease.core.verdict import FORGIVEN
 from gitrelease.findings import Facts, Findings, LiveSide
@@ -92,6 +93,15 @@ def _replay_check(replay: ReplayDiff, spent: float) -> Check:
     )
 
 
+def unexplained_losses(
+    world: World, live: Release | None, candidate: Candidate, findings: Findings
+) -> tuple[Difference, ...]:
+    """Return the values of the sample documents that are lost, and that no commit says may go."""
+    if live is None or findings.replay is None or not findings.replay.lost:
+        return ()
+    return findings.replay.losses(allowed_losses(world.git, live.source, candidate.source))
+
+
 # -- terms -----------------------------------------------------------------------------------------------------
 
 
@@ -119,11 +129,10 @@ def _lint(name: str, warnings: Sequence[str]) -> Check:
 
 
 def _terms(world: World, commit: str, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    regions = [region for region in world.settings.regions if region.name in names]
     found: dict[str, tuple[str, ...]] = {}
-    for path in {region.file or world.settings.app.script for region in regions}:
-        source = world.git.blob(commit, path) or b""
-        there = [region for region in regions if (region.file or world.settings.app.script) == path]
+    for path in world.settings.region_files:
+        there = [region for region in world.settings.regions_of(path) if region.name in names]
+        source = (world.git.blob(commit, path) or b"") if there else b""
         for name, value in literals(source, there, lines=placed(world, commit)).items():
             found[name] = tuple(items_of(value))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from gitrelease.core.events import Memory
 from gitrelease.core.settings import seconds
 from gitrelease.edges import front as fronts
 from gitrelease.edges import probes, processes
-from gitrelease.edges.backends import Backend
+from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.processes import Identity
@@ -157,6 +158,7 @@ class Production:
             control=home.front_socket,
             log=home.logs / "front.log",
             hold=seconds(self.world.settings.limits.hold),
+            env={**os.environ, MARK: str(home.root)},
         )
         self.running = msgspec.structs.replace(self.running, front=processes.identify(child.pid))
         self.save()

@@ -14,7 +14,7 @@ import msgspec
 
 from gitrelease.baseline import keep_baseline
 from gitrelease.branch import branch_for, branch_to
-from gitrelease.candidate import Candidate, allowed_losses, difference
+from gitrelease.candidate import Candidate, difference
 from gitrelease.core.decide import (
     AfterApproval,
     No,
@@ -39,7 +39,6 @@ from gitrelease.core.history import Release, good_after, rollback_target, tag_me
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Outcome
-from gitrelease.core.replay import Difference
 from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend
@@ -48,6 +47,7 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
 from gitrelease.findings import Findings
+from gitrelease.judging import unexplained_losses
 from gitrelease.liveside import Live
 from gitrelease.production import Fate, Production, Serving
 from gitrelease.staging import Report, Staged, Unfit, stage, stage_again
@@ -107,7 +107,7 @@ def prepare(
         hint = mend_hint(candidate.trigger, candidate.known_as)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=staged.checks)
-    losses = _losses(world, live, candidate, staged.findings)
+    losses = unexplained_losses(world, live, candidate, staged.findings)
     lacking = [decision.why] if isinstance(decision, AfterApproval) else []
     if not approved:
         lacking.append(objections(retyped=staged.findings.retyped, losses=losses))
@@ -119,13 +119,6 @@ def prepare(
             hint += f"; {loss_hint([item.metric for item in losses])}"
         return _end(production, candidate, "waiting", kind, why, hint=hint, begun=begun)
     return Prepared(staged=staged, begun=begun)
-
-
-def _losses(world: World, live: Release | None, candidate: Candidate, findings: Findings) -> tuple[Difference, ...]:
-    """Return the values of the sample documents that are lost, and that no commit says may go."""
-    if live is None or findings.replay is None or not findings.replay.lost:
-        return ()
-    return findings.replay.losses(allowed_losses(world.git, live.source, candidate.source))
 
 
 def promote(production: Production, prepared: Prepared, *, report: Report) -> Outcome:

@@ -29,7 +29,7 @@ from gitrelease.core.text import one_line
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
 from gitrelease.edges import backends, inside, probes, processes
 from gitrelease.edges import settings as settings_files
-from gitrelease.edges.backends import Backend
+from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.slots import CHECK, Slot
 from gitrelease.findings import Findings, LiveSide
@@ -182,9 +182,18 @@ def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:
         try:
             return world.slots.take(commit, shared=world.settings.app.shared, names=(CHECK,))
         except Busy:
+            _end_left_behind(world)
             if time.monotonic() > deadline:
                 raise
             cancel.wait([], 0.1)
+
+
+def _end_left_behind(world: World) -> None:
+    """End what holds the slot for checks after whoever took it was killed; only what was started from a slot."""
+    started = processes.marked(MARK, str(world.home.root))
+    for holder in world.slots.left_behind(CHECK):
+        if holder in started:
+            processes.stop(holder, grace=0.5)
 
 
 def _unfit(candidate: Candidate, checks: tuple[Check, ...], findings: Findings | None = None) -> Unfit:

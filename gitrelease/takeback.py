@@ -25,6 +25,7 @@ from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.checkout import identity_env
+from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.production import Production
 from gitrelease.release import prepare, promote, target_of_rollback
@@ -127,12 +128,13 @@ def part_of(world: World, known: Records, target: Release, only: str) -> Part | 
     old: dict[str, bytes] = {}
     new: dict[str, bytes | None] = {}
     taken: list[str] = []
-    for path in dict.fromkeys(_file_of(world, region) for region in wanted):
+    file_of = world.settings.file_of
+    for path in dict.fromkeys(map(file_of, wanted)):
         here, there = world.git.blob(live.commit, path), world.git.blob(target.commit, path)
         if here == there:
             continue
         old[path] = here or b""
-        there_regions = [region for region in wanted if _file_of(world, region) == path]
+        there_regions = [region for region in wanted if file_of(region) == path]
         whole = [region.name for region in there_regions if region.form == "file"]
         if whole:
             new[path] = there
@@ -153,10 +155,6 @@ def _runs_the_same(world: World, head: str, live: Release) -> bool:
     return len(keys) == 1 and world.git.is_ancestor(live.source, head)
 
 
-def _file_of(world: World, region: Region) -> str:
-    return region.file or world.settings.app.script
-
-
 def _spliced(
     world: World,
     live: Release,
@@ -171,12 +169,11 @@ def _spliced(
         raise ReleaseError(
             f"{path} is not in {gone}", hint="Go back as a whole: gitrelease rollback", code=Exit.REFUSED
         )
-    regions = [region for region in world.settings.regions if _file_of(world, region) == path]
     result = splice(
         here,
         there,
         wanted,
-        regions,
+        world.settings.regions_of(path),
         into_placed=placed(world, live.commit),
         donor_placed=placed(world, target.commit),
     )
@@ -206,6 +203,8 @@ def newest_that_differs(world: World, known: Records, only: str, *, before: Rele
     for release in reversed(older):
         try:
             part = part_of(world, known, release, only)
+        except GitError:
+            raise
         except ReleaseError:
             continue  # it cannot be spliced from there
         if part is not None:

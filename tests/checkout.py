@@ -200,7 +200,7 @@ class Production(Clone):
             connection.close()
 
     def agent_pid(self) -> int:
-        return int((self.home / "run" / "agent.pid").read_text())
+        return int((self.home / "run" / "agent.pid").read_text().split()[0])
 
     def processes(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.home / "run" / "processes.json").read_text())

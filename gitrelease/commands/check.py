@@ -8,7 +8,6 @@ import time
 import typer
 
 from gitrelease.commands.client import print_json, user
-from gitrelease.commands.diff import revision as resolve
 from gitrelease.commands.options import Json, Revision, ending
 
 
@@ -20,20 +19,21 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     """Run every check on REV (default: the head of the deploy branch) in a slot of its own."""
     import msgspec
 
-    from gitrelease.candidate import allowed_losses, difference, of_branch
+    from gitrelease.candidate import commit_of, difference, of_branch
     from gitrelease.core.decide import objections
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
     from gitrelease.edges import records
     from gitrelease.edges.cancel import Cancel
+    from gitrelease.judging import unexplained_losses
     from gitrelease.liveside import Live
     from gitrelease.staging import Unfit, stage
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
     live = records.read(world.git).live
-    commit = resolve(world, revision or world.settings.app.branch)
+    commit = commit_of(world, revision or world.settings.app.branch)
     candidate = of_branch(world, commit, live=live, trigger="shell", by=user(), at=time.time())
     diff = difference(world, live.commit, candidate.commit) if live else None
     cancel = Cancel()
@@ -43,9 +43,10 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
         name=f"check-{candidate.commit[:10]}",
         checking_only=True,
     )  # fmt: skip
-    replay = judged.findings.replay
-    losses = replay.losses(allowed_losses(world.git, live.source, candidate.source)) if replay and live else ()
+    losses = unexplained_losses(world, live, candidate, judged.findings)
     ok = not isinstance(judged, Unfit) and not losses
+    asking = objections(retyped=judged.findings.retyped, losses=losses)
+    replay = judged.findings.replay
     kind = diff.kind if diff else Kind.MAJOR
     checks = [msgspec.to_builtins(check) for check in judged.checks]
     if as_json:
@@ -55,6 +56,6 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
         typer.echo(
             f"{'fit' if ok else 'not fit'} to be released: {kind} change"
             + (f"\n  {judged.reason}" if isinstance(judged, Unfit) else "")
-            + (f"\n  {objections(retyped=(), losses=losses)}" if losses else "")
+            + (f"\n  {asking}: it needs approval" if asking else "")
         )
     return Exit.DONE if ok else Exit.REFUSED

@@ -25,12 +25,13 @@ def run(
     as_json: Json = False,
 ) -> int:
     """What a change means: kind, regions, lines, terms, fields (default: live → the deploy branch)."""
+    from gitrelease.candidate import commit_of
     from gitrelease.core.render import diff_lines
     from gitrelease.world import open_world
 
     world = open_world(context.obj, initialised=False)
-    old = revision(world, before) if before else live_commit(world)
-    new = world.checkout.disk_tree() if worktree else revision(world, after or world.settings.app.branch)
+    old = commit_of(world, before) if before else live_commit(world)
+    new = world.checkout.disk_tree() if worktree else commit_of(world, after or world.settings.app.branch)
     change = describe(world, old, new)
     if as_json:
         print_json({"from": old, "to": new, **change})
@@ -61,16 +62,6 @@ def _alike(world: World, before: str, after: str) -> tuple[str, str]:
         compose(world, before, carried_from=after) if world.git.resolve(before) else before,
         compose(world, after, carried_from=before) if world.git.resolve(after) else after,
     )
-
-
-def revision(world: World, name: str) -> str:
-    """Return the commit that `name` names; a release can be named by its number alone."""
-    from gitrelease.core.errors import ReleaseError
-
-    commit = world.git.resolve(name) or (world.git.resolve(f"refs/tags/release/{name}") if name.isdigit() else None)
-    if commit is None:
-        raise ReleaseError(f"there is no commit {name!r} here", hint="Name one that exists: git log --oneline --all")
-    return commit
 
 
 def live_commit(world: World) -> str:

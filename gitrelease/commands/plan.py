@@ -10,7 +10,6 @@ import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.diff import describe
-from gitrelease.commands.diff import revision as resolve
 from gitrelease.commands.options import Json, Revision, ending
 
 if TYPE_CHECKING:
@@ -26,11 +25,12 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
     """Say what releasing REV (default: the head of the deploy branch) would mean and do."""
+    from gitrelease.candidate import commit_of
     from gitrelease.core.render import diff_lines
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
-    planned = plan(world, resolve(world, revision or world.settings.app.branch))
+    planned = plan(world, commit_of(world, revision or world.settings.app.branch))
     if as_json:
         print_json(planned)
         return 0

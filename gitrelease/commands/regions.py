@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gitrelease.commands.client import print_json
-from gitrelease.commands.diff import revision as resolve
 from gitrelease.commands.options import Json, Revision, ending
 
 if TYPE_CHECKING:
@@ -20,12 +19,12 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
     """Say on which lines the regions of REV stand (default: the head of the deploy branch)."""
-    from gitrelease.candidate import compose
+    from gitrelease.candidate import commit_of, compose
     from gitrelease.edges.records import LIVE
     from gitrelease.world import open_world
 
     world = open_world(context.obj, initialised=False)
-    named = resolve(world, revision or world.settings.app.branch)
+    named = commit_of(world, revision or world.settings.app.branch)
     live = world.git.resolve(LIVE)
     # What git ignores is in no commit of a person: the export is then the live release's.
     commit = compose(world, named, carried_from=live) if live else named
@@ -50,10 +49,9 @@ def regions(world: World, commit: str) -> list[dict[str, Any]]:
     rows = []
     found: dict[str, Any] = {}
     lines = placed(world, commit)
-    files = {region.file or world.settings.app.script for region in world.settings.regions}
-    for path in files:
+    for path in world.settings.region_files:
         content = world.git.blob(commit, path)
-        there = [region for region in world.settings.regions if (region.file or world.settings.app.script) == path]
+        there = world.settings.regions_of(path)
         found |= {region.name: whole(content) for region in there if region.form == "file"}
         source = parse(content) if content is not None and path.endswith(".py") else None
         if source is not None and not isinstance(source, Broken):
@@ -64,7 +62,7 @@ def regions(world: World, commit: str) -> list[dict[str, Any]]:
             {
                 "region": region.name,
                 "kind": region.kind.value,
-                "file": region.file or world.settings.app.script,
+                "file": world.settings.file_of(region),
                 "lines": list(found[region.name]) if found.get(region.name) else None,
                 "where": where,
             }

@@ -108,7 +108,7 @@ def _source(node: ast.expr) -> str:
 
 
 def literals(source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Lines] | None = None) -> dict[str, Value]:
-    """Return the values of the regions of one script, by name, those left out that cannot be read.
+    """Return the values of the regions of one file, by name, those left out that cannot be read.
 
     `lines` says where regions given as a range stand. For a dict of the kind `schema` the value is each field
     with the source of its value.
@@ -117,7 +117,7 @@ def literals(source: bytes, regions: Iterable[Region], *, lines: Mapping[str, Li
     if isinstance(parsed, Broken):
         return {}
     scopes = Scopes(parsed)
-    found = resolve(scopes, [region for region in regions if region.file is None], lines or {})
+    found = resolve(scopes, [region for region in regions if region.form != "file"], lines or {})
     contents = {name: read(item, scopes) for name, item in found.items()}
     return {name: content.value for name, content in contents.items() if content.is_readable}
 

@@ -28,7 +28,7 @@ class Attempted(Event, frozen=True, tag="attempted"):
     outcome: AttemptOutcome
     reason: str
     by: str
-    key: str = ""  # content key, so that the same content is not tried again by itself
+    key: str = ""  # of the content, documents left out
     kind: str = ""
 
 

@@ -112,6 +112,19 @@ class Settings(Setting, frozen=True):
     limits: Limits = Limits()
     contract: Contract = Contract()
 
+    def file_of(self, region: Region) -> str:
+        """Return the file that a region is in, or is."""
+        return region.file or self.app.script
+
+    def regions_of(self, path: str) -> tuple[Region, ...]:
+        """Return the regions of a file, in the order in which they are set."""
+        return tuple(region for region in self.regions if self.file_of(region) == path)
+
+    @property
+    def region_files(self) -> tuple[str, ...]:
+        """The files that have regions, each once."""
+        return tuple(dict.fromkeys(self.file_of(region) for region in self.regions))
+
     @property
     def branch_ref(self) -> str:
         return f"refs/heads/{self.app.branch}"

@@ -25,7 +25,6 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     identity: Identity
     log: str
-    instance: str = "primary"
 
 
 # Set for everything that runs a release, so that a new agent knows its own processes from strangers.

@@ -140,6 +140,7 @@ def start(
     log: Path,
     hold: float,
     targets: Mapping[str, Target] | None = None,
+    env: Mapping[str, str] | None = None,
     python: str = sys.executable,
 ) -> subprocess.Popen[bytes]:
     """Start a front on `listeners` and return when it answers.
@@ -160,6 +161,7 @@ def start(
                 + ["--ready", str(writer)],
                 cwd=Path("/"),
                 log=log,
+                env=env,
                 pass_fds=[*(listener.fileno() for listener in listeners.values()), writer],
             )
         except OSError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from gitrelease.core.errors import RepositoryError
+from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 
 ZERO = "0" * 40
 
@@ -26,14 +26,18 @@ _LISTED = 4  # trees whose files are remembered,
 _LISTED_FILES = 5_000  # unless they have more: the agent stays small
 
 
-class GitError(Exception):
-    """A git command failed; `stderr` is what it said."""
+class GitError(ReleaseError):
+    """A git command failed; `stderr` is what it said. Who knows why says it better; else git's words must do."""
 
     def __init__(self, command: Sequence[str], status: int, stderr: str) -> None:
         self.command = tuple(command)
         self.status = status
         self.stderr = stderr.strip()
-        super().__init__(f"git {command[0]} ended with {status}: {self.stderr or 'no message'}")
+        super().__init__(
+            f"git {command[0]} ended with {status}: {self.stderr or 'no message'}",
+            hint="Mend what git says (a full disk, a lock, rights, a name that is taken), then type it again",
+            code=Exit.UNEXPECTED,
+        )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Home:
         self.wanted = self.run / "up"  # exists from `up` until `down`
         self.down = self.run / "down"  # exists from `down` until the next `up`: who asked for it
         self.agent_lock = self.run / "agent.lock"
-        self.agent_pid = self.run / "agent.pid"  # for hooks, which must know cheaply whether the agent lives
+        self.agent_pid = self.run / "agent.pid"  # pid and start, for hooks: they must know cheaply whether it lives
         self.agent_socket = self.run / "agent.sock"
         self.front_socket = self.run / "front.sock"
         self.processes = self.run / "processes.json"

@@ -229,6 +229,21 @@ def marked(variable: str, value: str) -> list[Identity]:
     return found
 
 
+def with_open(path: Path) -> list[Identity]:
+    """Return the processes of this user that have the file `path` open."""
+    wanted = path.stat()
+    found: list[Identity] = []
+    for process in psutil.process_iter():
+        # Another user's cannot be read, and are none of ours.
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            for handle in Path(f"/proc/{process.pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(handle.stat(), wanted):
+                        found.append(identify(process.pid))
+                        break
+    return found
+
+
 def descends(identity: Identity, ancestors: set[int]) -> bool:
     """Was the process started by one of `ancestors`?"""
     try:

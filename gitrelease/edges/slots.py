@@ -13,8 +13,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from gitrelease.core.errors import Busy, Exit, ReleaseError
+from gitrelease.edges import processes
 from gitrelease.edges.git import Git, GitError
+from gitrelease.edges.processes import Identity
 
 NAMES = ("a", "b", "c", "d", "e")
 CHECK = "check"
@@ -88,7 +92,18 @@ class Slots:
         except BlockingIOError:
             os.close(descriptor)
             return None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(processes.identify(os.getpid())), 0)
         return descriptor
+
+    def left_behind(self, name: str) -> list[Identity]:
+        """Return what still holds a slot whose taker has ended: nobody else will end it."""
+        lock = self.folder / f"{name}.lock"
+        try:
+            taker = msgspec.json.decode(lock.read_bytes(), type=Identity)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return []
+        return [] if taker.alive else processes.with_open(lock)
 
     def _standing(self, name: str) -> str | None:
         """Return the commit that a slot's HEAD names, read without starting git."""

@@ -60,7 +60,7 @@ def test_a_release_with_a_carried_file_can_be_deployed_again_by_its_name(tmp_pat
         checkout.commit_term("second")
         checkout.await_live("release/2")
 
-        ended = checkout.gitrelease("deploy", "release/1")
+        ended = checkout.gitrelease("deploy", "1")
 
         assert ended.code == 0, ended.said
         assert checkout.answer() == "one revenue profit"
@@ -141,6 +141,16 @@ def test_the_deploy_branch_is_made_when_there_is_none(checkout: Production) -> N
 
     assert ended.code == 0, ended.said
     assert checkout.git("symbolic-ref", "--short", "HEAD") == "deploy"
+
+
+def test_a_branch_name_that_git_cannot_make_is_told_in_gits_words(checkout: Production) -> None:
+    checkout.git("branch", "--move", "deploy", "deploy/x")
+
+    ended = checkout.gitrelease("init", "--python", sys.executable)
+
+    assert ended.code == 1
+    assert "refs/heads/deploy/x" in ended.said
+    assert "bug" not in ended.said
 
 
 def test_an_ignored_schema_export_is_carried_into_every_release_and_back(tmp_path: Path) -> None:

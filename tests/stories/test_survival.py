@@ -6,9 +6,14 @@ import contextlib
 import os
 import select
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
+import pytest
 
 from gitrelease import production as serving_side
 from gitrelease.bringup import close_all
@@ -224,6 +229,18 @@ def test_a_front_that_hangs_while_the_agent_is_away_is_replaced_by_up(production
     assert production.answer() == "one revenue profit"
 
 
+def test_a_commit_starts_an_agent_whose_pid_a_stranger_has(production: Production) -> None:
+    agent = production.agent_pid()
+    started = (production.home / "run" / "agent.pid").read_text().split()[1]
+    production.kill(agent)
+    (production.home / "run" / "agent.pid").write_text(f"{os.getpid()} {started}\n")
+
+    production.commit_term("woken")
+
+    production.await_live("release/2")
+    assert production.agent_pid() not in (agent, os.getpid())
+
+
 def test_a_commit_starts_an_agent_that_ended_in_good_order(production: Production) -> None:
     agent = production.agent_pid()
     handle = os.pidfd_open(agent)
@@ -252,3 +269,51 @@ def test_a_hundred_requests_leave_no_descriptor_behind_in_the_agent(production: 
         ask()
 
     until(lambda: descriptors() <= before + 1)
+
+
+SLOW = "time.sleep(60)"
+
+
+def start_of_check(production: Production) -> subprocess.Popen[bytes]:
+    """Start a `check` of an app that never answers, and return when it waits for it."""
+    production.replace("server.py", "import sys", f"import sys\nimport time\n\n{SLOW}")
+    checked = production.commit("Slow")
+    production.git("reset", "--quiet", "--hard", "HEAD^")
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "check", checked]
+    check = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: checked_apps(production), "the check has started the app")
+    return check
+
+
+def checked_apps(production: Production) -> list[int]:
+    """Return the processes that run in the slot for checks."""
+    slot = str(production.home / "slots" / "check")
+    return [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == slot]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_check_that_is_told_to_end_leaves_nothing_behind(checkout: Production, number: signal.Signals) -> None:
+    checkout.replace("gitrelease.toml", 'start = "5s"', 'start = "60s"')
+    checkout.commit("Patience")
+    checkout.init()
+    check = start_of_check(checkout)
+
+    check.send_signal(number)
+
+    check.wait(timeout=PATIENCE)
+    assert checked_apps(checkout) == []
+
+
+def test_what_a_killed_check_left_behind_makes_way_for_the_next(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", 'start = "5s"', 'start = "60s"')
+    checkout.commit("Patience")
+    checkout.init()
+    check = start_of_check(checkout)
+    check.kill()
+    check.wait()
+    assert checked_apps(checkout)
+
+    ended = checkout.gitrelease("check")
+
+    assert ended.code == 0, ended.said
+    assert checked_apps(checkout) == []
