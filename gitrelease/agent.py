@@ -21,7 +21,7 @@ import msgspec
 
 from gitrelease.background import guarded, log, log_outcome, to_log
 from gitrelease.bringup import bring_up, take_down
-from gitrelease.core.errors import Busy, ReleaseError
+from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.desk import Desk
 from gitrelease.duty import Duty
@@ -44,6 +44,7 @@ _MORE_WATCHES = (
     "allow more watches (sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances), "
     "then: gitrelease down && gitrelease up"
 )
+_SERVICE_MANAGER = "the service manager"  # who took production down
 ARRIVAL = 60.0  # seconds in which production is adopted or started again
 
 
@@ -66,17 +67,23 @@ class Agent:
         self._watcher: Watcher | None = None
         self._server: socket.socket | None = None
         self._renewing = False
+        self._ends_with = Exit.DONE
 
     # -- life ------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Serve until told to stop; 0 at once when another agent serves this checkout already."""
+        """Serve until told to stop, and return the exit code; 0 at once when another agent serves this checkout.
+
+        In the foreground that is an error, and so is a production that does not come up.
+        """
         home = self.world.home
         home.create()
         with home.agent_lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if self.foreground:
+                    raise served_already() from None
                 return 0
             write_atomically(home.agent_pid, f"{os.getpid()} {identify(os.getpid()).started}\n".encode())
             self._server = wire.listen(home.agent_socket)
@@ -86,14 +93,14 @@ class Agent:
             log.info("agent %s serves %s", os.getpid(), self.world.git.root)
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
-            if self.foreground and self.production is not None and not self._renewing:
-                take_down(self.world, self.production)
+            if self.foreground and not self._renewing:
+                self._go_down(_SERVICE_MANAGER)
             home.agent_socket.unlink(missing_ok=True)
             home.agent_pid.unlink(missing_ok=True)
         if self._renewing:
             # Front and backends go on; the new agent adopts them.
             os.execv(sys.executable, [sys.executable, "-I", "-m", "gitrelease.agent", *sys.argv[1:]])  # noqa: S606
-        return 0
+        return int(self._ends_with)
 
     def stop(self) -> None:
         """End the agent; front and backends go on."""
@@ -110,6 +117,15 @@ class Agent:
             log.info("another version is installed now: starting again")
             self._renewing = self.leaving = True
         return self._renewing
+
+    def make_way(self) -> None:
+        """End for an agent in the foreground that comes next; front and backends go on. `Busy` when that cannot be."""
+        if self.foreground:
+            raise served_already()
+        if self.turn.holder is not None:
+            raise Busy(f"{self.turn.holder.doing} is under way", hint="Try again when it has ended: gitrelease status")
+        log.info("an agent in the foreground takes over")
+        self.leaving = True
 
     def _accept(self, desk: Desk, server: socket.socket) -> None:
         while not self._stopping.is_set():
@@ -164,14 +180,17 @@ class Agent:
         """Stop the front and every backend; the agent ends after this."""
         self.turn.hurry(f"{owner} takes production down")
         with self.has_turn(owner=owner, pid=pid, doing="down", cancel=cancel, wait=URGENT_WAIT):
-            home = self.world.home
-            home.wanted.unlink(missing_ok=True)
-            write_atomically(home.down, f"{owner}\n".encode())
-            if self._supervisor is not None:
-                self._supervisor.stop()
-            take_down(self.world, self.production)
-            self.production = None
+            self._go_down(owner)
         return Outcome(outcome="unchanged", reason="production is down", hint="Start it again: gitrelease up")
+
+    def _go_down(self, owner: str) -> None:
+        home = self.world.home
+        home.wanted.unlink(missing_ok=True)
+        write_atomically(home.down, f"{owner}\n".encode())
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        take_down(self.world, self.production)
+        self.production = None
 
     # -- the turn ----------------------------------------------------------------------------------------------
 
@@ -203,7 +222,7 @@ class Agent:
     def _tend(self) -> None:
         """Look at the inbox whenever poked; bring production up again after a crash of the agent."""
         if self.world.home.wanted.exists():
-            guarded("up", lambda cancel: self.up(cancel=cancel, report=to_log, owner="agent", pid=os.getpid()))
+            self._come_up()
         self._arriving.set()
         while not self._stopping.is_set():
             self._poked.wait()
@@ -211,6 +230,27 @@ class Agent:
             if self.production is not None and not self._stopping.is_set():
                 guarded("the watcher", self._follow)
                 guarded("the inbox", self._look_at_inbox)
+
+    def _come_up(self) -> None:
+        """Bring production up by ourselves; in the foreground the agent ends where that fails, and says how."""
+
+        code = Exit.UNEXPECTED
+
+        def up(cancel: Cancel) -> Outcome:
+            nonlocal code
+            try:
+                return self.up(cancel=cancel, report=to_log, owner="agent", pid=os.getpid())
+            except ReleaseError as error:
+                code = error.code
+                raise
+
+        outcome = guarded("up", up)
+        if outcome is not None:
+            code = outcome.exit_code
+            log_outcome(outcome)
+        if self.foreground and self.production is None and not self._stopping.is_set():
+            self._ends_with = code
+            self.stop()
 
     def _follow(self, _: Cancel) -> None:
         if self._watcher is None:
@@ -234,6 +274,13 @@ class Agent:
             log_outcome(outcome)
             self._poked.set()
         return outcome
+
+
+def served_already() -> Busy:
+    return Busy(
+        "another agent serves this checkout already",
+        hint="See it: gitrelease status; end it: gitrelease down",
+    )
 
 
 def main() -> int:

@@ -80,6 +80,7 @@ class Desk:
             "ping": self._ping,
             "up": self._up,
             "down": self._down,
+            "make-way": self._make_way,
             "status": self._status,
             "deploy": self._deploy,
             "rollback": self._rollback,
@@ -159,6 +160,10 @@ class Desk:
         outcome = self._agent.take_down(owner=request.by, pid=request.pid, cancel=request.cancel)
         self._agent.leaving = True
         return outcome
+
+    def _make_way(self, _: Request) -> dict[str, Any]:
+        self._agent.make_way()
+        return {}
 
     def _status(self, _: Request) -> dict[str, Any]:
         agent = self._agent

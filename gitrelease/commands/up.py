@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -10,6 +11,8 @@ import typer
 
 from gitrelease.commands.client import Client, client_for, finish, show_progress, user
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.edges import wire
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +36,16 @@ def run(
 
 
 def _become_agent(client: Client) -> None:
-    """Replace this process by the agent, which brings production up and takes it down when it is told to end."""
+    """Replace this process by the agent, which brings production up and takes it down when it is told to end.
+
+    One in the background makes way; what it looked after goes on and is adopted.
+    """
     client.home.create()
+    with contextlib.suppress(wire.NoAgent, wire.AgentGone):
+        end = client.ask("make-way", {}, show_progress)
+        if "error" in end:
+            raise ReleaseError(end["error"], hint=end["hint"], code=Exit(end["code"]))
+        client.await_agent_end()
     client.home.wanted.touch(mode=0o600)
     client.home.down.unlink(missing_ok=True)
     arguments = [sys.executable, "-I", "-m", "gitrelease.agent", str(client.root), "--foreground"]
