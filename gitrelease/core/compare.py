@@ -66,6 +66,7 @@ class _Comparison:
         self.old_mask, self.new_mask = old_mask, new_mask
         self.found: list[Difference] = []
         self._known: dict[tuple[int, int], bool] = {}
+        self._headers: dict[tuple[int, int], bool] = {}
 
     def block(self, old: _Block, new: _Block, path: str) -> None:
         """Compare two blocks: definitions by name, the statements between them by place."""
@@ -123,7 +124,13 @@ class _Comparison:
             return same(old.node, new.node, self.old_mask, self.new_mask)
 
     def _same_header(self, old: ast.stmt, new: ast.stmt) -> bool:
-        """Is all the same but for the blocks, of which there are as many?"""
+        """Is all the same but for the blocks? Asked whether a statement differs, and again for where."""
+        pair = id(old), id(new)
+        if pair not in self._headers:
+            self._headers[pair] = self._compare_headers(old, new)
+        return self._headers[pair]
+
+    def _compare_headers(self, old: ast.stmt, new: ast.stmt) -> bool:
         if isinstance(old, DEFINITIONS):
             fields = [field for field in old._fields if field not in ("body", "type_comment")]
             return all(same(getattr(old, field, None), getattr(new, field, None)) for field in fields)
@@ -170,9 +177,8 @@ class _Comparison:
     def _statement(self, old: Statement, new: Statement, path: str) -> None:
         """Look into a compound statement whose own line is the same; else it differs as a whole."""
         mine, its = list(blocks(old.node)), list(blocks(new.node))
-        headers = _header_parts(old.node), _header_parts(new.node)
         alike = type(old.node) is type(new.node) and len(mine) == len(its)
-        if mine and alike and same(*headers, self.old_mask, self.new_mask):
+        if mine and alike and self._same_header(old.node, new.node):
             for (left, _), (right, _) in zip(mine, its, strict=True):
                 self.block(_at(left, old.shift), _at(right, new.shift), path)
         else:

@@ -7,9 +7,10 @@ left out here.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from gitrelease.core.changes import Lines
 
@@ -101,11 +102,6 @@ class Mask:
 NO_MASK = Mask({}, frozenset())
 
 
-def meaningful(block: Sequence[ast.AST], mask: Mask = NO_MASK) -> list[ast.AST]:
-    """Return a block without `pass` and what is dropped; see `body_of` for docstrings."""
-    return [node for node in block if not isinstance(node, ast.Pass) and id(node) not in mask.dropped]
-
-
 def body_of(node: Definition) -> list[ast.stmt]:
     """Return the body of a definition without its docstring."""
     return without_docstring(node.body)
@@ -122,39 +118,45 @@ def is_text(node: ast.AST) -> bool:
 
 def same(one: object, other: object, old: Mask = NO_MASK, new: Mask = NO_MASK) -> bool:
     """Are two nodes, or lists of nodes, the same but for what the masks hide? Depth is no limit."""
-    stack: list[tuple[object, object]] = [(one, other)]
+    stack: list[tuple[Any, Any]] = [(one, other)]
     while stack:
         a, b = stack.pop()
         if a is b:
             continue
-        if isinstance(a, list) and isinstance(b, list):
-            left, right = meaningful(a, old), meaningful(b, new)
+        hidden = old.hidden.get(id(a)), new.hidden.get(id(b))
+        if hidden[0] != hidden[1]:
+            return False
+        if hidden[0] is not None and not isinstance(a, DEFINITIONS):
+            continue  # whatever stands there
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, ast.AST):
+            for field in _fields(type(a)):
+                mine, its = getattr(a, field, None), getattr(b, field, None)
+                if field == "body" and isinstance(a, DEFINITIONS):
+                    mine, its = ([], []) if hidden[0] is not None else (body_of(a), body_of(b))
+                if mine is not its:
+                    stack.append((mine, its))
+        elif isinstance(a, list):
+            left, right = _meaningful(a, old), _meaningful(b, new)
             if len(left) != len(right):
                 return False
             stack += zip(left, right, strict=True)
-        elif isinstance(a, ast.AST) and isinstance(b, ast.AST):
-            if not _same_node(a, b, old, new, stack):
-                return False
-        elif type(a) is not type(b) or a != b:
+        elif a != b:
             return False
     return True
 
 
-def _same_node(a: ast.AST, b: ast.AST, old: Mask, new: Mask, stack: list[tuple[object, object]]) -> bool:
-    """Compare one pair of nodes; what is below is put on the stack."""
-    hidden = old.hidden.get(id(a)), new.hidden.get(id(b))
-    if hidden[0] != hidden[1]:
-        return False
-    if hidden[0] is not None and not isinstance(a, DEFINITIONS):
-        return True  # whatever stands there
-    if type(a) is not type(b):
-        return False
-    for field in a._fields:
-        if field in _SILENT:
-            continue
-        if field == "body" and isinstance(a, DEFINITIONS) and isinstance(b, DEFINITIONS):
-            if hidden[0] is None:
-                stack.append((body_of(a), body_of(b)))
-        else:
-            stack.append((getattr(a, field, None), getattr(b, field, None)))
-    return True
+@functools.cache
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """Return the fields of a kind of node that say something about what runs."""
+    return tuple(field for field in kind._fields if field not in _SILENT)
+
+
+def _meaningful(block: list[Any], mask: Mask) -> list[Any]:
+    """Return a block without `pass`, and any list without what is dropped; see `body_of` for docstrings."""
+    if mask.dropped:
+        block = [node for node in block if id(node) not in mask.dropped]
+    if block and isinstance(block[0], ast.stmt):
+        return [node for node in block if not isinstance(node, ast.Pass)]
+    return block
