@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import codecs
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.core.changes import Lines
@@ -67,31 +67,37 @@ def splice(
     """Return `into` with the `wanted` ones of the file's `regions` as they are in `donor`.
 
     `into_placed` and `donor_placed` say where regions of the form `lines` stand. A region that is on neither side is
-    passed over.
+    passed over, unless there is no other.
     """
     here, there = _Side.of(into, wanted, into_placed or {}), _Side.of(donor, wanted, donor_placed or {})
     if isinstance(here, Broken) or isinstance(there, Broken):
         side, broken = ("here", here) if isinstance(here, Broken) else ("there", there)
         return Refused(wanted[0].name, f"the file does not parse {side}: {broken.why}")  # type: ignore[union-attr]
+    if not here.found.keys() | there.found.keys():
+        return Refused(wanted[0].name, "it is on neither side")
     edits: list[_Edit] = []
     taken: list[str] = []
-    for region in wanted:
-        ours, theirs = here.found.get(region.name), there.found.get(region.name)
+    for name in (region.name for region in wanted):
+        ours, theirs = here.found.get(name), there.found.get(name)
         if ours is None and theirs is None:
             continue
-        places = (ours.lines if ours else None, theirs.lines if theirs else None)
         if ours is None or theirs is None:
-            return Refused(region.name, f"it is gone {'here' if ours is None else 'there'}", *places)
+            return _refused(name, f"it is gone {'here' if ours is None else 'there'}", here, there)
         try:
             changes = _exchange(here, ours, there, theirs)
         except _Cannot as error:
-            return Refused(region.name, str(error), *places)
+            return _refused(name, str(error), here, there)
         if changes:
             edits += changes
-            taken.append(region.name)
+            taken.append(name)
     content = here.apply(edits)
-    problem = _verify(into, donor, content, taken, regions, edits, into_placed or {}, donor_placed or {})
-    return problem or Spliced(content, tuple(taken))
+    problem = _beyond(into, content, taken, regions) or _unlike(donor, content, here.found, taken, regions)
+    return _refused(*problem, here, there) if problem else Spliced(content, tuple(taken))
+
+
+def _refused(name: str, why: str, here: _Side, there: _Side) -> Refused:
+    ours, theirs = here.found.get(name), there.found.get(name)
+    return Refused(name, why, ours.lines if ours else None, theirs.lines if theirs else None)
 
 
 class _Side:
@@ -233,33 +239,34 @@ def _assignment(found: Found) -> ast.stmt:
     raise _Cannot("its assignment was not found")
 
 
-def _verify(
-    into: bytes,
-    donor: bytes,
-    content: bytes,
-    taken: Sequence[str],
-    regions: Sequence[Region],
-    edits: Sequence[_Edit],
-    into_placed: Placed,
-    donor_placed: Placed,
-) -> Refused | None:
-    """See that the result has the donor's regions, and all else from where they were put in."""
+# Ranges of lines are exchanged as lines; where the others stand afterwards nobody knows.
+_FORMS_BY_TREE = ("assigned", "body")
+
+
+def _beyond(into: bytes, content: bytes, taken: Sequence[str], regions: Sequence[Region]) -> tuple[str, str] | None:
+    """Say what else than the `taken` regions would change, under the first of them."""
     if not taken:
         return None
-    first = taken[0]
     if isinstance(broken := parse(content), Broken):
-        return Refused(first, f"put in here it does not parse: {broken.why}")
-    # Ranges of lines were exchanged as lines; where the others stand now nobody knows.
-    plain = [region for region in regions if region.form in ("assigned", "body")]
-    changed = judge_source(_pair(into, content), plain, {}, {})
-    beyond = [item.region for item in changed.regions if item.region not in taken]
+        return taken[0], f"put in here it does not parse: {broken.why}"
+    changed = judge_source(_pair(into, content), [one for one in regions if one.form in _FORMS_BY_TREE], {}, {})
+    for item in changed.regions:
+        if item.region not in taken:
+            return taken[0], f"{item.region} would change with it"
     by_lines = any(region.form == "lines" for region in regions if region.name in taken)
-    if beyond or (changed.other and not by_lines):
-        why = f"{beyond[0]} would change with it" if beyond else changed.other[0].why
-        return Refused(first, f"it cannot be taken over alone: {why}")
-    left = judge_source(_pair(donor, content), plain, {}, {})
-    wrong = [item.region for item in left.regions if item.region in taken]
-    return Refused(wrong[0], "here it would say something else: names that it uses differ") if wrong else None
+    return (taken[0], changed.other[0].why) if changed.other and not by_lines else None
+
+
+def _unlike(
+    donor: bytes, content: bytes, wanted: Container[str], taken: Sequence[str], regions: Sequence[Region]
+) -> tuple[str, str] | None:
+    """Say which of the `wanted` regions would not say what the donor's does."""
+    left = judge_source(_pair(donor, content), [one for one in regions if one.form in _FORMS_BY_TREE], {}, {})
+    for item in left.regions:
+        if item.region in wanted:
+            read = "here it would say" if item.region in taken else "it reads the same and says"
+            return item.region, f"{read} something else: names that it uses differ"
+    return None
 
 
 def _pair(old: bytes, new: bytes) -> FileChange:

@@ -131,7 +131,7 @@ def same(one: object, other: object, old: Mask = NO_MASK, new: Mask = NO_MASK) -
         if type(a) is not type(b):
             return False
         if isinstance(a, ast.AST):
-            for field in _fields(type(a)):
+            for field in _fields(type(a)):  # type: ignore[arg-type]  # a class is hashable
                 mine, its = getattr(a, field, None), getattr(b, field, None)
                 if field == "body" and isinstance(a, DEFINITIONS):
                     mine, its = ([], []) if hidden[0] is not None else (body_of(a), body_of(b))

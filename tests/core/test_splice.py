@@ -16,6 +16,9 @@ from tests.core.texts import APP, DETECT, ENTRY, PATTERNS, REGIONS, TERMS, repla
 WORDS = st.lists(st.text("abcdefg \"'\\é€", min_size=1, max_size=8), min_size=1, max_size=5)
 
 
+NAMING = replaced('"cash flow",', "*BASE_TERMS,")
+
+
 def taken(into: str, donor: str, *wanted: Region, **placed: dict[str, Lines]) -> str:
     result = splice(into.encode(), donor.encode(), wanted, REGIONS, **placed)
     assert isinstance(result, Spliced), result
@@ -97,8 +100,14 @@ def test_a_plain_range_is_exchanged_as_lines():
         (APP, APP + "def (", "does not parse there"),
         (replaced("return any", 'terms = ["x"]\n        return any'), APP, "is assigned in 2 places here"),
         (APP, replaced('"cash flow",', "*BASE_TERMS,", APP.replace("profit", "loss")), "it would say something else"),
+        (
+            NAMING,
+            NAMING.replace('BASE_TERMS = ["revenue"', 'BASE_TERMS = ["losses"'),
+            "it reads the same and says something else",
+        ),
+        (APP.replace("terms =", "words ="), APP.replace("terms =", "words ="), "it is on neither side"),
     ],
-    ids=["gone there", "gone here", "broken", "twice", "a name that means something else"],
+    ids=["gone there", "gone here", "broken", "twice", "a name that means something else", "the name alone", "nowhere"],
 )
 def test_what_cannot_be_taken_alone_is_refused_with_the_reason(into, donor, why):
     result = splice(into.encode(), donor.encode(), [TERMS], REGIONS)
@@ -108,10 +117,10 @@ def test_what_cannot_be_taken_alone_is_refused_with_the_reason(into, donor, why)
     assert why in result.why
 
 
-def test_a_region_that_is_nowhere_is_passed_over():
+def test_a_region_that_is_nowhere_is_passed_over_beside_others():
     gone = Region(name="gone", kind=Kind.DICTIONARY, symbol="Nobody", assign="terms")
 
-    assert splice(APP.encode(), APP.encode(), [gone], [gone]) == Spliced(APP.encode(), ())
+    assert splice(APP.encode(), APP.encode(), [gone, TERMS], [gone, TERMS]) == Spliced(APP.encode(), ())
 
 
 @given(WORDS, WORDS, st.integers(0, 9))
