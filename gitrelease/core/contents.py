@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gitrelease.core.changes import Lines
 from gitrelease.core.kinds import Kind
-from gitrelease.core.literals import Names, NotUnderstood, Unknown, Value, evaluate, unknown_names
+from gitrelease.core.literals import Names, NotUnderstood, Unknown, Value, actions, evaluate, unknown_names
 from gitrelease.core.parsing import Broken, parse
 from gitrelease.core.regions import Region
 from gitrelease.core.resolve import Found, resolve
@@ -54,7 +54,7 @@ def _ambiguous(found: Found, expressions: list[ast.expr], names: Names) -> Conte
     unknown: dict[str, None] = {}
     if not _is_schema(found):
         for node in expressions:
-            unknown |= dict.fromkeys(unknown_names(node, names))
+            unknown |= dict.fromkeys((*unknown_names(node, names), *actions(node)))
     return Content(problem=found.ambiguous, unknown=tuple(unknown))
 
 

@@ -35,10 +35,15 @@ class NotUnderstood(Exception):
 
 
 class Unknown(NotUnderstood):
-    """The expression names things for which there is no literal in the file."""
+    """The expression names things for which there is no literal in the file, or does more than say a value."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__(f"names {', '.join(names)}, which the file does not define as a literal")
+    def __init__(self, names: tuple[str, ...], *, acts: bool = False) -> None:
+        named = ", ".join(names)
+        super().__init__(
+            f"holds {named}, which does more than say a value"
+            if acts
+            else f"names {named}, which the file does not define as a literal"
+        )
         self.names = names
 
 
@@ -56,9 +61,10 @@ def evaluate(node: ast.expr, names: Names) -> Value:
     try:
         return _Reader(names).read(node)
     except NotUnderstood:
-        unknown = unknown_names(node, names)
-        if unknown:
+        if unknown := unknown_names(node, names):
             raise Unknown(unknown) from None
+        if acts := actions(node):
+            raise Unknown(acts, acts=True) from None
         raise
     except (TypeError, ValueError) as error:  # [1] + "a", {[]: 1}: wrong when run, too
         raise NotUnderstood(f"cannot be evaluated: {error}") from None
@@ -80,6 +86,22 @@ def unknown_names(node: ast.AST, names: Names) -> tuple[str, ...]:
         if name.split(".")[0] not in bound and not built_in and not _known(name, names):
             unknown[name] = None
     return tuple(unknown)
+
+
+def actions(node: ast.AST) -> tuple[str, ...]:
+    """Return what in `node` reaches beyond its value: into the code around it, or behind an object's face."""
+    found: dict[str, None] = {}
+    for part in ast.walk(node):
+        match part:
+            case ast.Yield() | ast.YieldFrom():
+                found["yield"] = None
+            case ast.Await():
+                found["await"] = None
+            case ast.NamedExpr():
+                found["an assignment"] = None
+            case ast.Attribute(attr=name) if name.startswith("_"):
+                found[name] = None
+    return tuple(found)
 
 
 def _names(node: ast.AST) -> Iterator[str]:

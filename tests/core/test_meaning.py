@@ -18,6 +18,9 @@ from tests.core.texts import APP, REGIONS, diff, replaced
 HERE = Region(name="here", kind=Kind.DICTIONARY, assign="here")
 
 
+IN_F = msgspec.structs.replace(HERE, symbol="f")
+
+
 def value(text, region=HERE):
     return literals(text.encode(), [region]).get("here", "not read")
 
@@ -125,6 +128,23 @@ def test_a_shape_that_is_not_read_counts_as_its_kind_and_says_so(expression):
     (region,) = change.regions
     assert (change.kind, region.added, region.removed) == (Kind.DICTIONARY, (), ())
     assert region.note.startswith("content not understood")
+
+
+@pytest.mark.parametrize(
+    ("expression", "what"),
+    [
+        ("(yield 'a')", "yield"),
+        ("(yield from ['a'])", "yield"),
+        ("[(text := 'a')]", "an assignment"),
+        ("[().__class__]", "__class__"),
+        ("['a'] if True else (text := 'b')", "an assignment"),
+    ],
+)
+def test_an_expression_that_reaches_beyond_its_value_makes_it_major(expression, what):
+    change = diff("def f(text):\n    here = []\n", f"def f(text):\n    here = {expression}\n", (IN_F,))
+
+    assert change.kind is Kind.MAJOR
+    assert f"holds {what}, which does more than say a value" in change.other[0].why
 
 
 def test_a_sum_of_very_many_parts_is_read():
