@@ -123,9 +123,11 @@ def _differences(document: str, old: Iterable[Extract], new: Iterable[Extract]) 
 
 
 def _by_metric(extracts: Iterable[Extract]) -> dict[str, list[Extract]]:
+    """Return the values by metric; an empty one is none, whatever the pattern matched."""
     found: dict[str, list[Extract]] = {}
     for extract in extracts:
-        found.setdefault(extract.metric, []).append(extract)
+        if extract.value.strip():
+            found.setdefault(extract.metric, []).append(extract)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 import time
@@ -79,7 +80,7 @@ def contract(
         if replay is not None:
             replay = {**replay, "result": str(folder / "replay")}
         written = {**spec, "replay": replay, "result": str(folder / "results")}
-        (folder / "spec.json").write_bytes(msgspec.json.encode(written))
+        _write_spec(folder, written)
         arguments = [str(CONTRACT), str(folder / "spec.json")]
         try:
             with _running(python, arguments, home=home, cwd=slot, folder=folder) as running:
@@ -90,6 +91,11 @@ def contract(
                 # A check that starts a process in a session of its own leaves the group that ends with it.
                 for stray in processes.marked(CHECKED, str(folder)):
                     processes.stop(stray, grace=0.0)
+
+
+def _write_spec(folder: Path, spec: Mapping[str, Any]) -> None:
+    # As ASCII: a pattern may hold half of a surrogate pair, which is no UTF-8.
+    (folder / "spec.json").write_text(json.dumps(spec), encoding="ascii")
 
 
 def _give_way(running: Inside) -> None:
@@ -163,7 +169,7 @@ def backtracking(
     with tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
         folder = Path(scratch)
         spec = {"patterns": patterns, "seconds": seconds, "result": str(folder / "results")}
-        (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
+        _write_spec(folder, spec)
         arguments = [str(BACKTRACKING), str(folder / "spec.json")]
         with _running(python, arguments, home=home, cwd=cwd, folder=folder) as running:
             _give_way(running)

@@ -45,10 +45,14 @@ Items = Any  # of a set of characters
 CAP = 0.5  # seconds of one search: what takes longer has shown enough
 CLEAR = 0.01  # seconds below which a time says nothing about growth
 STEEP = 2.5  # the exponent above which it is no quadratic growth any more
-LONGEST = 4096  # repetitions
+FEW = 64  # repetitions: what takes too long over so few grows exponentially
+SHORT = (8, 16, 32, FEW)
+LONG = (FEW, 128, 256, 512, 1024, 2048, 4096)
+MOST_PUMPS = 2000  # of a pattern
 MANY = 10  # a repeat that ends before this cannot be pumped
 MISFITS = ("!", "\n\0", "")
 VARIANTS = 4  # texts that one part of a pattern is tried with
+AMPLE = 200  # characters: what takes each repeat twice doubles with each level of them
 REPRESENTATIVES = "a1 _.,:;-+|$%()'\"/\\\t\nZ!\0"
 
 
@@ -86,7 +90,7 @@ def repeats(nodes: Nodes, before: Sequence[str], depth: int) -> Iterator[tuple[i
     for node in nodes:
         for inner, repeated in parts(node):
             if repeated:
-                yield depth, lead, texts(inner)
+                yield depth, lead, list(dict.fromkeys([*texts(inner), ample(inner)]))
             yield from repeats(inner, lead, depth + repeated)
         lead = joined(lead, text_of(node))
 
@@ -119,6 +123,25 @@ def texts(nodes: Nodes) -> list[str]:
     return found
 
 
+def ample(nodes: Nodes) -> str:
+    """Return a text that takes each repeat twice and nothing that is merely possible.
+
+    Where one repeat ends and the next begins, or the same one in the next turn, it can be divided in several ways.
+    """
+    found = ""
+    for node in nodes:
+        what, value = node
+        if what in REPEATS:
+            least, most, inner = value
+            found += ample(inner) * (max(least, 2) if most >= 2 else least)
+        elif what in (sre.ASSERT, sre.ASSERT_NOT):
+            continue
+        else:
+            inner = next((inner for inner, _ in parts(node)), None)
+            found += text_of(node)[0] if inner is None else ample(inner)
+    return found[:AMPLE]
+
+
 def joined(one: Sequence[str], other: Sequence[str]) -> list[str]:
     both = (left + right for right, left in itertools.product(other, one))
     return list(itertools.islice(dict.fromkeys(both), VARIANTS)) or [""]
@@ -149,7 +172,7 @@ def members(items: Items) -> list[str]:
         if what is sre.LITERAL:
             chosen.append(chr(value))
         elif what is sre.RANGE:
-            chosen.append(chr(value[0]))
+            chosen += map(chr, value)
     fitting = [char for char in REPRESENTATIVES if belongs(items, char)]
     return list(dict.fromkeys([*fitting[:2], *(char for char in chosen if belongs(items, char)), *fitting]))[:VARIANTS]
 
@@ -190,29 +213,26 @@ def spent(compiled: re.Pattern[str], text: str) -> float:
     return time.process_time() - began
 
 
-def grows(compiled: re.Pattern[str], pump: Pump) -> tuple[float, int, float]:
+def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[float, int, float]:
     """Return how steeply the time grows with the text (an exponent), and the repetitions and seconds that show it."""
     before = 0.0
-    steep = 0.0
-    times = 8
-    while times <= LONGEST:
+    for times in sizes:
         took = spent(compiled, pump.text(times))
         if took == math.inf:
             # From below CLEAR to beyond CAP in one doubling is steeper than any small power.
-            exponent = math.log2(CAP / max(before, CLEAR / 4))
-            return (math.inf if times <= 64 else max(exponent, steep)), times, CAP
-        if before >= CLEAR and took > before:
-            steep = math.log2(took / before)
+            return (math.inf if times <= FEW else math.log2(CAP / max(before, CLEAR / 4))), times, CAP
+        if took > CLEAR:
+            # What came before may be too short to say anything: then this is the least that it can be.
+            steep = math.log2(took / max(before, CLEAR))
             if steep > STEEP and took > 4 * CLEAR:
                 # Once more: a single measurement may be a hiccup.
                 again = math.log2(spent(compiled, pump.text(times)) / max(spent(compiled, pump.text(times // 2)), 1e-9))
                 if min(steep, again) > STEEP:
                     return min(steep, again), times, took
-        if took > CAP / 4 and steep <= STEEP:
-            break
+            if took > CAP / 4:
+                break
         before = took
-        times *= 2
-    return steep if steep <= STEEP else 0.0, times, before
+    return 0.0, 0, 0.0
 
 
 def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
@@ -221,8 +241,10 @@ def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
     began = time.process_time()
     try:
         compiled = re.compile(pattern, re.IGNORECASE)
-        for pump in pumps(pattern, re.IGNORECASE):
-            exponent, times, took = grows(compiled, pump)
+        # What explodes shows over short texts: all of them are tried before any long one takes its time.
+        tries = list(itertools.islice(pumps(pattern, re.IGNORECASE), MOST_PUMPS))
+        for sizes, pump in itertools.product((SHORT, LONG), tries):
+            exponent, times, took = grows(compiled, pump, sizes)
             if exponent > STEEP:
                 growth = "exponentially" if exponent == math.inf else f"with the power {exponent:.1f}"
                 told.update(verdict="slow", growth=growth, input=pump.expression(times), seconds=round(took, 3))
@@ -233,6 +255,11 @@ def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
         told["verdict"] = "invalid"
     told["seconds"] = round(time.process_time() - began, 3)
     return told
+
+
+def line_of_json(value: dict[str, Any]) -> str:
+    """Return a line of the results; half of a surrogate pair, which is no UTF-8, becomes a question mark."""
+    return json.dumps(value, ensure_ascii=False) + "\n"
 
 
 def late(*_: object) -> None:
@@ -246,10 +273,10 @@ def main(arguments: list[str]) -> int:
         return 2
     spec = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     signal.signal(signal.SIGVTALRM, late)
-    with Path(spec["result"]).open("a", encoding="utf-8", buffering=1) as file:
+    with Path(spec["result"]).open("a", encoding="utf-8", errors="replace", buffering=1) as file:
         for name, pattern in spec["patterns"]:
-            file.write(json.dumps({"started": name}) + "\n")
-            file.write(json.dumps(judge(name, pattern, spec["seconds"])) + "\n")
+            file.write(line_of_json({"started": name}))
+            file.write(line_of_json(judge(name, pattern, spec["seconds"])))
     return 0
 
 

@@ -37,6 +37,13 @@ def test_the_same_value_found_less_often_is_lost():
     assert len(diff.lost) == 1
 
 
+def test_a_value_that_becomes_empty_is_lost_and_an_empty_one_is_no_gain():
+    diff = compare(answers(("eps", "1")), answers(("eps", ""), ("revenue", " ")))
+
+    assert [item.metric for item in diff.lost] == ["eps"]
+    assert (diff.gained, diff.changed) == ((), ())
+
+
 def test_signs_are_counted_and_are_no_metrics():
     diff = compare(answers(signs={"label risk": "1"}), answers(signs={"label risk": "2"}))
 

@@ -37,6 +37,9 @@ def judged(folder: Path, *patterns: str, seconds: float = 2.0) -> list[dict[str,
         (r"(?:revenue|sales)(?:[\s:]*)*x", "exponentially"),
         (r"\s*\s*\s*:", "with the power"),
         (r".*.*.*=", "with the power"),
+        (r"(\d*)(\d*)(\d*)(\d*)x", "with the power"),  # from too short to tell to far too long in one doubling
+        (r"total(?:\s+\w+\s*)*:\s*(\d+)", "exponentially"),  # two blanks between two words, again and again
+        (r"(?:[a-c]x?|[c-e]x?)*y", "exponentially"),  # what both branches take
     ],
 )
 def test_a_pattern_that_explodes_is_found_with_a_text_that_shows_it(tmp_path, pattern, growth):
@@ -71,6 +74,12 @@ def test_the_patterns_of_the_sample_app_are_fine(tmp_path):
     patterns = [pattern for _, pattern in patterns_of(SAMPLE.read_bytes(), REGIONS)]
 
     assert {verdict["verdict"] for verdict in judged(tmp_path, *patterns)} == {"fine"}
+
+
+def test_half_of_a_surrogate_pair_is_judged_like_any_character(tmp_path):
+    (verdict,) = judged(tmp_path, "(\ud800+)+x")
+
+    assert (verdict["verdict"], verdict["growth"]) == ("slow", "exponentially")
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?P<x", "(" * 500 + ")" * 500 + "("], ids=["open", "cut", "deep"])
