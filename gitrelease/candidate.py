@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gitrelease.core.changes import Lines, follow_file, parse_diff_tree
 from gitrelease.core.classify import Diff, FileChange, classify
-from gitrelease.core.errors import ReleaseError, SettingsError
+from gitrelease.core.errors import ReleaseError
 from gitrelease.core.history import Release
-from gitrelease.core.settings import SETTINGS_FILE
+from gitrelease.core.regions import Region
 from gitrelease.edges import records
 from gitrelease.edges.checkout import identity_env
 from gitrelease.edges.git import Git
@@ -98,22 +99,30 @@ def difference(world: World, before: str, after: str) -> Diff:
 
 
 def placed(world: World, tree: str) -> dict[str, Lines]:
-    """Return where the regions that are set as a line range of some revision stand in `tree`, by name."""
+    """Return where the regions that are set as a line range of some revision stand in `tree`, by name.
+
+    One whose revision is not there is nowhere, so that what it would cover is major; `lost_revision` names it.
+    """
     found: dict[str, Lines] = {}
     for region in world.settings.regions:
         if region.lines is None or region.at is None:
             continue
         at = world.git.resolve(region.at)
         if at is None:
-            raise SettingsError(
-                f"region {region.name}: there is no revision {region.at} here",
-                hint=f"Name one that exists as `at` of that region in {SETTINGS_FILE}",
-            )
+            continue
         changes = parse_diff_tree(world.git.diff_tree(at, tree))
         lines = follow_file(world.settings.file_of(region), Lines(*region.lines), changes)
         if lines is not None:
             found[region.name] = lines
     return found
+
+
+def lost_revision(git: Git, regions: Iterable[Region]) -> str:
+    """Say which region is set by a revision that is not there; nothing where all are."""
+    for region in regions:
+        if region.at is not None and git.resolve(region.at) is None:
+            return f"region {region.name}: there is no revision {region.at} here; name one that exists as its `at`"
+    return ""
 
 
 def commit_of(world: World, name: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.baseline import Known, read_baseline
-from gitrelease.candidate import Candidate
+from gitrelease.candidate import Candidate, lost_revision
 from gitrelease.checking import Asked, asked, has_contract
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
@@ -222,7 +222,7 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
         check("script", "major", f"the candidate has no {app.script}")
     files = world.git.files(candidate.commit, (SETTINGS_FILE, app.schema))
     if SETTINGS_FILE in files:
-        check("settings", "major", _settings_problem(files[SETTINGS_FILE]))
+        check("settings", "major", _settings_problem(world, files[SETTINGS_FILE]))
     if app.schema in files:
         check("schema export", "schema", _json_problem(files[app.schema], app.schema))
         if checks[-1].status == "passed":
@@ -232,12 +232,12 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _settings_problem(content: bytes) -> str:
+def _settings_problem(world: World, content: bytes) -> str:
     try:
-        settings_files.combine(settings_files.read(content, SETTINGS_FILE), {})
+        settings = settings_files.combine(settings_files.read(content, SETTINGS_FILE), {})
     except ReleaseError as error:
         return f"{error.message}. {error.hint}"
-    return ""
+    return lost_revision(world.git, settings.regions)
 
 
 def _json_problem(content: bytes, name: str) -> str:

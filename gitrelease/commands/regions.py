@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
     """Say on which lines the regions of REV stand (default: the head of the deploy branch)."""
-    from gitrelease.candidate import commit_of, compose
+    from gitrelease.candidate import commit_of, compose, lost_revision
     from gitrelease.edges.records import LIVE
     from gitrelease.world import open_world
 
@@ -32,6 +32,9 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     if as_json:
         print_json({"commit": named, "regions": rows})
         return 0
+    problem = lost_revision(world.git, world.settings.regions)
+    if problem:
+        typer.echo(problem, err=True)
     for row in rows:
         lines = f"{row['lines'][0]}-{row['lines'][1]}" if row["lines"] else "not there"
         typer.echo(f"{row['region']:<20} {row['kind']:<11} {row['file']}:{lines}  {row['where']}".rstrip())

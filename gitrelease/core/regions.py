@@ -7,11 +7,15 @@ assigned value only: code around it is none of its business. Names that merely l
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from gitrelease.core.kinds import Kind
+
+_NAME = re.compile(r"[\w.-]+")
 
 Form: TypeAlias = Literal["assigned", "body", "lines", "file"]
 
@@ -38,6 +42,10 @@ class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     regex: bool = True  # of a pattern region: are its texts regular expressions? Else they are plain words
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name in set(Kind):
+            raise ValueError(f"region {self.name!a}: a name is letters, digits, - _ and dots, and none of a kind")
+        if self.file is not None and (PurePosixPath(self.file).is_absolute() or ".." in PurePosixPath(self.file).parts):
+            raise ValueError(f"region {self.name}: file is a path within the repository, not {self.file!a}")
         if self.kind is Kind.NONE:
             raise ValueError(f"region {self.name}: kind is one of dictionary, pattern, schema, major")
         if (self.lines is None) != (self.at is None):

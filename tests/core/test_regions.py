@@ -49,6 +49,10 @@ def test_a_region_reads_from_a_settings_table():
         pytest.param({"kind": "schema", "at": "HEAD", "assign": "x"}, "go together", id="a revision without lines"),
         pytest.param({"kind": "schema", "at": "HEAD", "lines": [2, 1]}, "counted from 1", id="lines that run back"),
         pytest.param({"kind": "schema", "at": "H", "lines": [1, 2], "symbol": "f"}, "either lines", id="two places"),
+        pytest.param({"kind": "schema", "file": "/etc/passwd"}, "within the repository", id="a file of the host"),
+        pytest.param({"kind": "schema", "file": "../a"}, "within the repository", id="a file beside it"),
+        pytest.param({"kind": "schema", "file": "a", "name": "a b"}, "a name is letters", id="two words as a name"),
+        pytest.param({"kind": "schema", "file": "a", "name": "pattern"}, "none of a kind", id="the name of a kind"),
         pytest.param({"kind": "schema", "file": "a", "sybmol": "f"}, "unknown field", id="a typo"),
     ],
 )

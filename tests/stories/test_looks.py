@@ -99,6 +99,31 @@ def test_a_region_given_as_a_line_range_is_followed_from_its_revision(checkout: 
     assert [(one["region"], one["old_lines"]) for one in found["regions"]] == [("terms", [8, 9])]
 
 
+def test_a_region_of_a_revision_that_is_not_there_is_refused_and_bars_no_way(production: Production) -> None:
+    developer = production.clone()
+    developer.write("gitrelease.toml", SETTINGS.replace('assign = "TERMS"', 'lines = [5, 6]\nat = "nosuch"'))
+    developer.commit("Name a line range")
+
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert "region terms: there is no revision nosuch here" in pushed.said
+    developer.git("reset", "--quiet", "--hard", "origin/deploy")
+    developer.commit_term("after")
+    assert developer.push().code == 0
+
+
+def test_a_region_whose_revision_was_lost_makes_its_lines_major(checkout: Production) -> None:
+    checkout.git("tag", "then")
+    checkout.write("gitrelease.toml", SETTINGS.replace('assign = "TERMS"', 'lines = [5, 6]\nat = "then"'))
+    before = checkout.commit("Name a line range")
+    after = checkout.commit_term("followed")
+    checkout.git("tag", "--delete", "then")
+
+    assert checkout.gitrelease("diff", before, after, "--json").json["kind"] == "major"
+    assert "there is no revision then here" in checkout.gitrelease("regions").said
+
+
 def test_a_plan_says_what_it_means_and_takes(production: Production) -> None:
     developer = production.clone()
     developer.commit_version("two")
