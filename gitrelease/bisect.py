@@ -1,19 +1,18 @@
 """Which release changed what a text extracts to? The app's pipeline is run over it in as few releases as can be.
 
-It is taken that the result was different once and has stayed since: then half of the releases that are left can be
-passed over each time.
+Which ones, `core/bisection.py` says.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitrelease.core.bisection import last_change
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.replay import Answer, ReplayDiff, compare
@@ -27,14 +26,15 @@ from gitrelease.staging import check_slot
 from gitrelease.world import World
 
 NAME = "text.txt"
+MOST = 11  # releases to run, in a history of a thousand
 
 
 @dataclass(frozen=True)
 class Bisected:
-    """The oldest release that extracts what live does, the one before it, and what differs; `ran` were run."""
+    """The release since which it is what live extracts, the one before it, and what differs; `ran` were run."""
 
     live: Answer
-    first: Release | None  # None: every release extracts the same
+    first: Release | None  # None: no release that was run extracts anything else
     before: Release | None
     difference: ReplayDiff | None
     ran: tuple[str, ...]
@@ -55,26 +55,18 @@ def bisect(world: World, known: Records, text: str, *, tell: Callable[[str], Non
     answers: dict[int, Answer] = {}
 
     def answer(release: Release) -> Answer:
-        if release.number not in answers:
-            began = time.monotonic()
-            answers[release.number] = extract(world, release, text)
-            left = math.ceil(math.log2(max(high - low, 1)))
-            tell(f"{release.name}  {time.monotonic() - began:.1f} s, at most {left} more to run")
-        return answers[release.number]
+        began = time.monotonic()
+        answers[release.number] = found = extract(world, release, text)
+        how = "" if release is live else ", as live" if _same(found, answers[live.number]) else ", another result"
+        tell(f"{release.name}  {time.monotonic() - began:.1f} s{how}")
+        return found
 
-    low, high = -1, len(older)  # what is at low is different, or there is nothing; what is at high is as live
     wanted = answer(live)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _same(answer(older[middle]), wanted):
-            high = middle
-        else:
-            low = middle
+    change = last_change(len(older), lambda place: _same(answer(older[place]), wanted), most=MOST - 1)
     ran = tuple(release.name for release in (*older, live) if release.number in answers)
-    if low < 0:
+    if change is None:
         return Bisected(wanted, None, None, None, ran)
-    before = older[low]
-    first = older[high] if high < len(older) else live
+    before, first = ((*older, live)[place] for place in change)
     return Bisected(wanted, first, before, compare({NAME: answers[before.number]}, {NAME: wanted}), ran)
 
 

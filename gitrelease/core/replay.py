@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
@@ -10,6 +11,7 @@ import msgspec
 from gitrelease.core.text import one_line
 
 _SHOWN = 3
+_FIGURE = re.compile(r"\W*\d")  # what a figure begins with, signs and currencies aside
 
 
 class Extract(msgspec.Struct, frozen=True):
@@ -95,7 +97,7 @@ def compare(old: Mapping[str, Answer], new: Mapping[str, Answer]) -> ReplayDiff:
         if after.skipped or before.skipped or after.failed or before.failed:
             continue
         for item in _differences(name, before.metrics, after.metrics):
-            (changed if item.old and item.new else gained if item.new else lost).append(item)
+            (gained if item.old is None else lost if _is_lost(item.old, item.new) else changed).append(item)
         signs += len(set(before.signs.items()) ^ set(after.signs.items()))
     return ReplayDiff(
         documents=len(shared),
@@ -105,6 +107,11 @@ def compare(old: Mapping[str, Answer], new: Mapping[str, Answer]) -> ReplayDiff:
         signs=signs,
         broken=tuple(broken),
     )
+
+
+def _is_lost(old: Extract, new: Extract | None) -> bool:
+    """Is a value gone, or no figure any more? `141 m` that becomes `EBITDA 141` is found, and of no use."""
+    return new is None or bool(_FIGURE.match(old.value) and not _FIGURE.match(new.value))
 
 
 def _differences(document: str, old: Iterable[Extract], new: Iterable[Extract]) -> Iterable[Difference]:

@@ -44,6 +44,13 @@ def test_a_value_that_becomes_empty_is_lost_and_an_empty_one_is_no_gain():
     assert (diff.gained, diff.changed) == ((), ())
 
 
+def test_a_figure_that_becomes_a_word_is_lost_and_a_word_that_becomes_another_is_a_change():
+    diff = compare(answers(("eps", "$1.4 m"), ("unit", "t")), answers(("eps", "EPS 1.4"), ("unit", "kt")))
+
+    assert told(diff.lost) == "eps $1.4 m -> EPS 1.4 in report.txt"
+    assert [item.metric for item in diff.changed] == ["unit"]
+
+
 def test_signs_are_counted_and_are_no_metrics():
     diff = compare(answers(signs={"label risk": "1"}), answers(signs={"label risk": "2"}))
 

@@ -135,6 +135,24 @@ def test_lost_values_need_a_trailer_or_approval(production: Production, develope
     assert gained == lost > "0"
 
 
+def test_a_number_that_becomes_a_word_is_a_lost_value(production: Production, developer: Clone) -> None:
+    pushed = push(developer, PATTERN, r'"eps": [r"(eps)[ :]+[\d.]+", ')
+
+    assert pushed.code != 0
+    assert "values of the sample documents (eps)" in said(pushed)
+
+
+def test_a_pattern_that_takes_any_number_is_warned_of(production: Production, developer: Clone) -> None:
+    push(developer, PATTERN, r'"growth": [r"([\d,.]+)"], "eps": [', "origin", "HEAD:broad")
+
+    checked = production.gitrelease("check", "broad", "--json").json
+
+    assert checked["ok"] is True
+    (samples,) = [check for check in checked["checks"] if check["name"] == "samples of growth"]
+    assert samples["status"] == "warned"
+    assert samples["detail"].startswith("names no word and matches")
+
+
 def test_check_says_what_the_documents_lose(production: Production, developer: Clone) -> None:
     developer.replace(SCRIPT, '"total_assets": [', '"assets_total": [')
     developer.commit("Rename")
@@ -322,6 +340,15 @@ def test_blame_and_bisect_find_the_release(production: Production, developer: Cl
     assert found["release"] == brought
     assert [item["metric"] for item in found["difference"]["gained"]] == ["backlog"]
     assert len(found["ran"]) <= 6
+
+    assert production.gitrelease("rollback", "--only", "pattern", brought_before(brought)).code == 0
+    gone = production.gitrelease("bisect", "Order backlog: 42 units", "--json").json
+    assert gone["release"] == production.live()
+    assert [item["metric"] for item in gone["difference"]["lost"]] == ["backlog"]
+
+
+def brought_before(release: str) -> str:
+    return f"release/{int(release.removeprefix('release/')) - 1}"
 
 
 def test_regions_stand_where_they_are_now(production: Production) -> None:

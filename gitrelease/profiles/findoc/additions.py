@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+BROAD = 0.1  # of the sample documents
 App = Any  # the app's module, whatever it defines
 
 
@@ -47,12 +48,23 @@ def check_group(_: App, patterns: list[str]) -> None:
 
 
 def check_samples(_: App, patterns: list[str], folders: list[str]) -> str | None:
-    """Each new pattern finds something in the sample documents, or it is said that it does not."""
+    """Each new pattern finds something in the sample documents, and by a word; or it is said that it does not."""
     texts = [text for folder in folders for text in _texts(Path(folder))]
     if not texts:
         raise SkipTest("there are no sample documents")
-    idle = [one for one in patterns if not any(re.search(one, text, re.IGNORECASE) for text in texts)]
-    return f"matches none of {len(texts)} sample documents: {_named(idle)}" if idle else None
+    hits = {one: sum(bool(re.search(one, text, re.IGNORECASE)) for text in texts) for one in patterns}
+    said = []
+    if idle := [one for one in patterns if not hits[one]]:
+        said.append(f"matches none of {len(texts)} sample documents: {_named(idle)}")
+    for one in patterns:
+        if hits[one] > BROAD * len(texts) and not re.search(r"[^\W\d_]{2}", _without_escapes(one)):
+            said.append(f"names no word and matches {hits[one]} of {len(texts)} sample documents: {one!r}")
+    return "; ".join(said) or None
+
+
+def _without_escapes(pattern: str) -> str:
+    """Return a pattern without `\\d` and its like and without sets: what is left of letters stands for itself."""
+    return re.sub(r"\\.|\[[^\]]*\]|\(\?P?<?\w*[>:=!]?", " ", pattern)
 
 
 def _texts(folder: Path) -> list[str]:
