@@ -22,6 +22,7 @@ from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.records import BACKUPS, CHECKOUT
 
 # A person is in the middle of something: the files on disk are no finished edit.
+_MERGING = {"merge": "MERGE_HEAD", "cherry-pick": "CHERRY_PICK_HEAD", "revert": "REVERT_HEAD"}
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "CHERRY_PICK_HEAD": "cherry-pick",
@@ -158,10 +159,17 @@ class Checkout:
         if in_the_way or self.git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
             backup = self.snapshot("replaced", at=at)
             self.git.run("read-tree", "--reset", "-u", source)
+            self._give_up_merge()
         if self.git.blob(source, self.carried) is None:
             backup = self._write_carried(before, commit, at=at, clean=clean) or backup
         self.note(commit)
         return backup
+
+    def _give_up_merge(self) -> None:
+        """Let git forget a merge whose files are gone: committed now, it would say that both sides are in it."""
+        for verb, head in _MERGING.items():
+            if (self._directory / head).exists():
+                self.git.run(verb, "--quit")
 
     def _index_what_is_there(self, disk: str, before: str, source: str) -> None:
         """Let the index hold the new version of files that are on disk in it already: edits, pulled files."""
@@ -213,7 +221,7 @@ class Checkout:
         who, address = self.identity()
         commit = self.git.commit_tree(
             tree,
-            parents=[head],
+            parents=[head, *self._merged()],
             message=f"Work on disk that was in no commit ({why})\n",
             env=identity_env(who, address, moment),
         )
@@ -221,6 +229,12 @@ class Checkout:
         tag = self.git.write_tag(name=name, commit=commit, message=note, at=moment)
         self.git.update_refs([RefUpdate(f"{BACKUPS}{name.removeprefix('backup/')}", tag)], reason="snapshot")
         return name
+
+    def _merged(self) -> list[str]:
+        """Return the other heads of a merge that is under way."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._directory / "MERGE_HEAD").read_text().split()
+        return []
 
     def require_branch(self) -> None:
         """Raise `RepositoryError` unless HEAD is on the deploy branch and has a commit."""

@@ -161,6 +161,25 @@ def test_deploying_by_name_overrides_a_quarantine(production: Production) -> Non
     assert production.status()["quarantined"] == []
 
 
+def test_a_merge_that_was_under_way_is_kept_and_given_up(production: Production) -> None:
+    release(production, "second")
+    production.git("checkout", "--quiet", "-b", "side")
+    production.commit_term("aside")
+    production.git("checkout", "--quiet", "deploy")
+    production.git("merge", "--quiet", "--no-ff", "--no-commit", "side")
+
+    ended = production.gitrelease("rollback")
+
+    assert ended.code == 0
+    (backup,) = production.git("tag", "--list", "backup/*").splitlines()
+    assert backup in ended.said
+    assert "aside" in production.git("show", f"{backup}:server.py")
+    assert production.git("rev-parse", f"{backup}^2") == production.git("rev-parse", "side")
+    assert production.git("status", "--porcelain") == ""
+    production.commit("What comes next")
+    assert production.git("rev-list", "--parents", "--max-count=1", "HEAD").count(" ") == 1
+
+
 def test_a_dry_run_says_where_it_would_go_and_changes_nothing(production: Production) -> None:
     release(production, "second")
 
