@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import select
 import socket
@@ -129,8 +130,12 @@ class Desk:
             return _error(error.message, error.hint, error.code)
         except Cancelled as cancelled:
             return _error(f"cancelled: {cancelled}", "Nothing was changed in production", Exit.REFUSED)
-        except Exception:  # noqa: BLE001  # the handler for bugs: saved, named, and the agent goes on
+        except Exception as error:  # noqa: BLE001  # the handler for bugs: saved, named, and the agent goes on
             log.exception("%s failed", request.verb)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                home = self._agent.world.home.root
+                hint = f"Make room (df -h {home}), see what is live (gitrelease status), then type it again"
+                return _error(f"the disk is full: {error}", hint, Exit.UNEXPECTED)
             what = traceback.format_exc(limit=-1).strip().splitlines()[-1]
             return _error(
                 f"{request.verb} failed unexpectedly: {what}",

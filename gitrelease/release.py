@@ -35,7 +35,7 @@ from gitrelease.core.events import (
     Superseded,
     WentBack,
 )
-from gitrelease.core.history import Release, good_after, rollback_target, tag_message
+from gitrelease.core.history import Release, good_after, release_name, rollback_target, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Outcome
@@ -75,6 +75,8 @@ def prepare(
     """Classify, decide and stage; an `Outcome` says that it ends here, production untouched."""
     begun = time.monotonic()
     world, live = production.world, known.live
+    if live is None and production.running.live is not None:
+        raise _live_is_lost(production.running.live)
     diff = difference(world, live.commit, candidate.commit) if live else None
     kind = diff.kind if diff else Kind.MAJOR
     policy = world.settings.policy[kind]
@@ -119,6 +121,16 @@ def prepare(
             hint += f"; {loss_hint([item.metric for item in losses])}"
         return _end(production, candidate, "waiting", kind, why, hint=hint, begun=begun)
     return Prepared(staged=staged, begun=begun)
+
+
+def _live_is_lost(serving: Serving) -> ReleaseError:
+    """Return the error for a production that serves a release and whose refs do not say so any more."""
+    name = release_name(serving.number)
+    return ReleaseError(
+        f"{name} is served, and {LIVE} does not name it any more",
+        hint=f"Put it back: git update-ref {LIVE} $(git rev-parse {name}); then push again",
+        code=Exit.REFUSED,
+    )
 
 
 def promote(production: Production, prepared: Prepared, *, report: Report) -> Outcome:

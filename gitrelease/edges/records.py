@@ -28,7 +28,8 @@ KEPT = OURS + "kept/"
 RELEASES = "refs/tags/release/"
 BACKUPS = "refs/tags/backup/"
 
-_FORMAT = "%(refname)%00%(objecttype)%00%(objectname)%00%(*objectname)%00%(taggerdate:unix)%00%(contents)%00%01"
+_FIELDS = ("refname", "objecttype", "objectname", "*objectname", "taggerdate:unix", "tag", "contents")
+_FORMAT = "".join(f"%({field})%00" for field in _FIELDS) + "%01"
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,18 @@ def read(git: Git) -> Records:
     for record in output.decode(errors="surrogateescape").split("\0\1\n"):
         if not record:
             continue
-        ref, kind, name, peeled, date, message = record.split("\0", 5)
-        number = release_number(ref) if ref.startswith(RELEASES) else None
-        if number is not None:
-            release = None
-            if kind == "tag":
-                release = release_from_tag(name=ref, tag=name, commit=peeled, at=float(date or 0), message=message)
-            if release is None:
+        ref, kind, name, peeled, date, named, message = record.split("\0", 6)
+        # The pointers are the tag objects themselves: what is live is known, whoever deleted or moved its tag.
+        called = named if ref in (LIVE, GOOD) else ref if ref.startswith(RELEASES) else ""
+        number = release_number(called)
+        release = None
+        if number is not None and kind == "tag":
+            release = release_from_tag(name=called, tag=name, commit=peeled, at=float(date or 0), message=message)
+        if release is not None:
+            releases[name] = release
+        if ref.startswith(RELEASES):
+            if number is not None and release is None:
                 taken.add(number)
-            else:
-                releases[name] = release
         elif ref.startswith(BAD) and ref[len(BAD) :].isdigit():
             bad[int(ref[len(BAD) :])] = message.strip()
         elif ref.startswith(QUARANTINE):

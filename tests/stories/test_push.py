@@ -8,6 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.checkout import Production, until
 
 
@@ -284,3 +286,71 @@ def test_a_push_starts_an_agent_that_was_killed(production: Production) -> None:
 
     assert pushed.code == 0, pushed.said
     assert "revived" in production.answer()
+
+
+@pytest.mark.parametrize(
+    "refspecs",
+    [
+        pytest.param([":refs/tags/release/2"], id="delete the tag of what is live"),
+        pytest.param(["--force", "HEAD:refs/tags/release/2"], id="move it"),
+        pytest.param([":refs/gitrelease/live"], id="delete the pointer"),
+        pytest.param(["--mirror"], id="mirror"),
+    ],
+)
+def test_a_push_does_not_change_what_was_released(production: Production, refspecs: list[str]) -> None:
+    developer = production.clone()
+    developer.commit_term("second")
+    assert developer.push().code == 0
+    before = production.git("for-each-ref", "refs/tags", "refs/gitrelease/live")
+    developer.commit_version("unapproved")
+
+    pushed = developer.push(*(["--mirror", "origin"] if refspecs == ["--mirror"] else ["origin", *refspecs]))
+
+    assert pushed.code != 0
+    assert "is a record of this production" in pushed.said
+    assert production.git("for-each-ref", "refs/tags", "refs/gitrelease/live") == before
+    assert production.live() == "release/2"
+    assert "unapproved" not in production.answer()
+
+
+def test_tags_that_were_deleted_on_the_host_make_nobody_the_first_release(production: Production) -> None:
+    developer = production.clone()
+    production.git("tag", "--delete", "release/1")
+    assert production.status()["live"]["release"] == "release/1"
+    developer.commit_version("unapproved")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "needs approval" in pushed.said
+
+
+def test_a_lost_pointer_to_what_is_live_refuses_with_the_command_that_mends_it(production: Production) -> None:
+    developer = production.clone()
+    production.git("update-ref", "-d", "refs/gitrelease/live")
+    developer.commit_version("unapproved")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    command = "git update-ref refs/gitrelease/live $(git rev-parse release/1)"
+    assert command in pushed.said
+    subprocess.run(["sh", "-c", command], cwd=production.root, check=True)
+    assert "needs approval" in developer.push().said
+
+
+def test_a_full_disk_is_called_one(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("second")
+    journal = production.home / "journal.jsonl"
+    kept = journal.rename(journal.with_suffix(".kept"))
+    journal.symlink_to("/dev/full")
+
+    pushed = developer.push()
+
+    assert "the disk is full" in pushed.said
+    assert production.answer() == "one revenue profit"
+    journal.unlink()
+    kept.rename(journal)
+    assert production.gitrelease("deploy").code == 0
+    assert production.answer() == "one revenue second profit"
