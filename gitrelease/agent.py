@@ -225,7 +225,7 @@ class Agent:
             self._come_up()
         self._arriving.set()
         while not self._stopping.is_set():
-            self._poked.wait()
+            self._poked.wait(self.inbox.again_in)
             self._poked.clear()
             if self.production is not None and not self._stopping.is_set():
                 guarded("the watcher", self._follow)

@@ -26,6 +26,7 @@ from gitrelease.branch import settle
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.text import readable
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
@@ -57,11 +58,11 @@ class Request:
     @property
     def by(self) -> str:
         """Who asks, as people know them: git's name for a push, else the user."""
-        return str(self.arguments.get("by") or wire.user_name(self.uid))
+        return readable(str(self.arguments.get("by") or wire.user_name(self.uid)))
 
     def text(self, name: str) -> str | None:
         value = self.arguments.get(name)
-        return str(value) if value else None
+        return readable(str(value)) if value else None
 
     def flag(self, name: str) -> bool:
         return bool(self.arguments.get(name))

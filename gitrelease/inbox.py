@@ -15,6 +15,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Stopped
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.text import readable
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
@@ -24,6 +25,8 @@ from gitrelease.production import Production
 from gitrelease.release import Prepared, attempt, prepare, promote
 from gitrelease.restart import serve
 from gitrelease.staging import Report, Unfit
+
+AGAIN = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Inbox:
 
     waiting: dict[str, Waiting] = field(default_factory=dict)  # by content key
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
+    again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
 
     def find(self, commit: str) -> Candidate | None:
         """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
@@ -53,7 +57,20 @@ class Inbox:
 
 
 def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: Report) -> Outcome | None:
-    """Look at branch and disk, release what has arrived; None when there was nothing to do."""
+    """Look at branch and disk, release what has arrived; None when there was nothing to do.
+
+    What git refuses is tried again in a while, without anybody's poke.
+    """
+    try:
+        outcome = _look(production, inbox, cancel=cancel, report=report)
+    except GitError:
+        inbox.again_in = AGAIN
+        raise
+    inbox.again_in = None
+    return outcome
+
+
+def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Report) -> Outcome | None:
     world = production.world
     known = records.read(world.git)
     if known.live is None:
@@ -172,7 +189,7 @@ def of_edit(production: Production, source: str) -> Candidate:
         source=source,
         key=records.content_key(world.git, commit),
         trigger="edit",
-        by=name,
+        by=readable(name),
         at=time.time(),
     )
 
@@ -200,4 +217,4 @@ def _moved_by(production: Production) -> str:
 
 
 def _committer(production: Production, commit: str) -> str:
-    return production.world.git.text("show", "-s", "--format=%cn", commit)
+    return readable(production.world.git.text("show", "-s", "--format=%cn", commit))

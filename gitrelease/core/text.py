@@ -7,6 +7,11 @@ import re
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
+def readable(text: str) -> str:
+    """Return `text` as it can be written: halves of surrogate pairs, which stand for bytes too, are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def one_line(text: str, limit: int = 2000) -> str:
     """Return `text` on one line, escape sequences and control characters neutralised, cut at `limit`."""
     plain = _CONTROL.sub(" ", text).strip()

@@ -260,3 +260,20 @@ def test_a_commit_made_while_a_push_is_promoted_stays_on_the_branch(production: 
     assert pushed.code == 0, pushed.said
     assert production.git("log", "-1", "--format=%s", "deploy") == "On top"
     assert "pushed" in production.answer()
+
+
+def test_files_that_a_lock_kept_back_follow_when_it_is_gone(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("late")
+    lock = production.root / ".git" / "index.lock"
+    lock.touch()
+
+    assert developer.push().code == 0
+    assert "late" in production.answer()
+    assert "late" not in production.read("server.py")
+    until(lambda: "the inbox: git read-tree ended" in production.agent_log())
+    until(lambda: "release/2 came through its soak" in production.agent_log(), "nothing else is to be done")
+    lock.unlink()
+
+    until(lambda: "late" in production.read("server.py"), "the files follow")
+    assert production.git("status", "--porcelain") == ""

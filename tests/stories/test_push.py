@@ -339,6 +339,18 @@ def test_a_lost_pointer_to_what_is_live_refuses_with_the_command_that_mends_it(p
     assert "needs approval" in developer.push().said
 
 
+def test_a_name_that_is_no_utf_8_is_spelled_out(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    developer = production.clone()
+    developer.commit_term("second")
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "Ren\udce9")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0
+    assert production.live() == "release/2", pushed.said
+    assert production.gitrelease("history", "--json").json["releases"][0]["by"] == "Ren\\udce9"
+
+
 def test_a_full_disk_is_called_one(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("second")
