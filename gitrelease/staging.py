@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -173,6 +173,18 @@ def _tell_news(warned: Sequence[Check], findings: Findings, live: LiveSide | Non
 def _forgiven(check: Check) -> bool:
     """Is it a failure that is none, because the live release fails as well?"""
     return check.detail.startswith(FORGIVEN)
+
+
+@contextlib.contextmanager
+def leaving_nothing(world: World) -> Iterator[None]:
+    """End what this process has started from a slot when it is interrupted, even while it was being started."""
+    try:
+        yield
+    except BaseException:
+        for identity in processes.marked(MARK, str(world.home.root)):
+            if processes.descends(identity, {os.getpid()}):
+                processes.stop(identity, grace=0.5)
+        raise
 
 
 def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:

@@ -27,10 +27,12 @@ def run(
     from gitrelease.bisect import bisect
     from gitrelease.core.replay import told
     from gitrelease.edges import records
+    from gitrelease.staging import leaving_nothing
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
-    found = bisect(world, records.read(world.git), text, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    with leaving_nothing(world):
+        found = bisect(world, records.read(world.git), text, tell=lambda line: print(line, file=sys.stderr, flush=True))
     if as_json:
         print_json(
             {

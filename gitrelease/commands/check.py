@@ -28,7 +28,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.edges.cancel import Cancel
     from gitrelease.judging import unexplained_losses
     from gitrelease.liveside import Live
-    from gitrelease.staging import Unfit, stage
+    from gitrelease.staging import Unfit, leaving_nothing, stage
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
@@ -37,12 +37,13 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     candidate = of_branch(world, commit, live=live, trigger="shell", by=user(), at=time.time())
     diff = difference(world, live.commit, candidate.commit) if live else None
     cancel = Cancel()
-    judged = stage(
-        world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
-        cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
-        name=f"check-{candidate.commit[:10]}",
-        checking_only=True,
-    )  # fmt: skip
+    with leaving_nothing(world):
+        judged = stage(
+            world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
+            cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
+            name=f"check-{candidate.commit[:10]}",
+            checking_only=True,
+        )  # fmt: skip
     losses = unexplained_losses(world, live, candidate, judged.findings)
     ok = not isinstance(judged, Unfit) and not losses
     asking = objections(retyped=judged.findings.retyped, losses=losses)

@@ -286,9 +286,10 @@ def start_of_check(production: Production) -> subprocess.Popen[bytes]:
 
 
 def checked_apps(production: Production) -> list[int]:
-    """Return the processes that run in the slot for checks."""
+    """Return the apps that run in the slot for checks; git runs there, too."""
     slot = str(production.home / "slots" / "check")
-    return [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == slot]
+    found = psutil.process_iter(["pid", "cwd", "cmdline"])
+    return [one.pid for one in found if one.info["cwd"] == slot and "server.py" in (one.info["cmdline"] or ())]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
