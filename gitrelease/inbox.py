@@ -136,8 +136,7 @@ def _take_branch(
         inbox.waiting[candidate.key] = Waiting(candidate, prepared.kind or Kind.MAJOR, time.time())
     else:
         # What could not be judged is not condemned: it may be tried again.
-        judged = not any(check.status == "unknown" for check in prepared.checks)
-        turn_away(production, candidate, prepared.reason, condemn=judged)
+        turn_away(production, candidate, prepared.reason, condemn=not prepared.unknown)
     return prepared
 
 

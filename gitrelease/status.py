@@ -93,6 +93,8 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
     disk = world.checkout.disk_tree()
     base = world.git.ref(CHECKOUT) or (known.live.commit if known.live else None)
     dirty = world.checkout.edited_paths(base, disk) if base else ()
+    if known.live is None:  # what no commit has was carried into no release yet: nobody has edited it
+        dirty = tuple(path for path in dirty if path != world.settings.app.schema or not world.checkout.carries())
     return {"head": world.git.resolve("HEAD"), "dirty": list(dirty), "in_sync": _in_sync(world, known, disk)}
 
 

@@ -42,6 +42,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...] = ()  # of a rollback of a part: what was taken back
 
     @property
+    def unknown(self) -> bool:
+        """Could it not be judged? What failed one check is judged, whatever another could not tell."""
+        statuses = {check.status for check in self.checks}
+        return "unknown" in statuses and "failed" not in statuses
+
+    @property
     def exit_code(self) -> Exit:
         if self.outcome == "refused":
             return Exit.REFUSED

@@ -176,6 +176,16 @@ def test_an_ignored_schema_export_is_carried_into_every_release_and_back(tmp_pat
         checkout.clear_away()
 
 
+def test_what_is_carried_is_no_edit_before_the_first_release(tmp_path: Path) -> None:
+    checkout = make_checkout(
+        tmp_path,
+        {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "*.json\n", "schema.json": "{}\n"},
+    )
+    checkout.init()
+
+    assert checkout.status()["checkout"]["dirty"] == []
+
+
 def test_runtime_files_reach_the_slots_and_never_a_tag(tmp_path: Path) -> None:
     files = {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "secrets.toml\nuploads/\n__pycache__/\n"}
     checkout = make_checkout(tmp_path, files)
