@@ -24,10 +24,10 @@ def run(
     """Run the app's pipeline over TEXT in as few releases as possible; say which one changed the result."""
     import msgspec
 
-    from gitrelease.bisect import bisect
+    from gitrelease.checks.staging import leaving_nothing
     from gitrelease.core.replay import told
     from gitrelease.edges import records
-    from gitrelease.staging import leaving_nothing
+    from gitrelease.release.bisect import bisect
     from gitrelease.world import open_world
 
     world = open_world(context.obj)

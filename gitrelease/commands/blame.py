@@ -21,8 +21,8 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Say which release brought TERM (a term, a metric, a field, a pattern) and which one lost it."""
-    from gitrelease.blame import blame
     from gitrelease.edges import records
+    from gitrelease.release.blame import blame
     from gitrelease.world import open_world
 
     world = open_world(context.obj)

@@ -20,15 +20,15 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     import msgspec
 
     from gitrelease.candidate import commit_of, difference, of_branch
+    from gitrelease.checks.judging import unexplained_losses
+    from gitrelease.checks.liveside import Live
+    from gitrelease.checks.staging import Unfit, leaving_nothing, stage
     from gitrelease.core.decide import objections
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
     from gitrelease.edges import records
     from gitrelease.edges.cancel import Cancel
-    from gitrelease.judging import unexplained_losses
-    from gitrelease.liveside import Live
-    from gitrelease.staging import Unfit, leaving_nothing, stage
     from gitrelease.world import open_world
 
     world = open_world(context.obj)

@@ -22,7 +22,7 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Releases and attempts, newest first."""
-    from gitrelease.status import history
+    from gitrelease.agent.status import history
     from gitrelease.world import open_world
 
     told = history(open_world(context.obj))

@@ -53,8 +53,8 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
 
 def plan(world: World, commit: str) -> dict[str, Any]:
     """Return the plan for `commit` as an object; expected seconds are the median of the last ten releases."""
-    from gitrelease.baseline import read_baseline
     from gitrelease.candidate import of_branch
+    from gitrelease.checks.baseline import read_baseline
     from gitrelease.core.kinds import Kind
     from gitrelease.core.settings import SETTINGS_FILE
     from gitrelease.edges import records

@@ -43,8 +43,8 @@ def run(
 def _preview(root: Path, release: str | None, only: str | None, *, as_json: bool) -> int:
     from gitrelease.commands.diff import describe
     from gitrelease.edges import records
-    from gitrelease.release import no_target, target_of_rollback
-    from gitrelease.takeback import target_of_part
+    from gitrelease.release.promotion import no_target, target_of_rollback
+    from gitrelease.release.takeback import target_of_part
     from gitrelease.world import open_world
 
     world = open_world(root)
@@ -66,7 +66,7 @@ def _preview(root: Path, release: str | None, only: str | None, *, as_json: bool
 
 
 def _preview_part(world: World, known: Records, target: Release, only: str, *, as_json: bool) -> int:
-    from gitrelease.takeback import equal_there, part_of
+    from gitrelease.release.takeback import equal_there, part_of
 
     part = part_of(world, known, target, only)
     live = known.live.name if known.live else None

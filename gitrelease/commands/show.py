@@ -25,11 +25,11 @@ def run(
     """What one release changed, who released it, when, how, and what became of it."""
     import msgspec
 
-    from gitrelease.baseline import read_baseline
+    from gitrelease.agent.status import history
+    from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
     from gitrelease.edges import records
-    from gitrelease.status import history
     from gitrelease.world import open_world
 
     world = open_world(context.obj)

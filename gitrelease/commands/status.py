@@ -34,7 +34,7 @@ def read_status(client: Client) -> dict[str, Any]:
     try:
         return client.ask("status", {}, lambda _: None)
     except (wire.NoAgent, wire.AgentGone):
-        from gitrelease import status
+        from gitrelease.agent import status
         from gitrelease.world import open_world
 
         return status.status(open_world(client.root), None, None, None, agent=None)

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gitrelease import checking
-from gitrelease.bisect import bisect
 from gitrelease.candidate import difference, of_branch
+from gitrelease.checks import checking
+from gitrelease.checks.findings import Findings
 from gitrelease.edges import inside, records
 from gitrelease.edges.cancel import Cancel
-from gitrelease.findings import Findings
+from gitrelease.release.bisect import bisect
 from gitrelease.world import open_world
 from tests.benchmarks.releases import _committed, _sample
 from tests.checkout import make_checkout

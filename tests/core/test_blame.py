@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitrelease.blame import _fingerprint
+from gitrelease.release.blame import _fingerprint
 
 APP = b"""
 class Exporter:

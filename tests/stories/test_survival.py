@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gitrelease import production as serving_side
-from gitrelease.bringup import close_all
-from gitrelease.duty import Duty
+from gitrelease.agent.bringup import close_all
+from gitrelease.agent.duty import Duty
+from gitrelease.agent.turn import Holder, Turn
 from gitrelease.edges import backends, processes, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl
-from gitrelease.turn import Holder, Turn
+from gitrelease.release import production as serving_side
 from gitrelease.world import open_world
 from tests.checkout import PATIENCE, Production, until
 

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gitrelease import __version__
-from gitrelease.background import log
-from gitrelease.branch import settle
+from gitrelease.agent.background import log
+from gitrelease.agent.status import status
+from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
@@ -30,14 +31,13 @@ from gitrelease.core.text import readable
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
-from gitrelease.release import Prepared, go_back, no_target, prepare, promote, target_of_rollback
-from gitrelease.restart import restart
-from gitrelease.status import status
-from gitrelease.takeback import take_back, target_of_part
-from gitrelease.turn import AGENT, SHORT_WAIT, URGENT_WAIT
+from gitrelease.release.branch import settle
+from gitrelease.release.promotion import Prepared, go_back, no_target, prepare, promote, target_of_rollback
+from gitrelease.release.restart import restart
+from gitrelease.release.takeback import take_back, target_of_part
 
 if TYPE_CHECKING:
-    from gitrelease.agent import Agent
+    from gitrelease.agent.agent import Agent
 
 
 _WRITE_LIMIT = 5.0  # seconds: a client that does not read must not hold up a release

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gitrelease.baseline import keep_baseline
-from gitrelease.branch import branch_for, branch_to
 from gitrelease.candidate import Candidate, difference
+from gitrelease.checks.baseline import keep_baseline
+from gitrelease.checks.findings import Findings
+from gitrelease.checks.judging import unexplained_losses
+from gitrelease.checks.liveside import Live
+from gitrelease.checks.staging import Report, Staged, Unfit, stage, stage_again
 from gitrelease.core.decide import (
     AfterApproval,
     No,
@@ -45,12 +48,9 @@ from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
-from gitrelease.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
-from gitrelease.findings import Findings
-from gitrelease.judging import unexplained_losses
-from gitrelease.liveside import Live
-from gitrelease.production import Fate, Production, Serving
-from gitrelease.staging import Report, Staged, Unfit, stage, stage_again
+from gitrelease.release.branch import branch_for, branch_to
+from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
+from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.world import World
 
 

@@ -6,15 +6,17 @@ that was killed in between finishes what the refs say has happened and drops wha
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from gitrelease.background import log
 from gitrelease.core.events import AnyEvent, Promoting
 from gitrelease.edges.git import GitError, RefUpdate
-from gitrelease.production import Fate, Production, Serving
+from gitrelease.release.production import Fate, Production, Serving
+
+log = logging.getLogger("gitrelease.agent")
 
 
 @dataclass(frozen=True)

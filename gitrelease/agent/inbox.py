@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from gitrelease.branch import settle, turn_away
 from gitrelease.candidate import Candidate, compose, of_branch
+from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Stopped
 from gitrelease.core.kinds import Kind
@@ -20,11 +20,11 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
-from gitrelease.execute import record
-from gitrelease.production import Production
-from gitrelease.release import Prepared, attempt, prepare, promote
-from gitrelease.restart import serve
-from gitrelease.staging import Report, Unfit
+from gitrelease.release.branch import settle, turn_away
+from gitrelease.release.execute import record
+from gitrelease.release.production import Production
+from gitrelease.release.promotion import Prepared, attempt, prepare, promote
+from gitrelease.release.restart import serve
 
 AGAIN = 5.0  # seconds
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from gitrelease.agent.inbox import Inbox
+from gitrelease.agent.turn import Holder
 from gitrelease.candidate import difference
 from gitrelease.core.history import outcome_of
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, processes, records
 from gitrelease.edges.records import CHECKOUT, Records
-from gitrelease.inbox import Inbox
-from gitrelease.production import Production, Serving, read_running
-from gitrelease.turn import Holder
+from gitrelease.release.production import Production, Serving, read_running
 from gitrelease.world import World
 
 

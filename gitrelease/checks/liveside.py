@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitrelease.baseline import keep_baseline, read_baseline
 from gitrelease.candidate import Candidate
-from gitrelease.checking import questions
+from gitrelease.checks.baseline import keep_baseline, read_baseline
+from gitrelease.checks.checking import questions
+from gitrelease.checks.findings import Findings
+from gitrelease.checks.staging import Unfit, stage
 from gitrelease.edges.cancel import Cancel
-from gitrelease.findings import Findings
-from gitrelease.staging import Unfit, stage
 from gitrelease.world import World
 
 

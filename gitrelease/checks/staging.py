@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gitrelease.baseline import Known, read_baseline
 from gitrelease.candidate import Candidate, lost_revision
-from gitrelease.checking import Asked, asked, has_contract
+from gitrelease.checks.baseline import Known, read_baseline
+from gitrelease.checks.checking import Asked, asked, has_contract
+from gitrelease.checks.findings import Findings, LiveSide
+from gitrelease.checks.judging import beside_live
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.exports import LARGEST, NotJson, parse_json
@@ -32,8 +34,6 @@ from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.slots import CHECK, Slot
-from gitrelease.findings import Findings, LiveSide
-from gitrelease.judging import beside_live
 from gitrelease.world import World
 
 _NOTHING = Findings()

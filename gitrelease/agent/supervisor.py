@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from gitrelease.background import guarded
+from gitrelease.agent.background import guarded
 from gitrelease.core.health import SOAK_MARKERS, unhealthy
 from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.processes import Identity
-from gitrelease.production import Production, Serving
+from gitrelease.release.production import Production, Serving
 
 TICK = 2.0  # seconds between two looks at a quiet production
 TICK_SOAKING = 0.5

@@ -7,7 +7,8 @@ import time
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from gitrelease.background import guarded, log, log_outcome, to_log
+from gitrelease.agent.background import guarded, log, log_outcome, to_log
+from gitrelease.agent.turn import URGENT_WAIT, Holder, Turn
 from gitrelease.core.events import Proved, Stopped
 from gitrelease.core.health import crashed_too_often
 from gitrelease.core.outcome import Outcome
@@ -15,10 +16,9 @@ from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes, records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import RefUpdate
-from gitrelease.execute import record
-from gitrelease.production import Fate, Production, Serving
-from gitrelease.release import go_back, serves, target_of_rollback
-from gitrelease.turn import URGENT_WAIT, Holder, Turn
+from gitrelease.release.execute import record
+from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.promotion import go_back, serves, target_of_rollback
 
 
 class Office(Protocol):

@@ -8,8 +8,8 @@ from gitrelease.candidate import Candidate
 from gitrelease.core.events import Settled
 from gitrelease.edges import records
 from gitrelease.edges.git import RefUpdate
-from gitrelease.execute import record
-from gitrelease.production import Production
+from gitrelease.release.execute import record
+from gitrelease.release.production import Production
 
 
 def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitrelease.checks.samples import is_findoc
+from gitrelease.checks.staging import check_slot
 from gitrelease.core.bisection import last_change
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release
@@ -21,8 +23,6 @@ from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
 from gitrelease.profiles import findoc
-from gitrelease.samples import is_findoc
-from gitrelease.staging import check_slot
 from gitrelease.world import World
 
 NAME = "text.txt"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
+from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
-from gitrelease.production import Fate, Production, Serving
-from gitrelease.release import backend_name, make_room, take_effect
-from gitrelease.staging import Report, Unfit, stage_again
+from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.promotion import backend_name, make_room, take_effect
 
 
 def restart(production: Production, *, instance: str | None, cancel: Cancel, report: Report) -> Outcome:

@@ -17,6 +17,9 @@ from typing import Any
 import msgspec
 
 from gitrelease.candidate import Candidate, placed
+from gitrelease.checks.findings import Findings
+from gitrelease.checks.judging import lints_of
+from gitrelease.checks.samples import Documents, documents_of, is_findoc, replay_spec
 from gitrelease.core.contents import patterns_of
 from gitrelease.core.diff import Diff
 from gitrelease.core.kinds import Kind
@@ -26,10 +29,7 @@ from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.inside import Inside
 from gitrelease.edges.slots import Slot
-from gitrelease.findings import Findings
-from gitrelease.judging import lints_of
 from gitrelease.profiles import findoc
-from gitrelease.samples import Documents, documents_of, is_findoc, replay_spec
 from gitrelease.world import World
 
 PATTERN_SECONDS = 2.0  # of the processor, for each new pattern,

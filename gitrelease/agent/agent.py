@@ -19,24 +19,24 @@ from pathlib import Path
 
 import msgspec
 
-from gitrelease.background import guarded, log, log_outcome, to_log
-from gitrelease.bringup import bring_up, take_down
+from gitrelease.agent.background import guarded, log, log_outcome, to_log
+from gitrelease.agent.bringup import bring_up, take_down
+from gitrelease.agent.desk import Desk
+from gitrelease.agent.duty import Duty
+from gitrelease.agent.inbox import Inbox, reconcile
+from gitrelease.agent.pushes import Pushes
+from gitrelease.agent.supervisor import Supervisor
+from gitrelease.agent.turn import URGENT_WAIT, Holder, Turn
+from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
-from gitrelease.desk import Desk
-from gitrelease.duty import Duty
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.processes import identify
 from gitrelease.edges.watcher import Watcher
-from gitrelease.inbox import Inbox, reconcile
-from gitrelease.production import Production
-from gitrelease.pushes import Pushes
-from gitrelease.staging import Report
-from gitrelease.supervisor import Supervisor
-from gitrelease.turn import URGENT_WAIT, Holder, Turn
+from gitrelease.release.production import Production
 from gitrelease.world import World, open_world
 
 _NOT_NOTICED = "edits on this host are not noticed by themselves"
@@ -292,7 +292,3 @@ def main() -> int:
     except ReleaseError as error:
         log.error("%s. %s", error.message, error.hint)
         return int(error.code)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,6 +14,7 @@ import time
 import msgspec
 
 from gitrelease.candidate import of_branch
+from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Memory
 from gitrelease.core.history import Release
@@ -24,8 +25,8 @@ from gitrelease.edges import processes, records
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
-from gitrelease.production import Production, Running, Serving, read_running
-from gitrelease.release import (
+from gitrelease.release.production import Production, Running, Serving, read_running
+from gitrelease.release.promotion import (
     Prepared,
     addresses,
     backend_name,
@@ -35,7 +36,6 @@ from gitrelease.release import (
     take_effect,
     target_of_rollback,
 )
-from gitrelease.staging import Report, Unfit, stage_again
 from gitrelease.world import World
 
 

@@ -16,9 +16,11 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gitrelease.background import log
-from gitrelease.branch import settle
+from gitrelease.agent.background import log
+from gitrelease.agent.inbox import Inbox
+from gitrelease.agent.turn import Holder, Turn
 from gitrelease.candidate import Candidate, of_branch
+from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
@@ -26,11 +28,9 @@ from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import ZERO
-from gitrelease.inbox import Inbox
-from gitrelease.production import Production
-from gitrelease.release import Prepared, prepare, promote
-from gitrelease.staging import Report
-from gitrelease.turn import Holder, Turn
+from gitrelease.release.branch import settle
+from gitrelease.release.production import Production
+from gitrelease.release.promotion import Prepared, prepare, promote
 
 
 class Office(Protocol):

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from gitrelease.candidate import Candidate, allowed_losses, placed
+from gitrelease.checks.findings import Facts, Findings, LiveSide
+from gitrelease.checks.samples import Documents
 from gitrelease.core.contents import literals
 from gitrelease.core.diff import Diff
 from gitrelease.core.exports import NotJson, parse_json
@@ -23,8 +25,6 @@ from gitrelease.core.outcome import Check
 from gitrelease.core.replay import Difference, ReplayDiff, compare
 from gitrelease.core.schemas import breaking, mismatches, named, retyped
 from gitrelease.core.verdict import FORGIVEN
-from gitrelease.findings import Facts, Findings, LiveSide
-from gitrelease.samples import Documents
 from gitrelease.world import World
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gitrelease.checks.findings import Findings
 from gitrelease.edges.home import write_atomically
-from gitrelease.findings import Findings
 from gitrelease.world import World
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.candidate import Candidate, compose, placed
+from gitrelease.checks.staging import Report
 from gitrelease.core.changes import Lines
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release
@@ -27,9 +28,8 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.checkout import identity_env
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
-from gitrelease.production import Production
-from gitrelease.release import prepare, promote, target_of_rollback
-from gitrelease.staging import Report
+from gitrelease.release.production import Production
+from gitrelease.release.promotion import prepare, promote, target_of_rollback
 from gitrelease.world import World
 
 

@@ -1,0 +1,1 @@
+"""Is a candidate fit to be seen, and what does it do to the numbers?"""

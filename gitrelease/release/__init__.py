@@ -1,0 +1,1 @@
+"""How does a candidate go live, how does production go back, and which release brought what?"""
