@@ -236,7 +236,7 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
 
     assert sorted(push.returncode == 0 for push in pushing) == [False, True], said
     assert production.live() == "release/2"
-    assert production.status()["lock"] is None
+    until(lambda: production.status()["lock"] is None, "the turn is free again")
 
 
 def test_a_push_over_an_edit_on_the_host_is_refused(production: Production) -> None:
