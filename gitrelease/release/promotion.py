@@ -49,7 +49,17 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.release.branch import branch_for, branch_to
-from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out, record
+from gitrelease.release.execute import (
+    BringFiles,
+    Intend,
+    MoveRefs,
+    Performed,
+    Step,
+    SwitchTraffic,
+    Write,
+    carry_out,
+    record,
+)
 from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.world import World
 
@@ -141,7 +151,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     begun = time.monotonic()
     release = _tagged(world, known, staged)
     try:
-        carry_out(_steps_to(production, known, release, prepared), production)
+        performed = carry_out(_steps_to(production, known, release, prepared), production)
     except BaseException as error:
         moved = world.git.ref(LIVE) == release.tag
         if not serves(production, staged.backend):
@@ -162,7 +172,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         previous=release.previous,
         kind=release.kind,
         reason=release.summary,
-        hint=f"soaking for {soak:g} s; undo with: gitrelease rollback",
+        hint=f"{_kept(performed)}soaking for {soak:g} s; undo with: gitrelease rollback",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
     )
@@ -252,7 +262,6 @@ def go_back(
         raise
     judging = production.world.judged_by(target.commit).settings
     take_effect(production, known, target, soak=judging.policy[target.kind].soak_seconds)
-    kept = f"what lay on disk is kept as {performed.backup}; " if performed.backup else ""
     report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
     return Outcome(
         outcome="rolled_back",
@@ -260,10 +269,14 @@ def go_back(
         previous=live.name,
         kind=target.kind,
         reason=reason or f"asked for by {by}",
-        hint=f"{kept}fix on top of {short(live.source)} and push; see: gitrelease history",
+        hint=f"{_kept(performed)}fix on top of {short(live.source)} and push; see: gitrelease history",
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
     )
+
+
+def _kept(performed: Performed) -> str:
+    return f"what lay on disk is kept as {performed.backup}; " if performed.backup else ""
 
 
 def _marks_of_return(production: Production, known: Records, target: Release, *, verdict: str) -> tuple[RefUpdate, ...]:

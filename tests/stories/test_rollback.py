@@ -161,6 +161,24 @@ def test_deploying_by_name_overrides_a_quarantine(production: Production) -> Non
     assert production.status()["quarantined"] == []
 
 
+def test_edits_that_make_way_for_a_part_are_kept_and_named(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", 'settle = "150ms"', 'settle = "60s"')
+    checkout.commit("Edits may rest")
+    checkout.init().up()
+    checkout.await_idle()
+    checkout.commit_term("second")
+    assert checkout.gitrelease("deploy").code == 0
+    checkout.replace("server.py", '"profit",', '"profit",\n    "unfinished",')
+
+    ended = checkout.gitrelease("rollback", "--only", "dictionary")
+
+    assert ended.code == 0
+    (backup,) = checkout.git("tag", "--list", "backup/*").splitlines()
+    assert f"what lay on disk is kept as {backup}" in " ".join(ended.said.split())
+    assert "unfinished" in checkout.git("show", f"{backup}:server.py")
+    assert "unfinished" not in checkout.read("server.py")
+
+
 def test_a_merge_that_was_under_way_is_kept_and_given_up(production: Production) -> None:
     release(production, "second")
     production.git("checkout", "--quiet", "-b", "side")
