@@ -72,7 +72,7 @@ def _first_release(production: Production, *, cancel: Cancel, report: Report, by
     head = world.git.ref(world.settings.branch_ref) or ""
     candidate = of_branch(world, head, live=None, trigger="shell", by=by, at=time.time())
     known = records.read(world.git)
-    prepared = prepare(production, known, candidate, approved=True, cancel=cancel, report=report)
+    prepared = prepare(production, known, candidate, approved=True, by_hand=True, cancel=cancel, report=report)
     return promote(production, prepared, report=report) if isinstance(prepared, Prepared) else prepared
 
 

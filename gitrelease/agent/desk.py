@@ -22,6 +22,7 @@ import msgspec
 
 from gitrelease import __version__
 from gitrelease.agent.background import log
+from gitrelease.agent.chores import Chores
 from gitrelease.agent.status import status
 from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
@@ -89,6 +90,7 @@ class Desk:
             "restart": self._restart,
             "push-stage": self._push_stage,
             "push-promote": self._push_promote,
+            **Chores(agent).verbs,
         }
 
     def serve(self, connection: socket.socket) -> None:
@@ -190,8 +192,8 @@ class Desk:
             known = records.read(production.world.git)
             candidate = self._candidate(commit, known, request)
             prepared = prepare(
-                production, known, candidate, approved=request.flag("approve"), explicit=revision is not None,
-                cancel=request.cancel, report=request.report,
+                production, known, candidate, approved=request.flag("approve"),
+                explicit=revision is not None, by_hand=True, cancel=request.cancel, report=request.report,
             )  # fmt: skip
             if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
                 return prepared

@@ -23,7 +23,7 @@ from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle, turn_away
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, attempt, prepare, promote
+from gitrelease.release.promotion import Prepared, attempt, frozen_now, prepare, promote
 from gitrelease.release.restart import serve
 
 AGAIN = 5.0  # seconds
@@ -31,11 +31,13 @@ AGAIN = 5.0  # seconds
 
 @dataclass(frozen=True)
 class Waiting:
-    """A candidate that passed its checks and needs a person's approval."""
+    """A candidate that passed its checks and needs a person's approval, or that came while production was frozen."""
 
     candidate: Candidate
     kind: Kind
     since: float
+    why: str
+    frozen: bool  # it is looked at again when that is over
 
 
 @dataclass
@@ -50,6 +52,16 @@ class Inbox:
         """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
         candidates = (waiting.candidate for waiting in self.waiting.values())
         return next((one for one in candidates if commit in (one.commit, one.source)), None)
+
+    def wait(self, candidate: Candidate, outcome: Outcome, known: Records) -> None:
+        """Remember what waits, and what for."""
+        self.waiting[candidate.key] = Waiting(
+            candidate,
+            kind=outcome.kind or Kind.MAJOR,
+            since=time.time(),
+            why=outcome.reason,
+            frozen=frozen_now(known) is not None,
+        )
 
     def forget(self, key: str) -> None:
         self.waiting.pop(key, None)
@@ -66,8 +78,16 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     except GitError:
         inbox.again_in = AGAIN
         raise
-    inbox.again_in = None
+    inbox.again_in = _until_thaw(production, inbox)
     return outcome
+
+
+def _until_thaw(production: Production, inbox: Inbox) -> float | None:
+    """Return in how many seconds what waits for the end of a freeze is to be looked at again by itself."""
+    if not any(waiting.frozen for waiting in inbox.waiting.values()):
+        return None
+    frozen = records.read(production.world.git).frozen
+    return None if frozen is None or frozen.until is None else max(frozen.until - time.time(), 0.1)
 
 
 def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Report) -> Outcome | None:
@@ -87,7 +107,7 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
             why = f"{known.live.name} is live by its tag and does not come up: {served.reason}"
             record(production, Stopped(at=time.time(), reason=why))
             raise ReleaseError(why, hint="Go back: gitrelease rollback; or mend what it needs: gitrelease restart")
-    _drop_stale(production, inbox, head)
+    _drop_stale(production, inbox, head, frozen=frozen_now(known) is not None)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(
             world,
@@ -106,11 +126,14 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
 
 
-def _drop_stale(production: Production, inbox: Inbox, head: str) -> None:
-    """Forget what waited and is neither on the branch nor on disk any more."""
+def _drop_stale(production: Production, inbox: Inbox, head: str, *, frozen: bool) -> None:
+    """Forget what waited and is neither on the branch nor on disk any more, or is to be looked at once more."""
     git = production.world.git
     for key, waiting in list(inbox.waiting.items()):
         candidate = waiting.candidate
+        if waiting.frozen and not frozen:
+            inbox.forget(key)
+            continue
         if candidate.trigger == "edit":
             base = git.ref(records.CHECKOUT)
             stale = base is None or not production.world.checkout.edited_paths(base)
@@ -133,7 +156,7 @@ def _take_branch(
     if prepared.outcome == "unchanged":
         settle(production, candidate)
     elif prepared.waiting:
-        inbox.waiting[candidate.key] = Waiting(candidate, prepared.kind or Kind.MAJOR, time.time())
+        inbox.wait(candidate, prepared, known)
     else:
         # What could not be judged is not condemned: it may be tried again.
         turn_away(production, candidate, prepared.reason, condemn=not prepared.unknown)
@@ -172,7 +195,7 @@ def _take_edit(
         settle(production, candidate)
     elif prepared.waiting:
         world.git.update_refs([records.keep(candidate.commit)], reason="waits for approval")
-        inbox.waiting[candidate.key] = Waiting(candidate, prepared.kind or Kind.MAJOR, time.time())
+        inbox.wait(candidate, prepared, known)
     else:
         inbox.refused[candidate.key] = prepared.reason
     return prepared

@@ -8,7 +8,8 @@ from typing import Any
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder
 from gitrelease.candidate import difference
-from gitrelease.core.history import outcome_of
+from gitrelease.core.events import Memory
+from gitrelease.core.history import outcome_of, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, processes, records
@@ -64,9 +65,10 @@ def status(
         "lock": None
         if holder is None
         else {"owner": holder.owner, "pid": holder.pid, "since": holder.since, "doing": holder.doing},
-        "frozen": None,
+        "frozen": _frozen(known),
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
+        "drill": _drill(memory),
         "quarantined": [
             {"commit": item.commit, "reason": item.reason, "release": _release_of(known, item.commit)}
             for item in known.quarantined.values()
@@ -77,10 +79,28 @@ def status(
                 "trigger": waiting.candidate.trigger,
                 "kind": waiting.kind.value,
                 "since": waiting.since,
+                "reason": waiting.why,
+                "frozen": waiting.frozen,
             }
             for waiting in (inbox.waiting.values() if inbox else ())
         ],
     }
+
+
+def _frozen(known: Records) -> dict[str, Any] | None:
+    frozen = known.frozen
+    if frozen is None or not frozen.holds(time.time()):
+        return None
+    return {"by": frozen.by, "reason": frozen.reason, "since": frozen.since, "until": frozen.until, "told": frozen.told}
+
+
+def _drill(memory: Memory) -> dict[str, Any] | None:
+    """Tell of the last rehearsal of a rollback, and when one last worked."""
+    last, well = memory.drilled, memory.drilled_well
+    if last is None:
+        return None
+    told = {"at": last.at, "release": release_name(last.number), "ok": last.ok, "seconds": last.seconds}
+    return {**told, "reason": last.reason, "last_worked": well.at if well else None}
 
 
 def _release_of(known: Records, commit: str) -> str | None:
@@ -154,6 +174,7 @@ def history(world: World) -> dict[str, Any]:
             "at": release.at,
             "summary": release.summary,
             "seconds": memory.seconds.get(release.number),
+            "pinned": release.number in known.pinned,
         }
         for release in reversed(known.releases)
     ]

@@ -369,8 +369,10 @@ def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check
     )
 
 
-def stage_again(world: World, release: Release, *, cancel: Cancel, report: Report, name: str) -> Staged | Unfit:
-    """Stage a release that was released before: for a rollback, a restart, after a reboot."""
+def stage_again(
+    world: World, release: Release, *, cancel: Cancel, report: Report, name: str, checking_only: bool = False
+) -> Staged | Unfit:
+    """Stage a release that was released before: for a rollback, a restart, after a reboot; to rehearse one of them."""
     kept = read_baseline(world, release.commit)
     return stage(
         world,
@@ -380,5 +382,6 @@ def stage_again(world: World, release: Release, *, cancel: Cancel, report: Repor
         cancel=cancel,
         report=report,
         name=name,
+        checking_only=checking_only,
         checked_before=kept is not None,
     )

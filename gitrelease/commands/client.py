@@ -5,17 +5,18 @@ Standard library and `wire` only: `status` and `rollback` must answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
+from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home, find
@@ -76,6 +77,33 @@ class Client:
                 )
             time.sleep(0.01)
 
+    def ask_or_do(
+        self,
+        verb: str,
+        arguments: wire.Message,
+        alone: Callable[[], wire.Message],
+        progress: Callable[[wire.Message], None],
+    ) -> wire.Message:
+        """Ask the agent; where there is none, do it `alone`, with no agent starting meanwhile."""
+        try:
+            return self.ask(verb, arguments, progress)
+        except (wire.NoAgent, wire.AgentGone):
+            with self.without_agent():
+                return alone()
+
+    @contextlib.contextmanager
+    def without_agent(self) -> Iterator[None]:
+        """Hold what an agent holds as long as it lives, so that none is at work while the context is open."""
+        self.home.create()
+        with self.home.agent_lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Busy(
+                    "an agent is just starting, or does not answer", hint="Try again; see: gitrelease status"
+                ) from error
+            yield
+
     def await_agent_end(self) -> None:
         """Wait until the agent has ended: it holds a lock on a file as long as it lives."""
         with self.home.agent_lock.open("w") as lock:
@@ -87,6 +115,19 @@ class Client:
         except (wire.NoAgent, wire.AgentGone):
             return False
         return True
+
+
+def require_owner(client: Client) -> None:
+    """Raise unless we are the user whose production this is: another one's files would be in its way."""
+    owner = client.home.root.stat().st_uid
+    if owner != os.getuid():
+        name = wire.user_name(owner)
+        raise ReleaseError(f"production belongs to {name}", hint=f"Run it as that user: sudo -u {name} gitrelease …")
+
+
+def poke(client: Client) -> None:
+    """Let the agent have a look, where there is one: it watches this file."""
+    client.home.poke.touch(mode=0o600)
 
 
 def not_up(home: Home) -> ReleaseError:
@@ -118,11 +159,16 @@ def show_progress(message: wire.Message) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
+def end_or_raise(end: wire.Message) -> wire.Message:
+    """Return what the agent answered; the error that it answered with is raised here."""
+    if "error" in end:
+        raise ReleaseError(end["error"], hint=end["hint"], code=Exit(end["code"]))
+    return end
+
+
 def finish(end: wire.Message, *, as_json: bool, word: str = "") -> int:
     """Print the end of a command and return its exit code; `word` says what was done when all went well."""
-    code = int(end.pop("code", Exit.DONE))
-    if "error" in end:
-        raise ReleaseError(end["error"], hint=end["hint"], code=Exit(code))
+    code = int(end_or_raise(end).pop("code", Exit.DONE))
     if as_json:
         print_json(end)
     elif word and code == 0:

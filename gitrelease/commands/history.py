@@ -38,7 +38,7 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     now = time.time()
     out = [
         f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6} {ago(now - row['at']):>7} ago"
-        f"  {one_line(row['by'], 20)}\n    {one_line(row['summary'], 100)}"
+        f"  {one_line(row['by'], 20)}{', pinned' if row['pinned'] else ''}\n    {one_line(row['summary'], 100)}"
         for row in told["releases"][:count]
     ]
     missed = [row for row in told["attempts"] if row["outcome"] not in ("released", "unchanged")][:count]

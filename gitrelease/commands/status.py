@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -68,27 +69,46 @@ def lines(state: dict[str, Any]) -> list[str]:
             f"instance  {row['name']} {row['url']} {row['health']}"
             + (f", pid {row['pid']}, {usage}{restarts}" if usage else "")
         )
-    if state["person_needed"]:
-        out.append(f"PERSON    needed: {one_line(state['person_needed'], 300)}")
-    checkout = state["checkout"]
-    sync = "in sync with live" if checkout["in_sync"] else "not what is live"
-    edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""
-    out.append(f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}")
-    if state["lock"]:
-        lock = state["lock"]
-        out.append(
-            f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"
-        )
-    for reason in state["refused_edits"]:
-        out.append(f"refused   the edit on disk: {one_line(reason, 300)}")
-        out.append("          see it: gitrelease diff --worktree; take it back: git checkout -- FILE")
-    for waiting in state["waiting"]:
-        out.append(f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']}) needs approval:")
-        out.append(f"          gitrelease deploy {short(waiting['commit'])} --approve")
-    for item in state["quarantined"][-_BAD_SHOWN:]:
-        out.append(f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}")
-    if len(state["quarantined"]) > _BAD_SHOWN:
-        out.append(f"          and {len(state['quarantined']) - _BAD_SHOWN} more: gitrelease history")
+    out += [*_unusual(state, now), *_waiting(state)]
     if not state["agent"]["running"]:
         out.append("agent     not running; start it: gitrelease up")
     return out
+
+
+def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
+    """Yield a line for each thing that is under way or out of the ordinary."""
+    if state["drill"]:
+        drill = state["drill"]
+        worked = f"up in {drill['seconds']:.1f} s" if drill["ok"] else f"FAILED: {one_line(drill['reason'], 120)}"
+        yield f"drill     rollback to {drill['release']} rehearsed {ago(now - drill['at'])} ago: {worked}"
+    if state["person_needed"]:
+        yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
+    checkout = state["checkout"]
+    sync = "in sync with live" if checkout["in_sync"] else "not what is live"
+    edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""
+    yield f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
+    if state["lock"]:
+        lock = state["lock"]
+        yield f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"
+    if state["frozen"]:
+        yield f"frozen    {one_line(state['frozen']['told'], 300)}; end it: gitrelease unfreeze"
+
+
+def _waiting(state: dict[str, Any]) -> Iterator[str]:
+    """Yield what came in and is not live, with what to do about it."""
+    for reason in state["refused_edits"]:
+        yield f"refused   the edit on disk: {one_line(reason, 300)}"
+        yield "          see it: gitrelease diff --worktree; take it back: git checkout -- FILE"
+    for waiting in state["waiting"]:
+        what = f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']})"
+        release = f"gitrelease deploy {short(waiting['commit'])}"
+        if waiting["frozen"]:
+            yield f"{what} is released when the freeze is over; at once:"
+        else:
+            yield f"{what} needs approval:"
+            release += " --approve"
+        yield f"          {release}"
+    for item in state["quarantined"][-_BAD_SHOWN:]:
+        yield f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}"
+    if len(state["quarantined"]) > _BAD_SHOWN:
+        yield f"          and {len(state['quarantined']) - _BAD_SHOWN} more: gitrelease history"

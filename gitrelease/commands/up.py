@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import Client, client_for, finish, show_progress, user
+from gitrelease.commands.client import Client, client_for, end_or_raise, finish, show_progress, user
 from gitrelease.commands.options import Json, ending
-from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.edges import wire
 
 
@@ -42,9 +41,7 @@ def _become_agent(client: Client) -> None:
     """
     client.home.create()
     with contextlib.suppress(wire.NoAgent, wire.AgentGone):
-        end = client.ask("make-way", {}, show_progress)
-        if "error" in end:
-            raise ReleaseError(end["error"], hint=end["hint"], code=Exit(end["code"]))
+        end_or_raise(client.ask("make-way", {}, show_progress))
         client.await_agent_end()
     client.home.wanted.touch(mode=0o600)
     client.home.down.unlink(missing_ok=True)

@@ -40,7 +40,14 @@ class AfterApproval:
     why: str
 
 
-Decision = Go | NothingToDo | No | AfterApproval
+@dataclass(frozen=True)
+class Frozen:
+    """Not now: nothing is released by itself while production is frozen."""
+
+    why: str
+
+
+Decision = Go | NothingToDo | No | AfterApproval | Frozen
 
 
 def decide(
@@ -51,11 +58,13 @@ def decide(
     quarantined: str | None,
     explicit: bool,
     approved: bool,
+    frozen: str | None = None,
 ) -> Decision:
     """Decide on a candidate.
 
     `diff` is None when nothing is live yet; `quarantined` is the first reason for which its content went bad;
-    `explicit` means that a person named it (`deploy REV`), which overrides a quarantine.
+    `explicit` means that a person named it (`deploy REV`), which overrides a quarantine; `frozen` says who froze
+    production, None where nobody did or where a person releases by hand.
     """
     if diff is None:
         return Go()
@@ -66,6 +75,8 @@ def decide(
             f"this content was taken back before: {quarantined}",
             "Push a fix on top of it; to release it all the same: gitrelease deploy REV on the production host",
         )
+    if frozen is not None:
+        return Frozen(frozen)
     if approved:
         return Go()
     if policy.automation == "approve":
@@ -101,6 +112,14 @@ def approval_hint(trigger: str, commit: str, branch: str) -> str:
     if trigger == "push":
         return f"Approve it, with the remote that you pushed to: git push -o approve REMOTE {branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
+
+
+def thaw_hint(trigger: str, commit: str) -> str:
+    """Say what can be done about a freeze."""
+    end = "End it on the host: gitrelease unfreeze"
+    if trigger == "push":
+        return f"{end}; then push again; to release this one all the same: gitrelease deploy REV on the host"
+    return f"It is released when that is over; {end[0].lower()}{end[1:]}; at once: gitrelease deploy {commit[:10]}"
 
 
 def loss_hint(metrics: Sequence[str]) -> str:

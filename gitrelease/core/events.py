@@ -6,10 +6,14 @@ the intents from which a release that was cut off is finished or dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 import msgspec
+
+from gitrelease.core.history import release_name
+
+MOST_ATTEMPTS = 10_000  # that are remembered; a journal is read as a whole
 
 AttemptOutcome = Literal["refused", "waiting", "unchanged", "superseded", "released"]
 
@@ -83,7 +87,22 @@ class Settled(Event, frozen=True, tag="settled"):
     source: str
 
 
-AnyEvent = Attempted | Promoting | Promoted | Proved | Superseded | WentBack | Stopped | Settled
+class Pruned(Event, frozen=True, tag="pruned"):
+    """The tags of these releases were dropped."""
+
+    numbers: tuple[int, ...]
+
+
+class Drilled(Event, frozen=True, tag="drilled"):
+    """A rollback to `number` was rehearsed: `seconds` from its tag to a finished session; `reason` why it failed."""
+
+    number: int
+    ok: bool
+    seconds: float
+    reason: str = ""
+
+
+AnyEvent = Attempted | Promoting | Promoted | Proved | Superseded | WentBack | Stopped | Settled | Pruned | Drilled
 
 
 class Memory(msgspec.Struct, kw_only=True):
@@ -98,16 +117,24 @@ class Memory(msgspec.Struct, kw_only=True):
     live_since: float | None = None  # seconds since 1970
     stopped: str | None = None  # why a person is needed
     went_back_by_itself: bool = False  # the last way back was nobody's: the next one is a person's
+    live: int | None = None  # what production served last; the refs say it better
+    bad: dict[int, str] = {}  # what was gone back from, and why; likewise
+    pruned: set[int] = set()
+    drilled: Drilled | None = None  # the last rehearsal,
+    drilled_well: Drilled | None = None  # and the last one that worked
 
     def take(self, event: AnyEvent) -> None:
         match event:
             case Attempted():
                 self.attempts.append(event)
+                if len(self.attempts) >= 2 * MOST_ATTEMPTS:
+                    del self.attempts[:-MOST_ATTEMPTS]
             case Promoting():
                 self.unfinished = event
             case Promoted(number=number, seconds=spent):
                 self.unfinished = None
                 self.seconds[number] = spent
+                self.live = number
                 self.live_since = event.at
                 self.stopped = None
                 self.went_back_by_itself = False
@@ -119,13 +146,27 @@ class Memory(msgspec.Struct, kw_only=True):
                     self.superseded.add(number)
             case Settled(source=source):
                 self.settled = source
-            case WentBack(automatic=automatic):
+            case WentBack(number=number, to=to, reason=reason, by=by, automatic=automatic):
+                self.live = to
+                self.bad.pop(to, None)
+                if to < number:
+                    self.bad[number] = reason or f"{release_name(number)} was rolled back by {by}"
                 self.went_back_by_itself = automatic
                 self.unfinished = None
                 self.live_since = event.at
                 self.stopped = None
             case Stopped(reason=reason):
                 self.stopped = reason
+            case Pruned() | Drilled():
+                self._take_chore(event)
+
+    def _take_chore(self, event: Pruned | Drilled) -> None:
+        match event:
+            case Pruned(numbers=numbers):
+                self.pruned.update(numbers)
+            case Drilled(ok=ok):
+                self.drilled = event
+                self.drilled_well = event if ok else self.drilled_well
 
 
 def replay(events: Iterable[AnyEvent]) -> Memory:
@@ -134,3 +175,25 @@ def replay(events: Iterable[AnyEvent]) -> Memory:
     for event in events:
         memory.take(event)
     return memory
+
+
+def compacted(events: Iterable[AnyEvent], *, kept: Collection[int], attempts: int = MOST_ATTEMPTS) -> list[AnyEvent]:
+    """Return what of `events` still tells something once only the releases `kept` are left: the newest `attempts`,
+    what happened to those releases, and the last of what only its last counts of.
+    """
+    listed = list(events)
+    newest = [place for place, event in enumerate(listed) if isinstance(event, Attempted)][-attempts:]
+    last = {type(event): place for place, event in enumerate(listed)}
+    well = [place for place, event in enumerate(listed) if isinstance(event, Drilled) and event.ok]
+    stays = {*newest, *last.values(), *well[-1:]}
+
+    def tells(place: int, event: AnyEvent) -> bool:
+        match event:
+            case Promoted(number=number) | Proved(number=number) | Superseded(number=number) | WentBack(number=number):
+                return number in kept or place in stays
+            case Pruned():
+                return True
+            case _:
+                return place in stays
+
+    return [event for place, event in enumerate(listed) if tells(place, event)]

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from gitrelease.core.documents import is_document
 from gitrelease.core.errors import RepositoryError
+from gitrelease.core.text import one_line
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.records import BACKUPS, CHECKOUT
 
@@ -207,8 +209,11 @@ class Checkout:
 
     # -- nothing is lost -------------------------------------------------------------------------------------
 
-    def snapshot(self, why: str, *, at: float | None = None) -> str | None:
-        """Keep what is on disk and in no commit under a `backup/…` tag; return its name, None if all is safe."""
+    def snapshot(self, why: str, *, at: float | None = None, note: str = "") -> str | None:
+        """Keep what is on disk and in no commit under a `backup/…` tag; return its name, None if all is safe.
+
+        `note` is a person's own word for it.
+        """
         head = self.git.resolve("HEAD")
         known = {self.git.tree_of(name) for name in (self.git.ref(CHECKOUT), head) if name}
         tree = self.disk_tree(untracked=True)
@@ -225,10 +230,25 @@ class Checkout:
             message=f"Work on disk that was in no commit ({why})\n",
             env=identity_env(who, address, moment),
         )
-        note = f"What lay in the checkout when something had to replace it ({why}).\nBack: git checkout {name} -- .\n"
-        tag = self.git.write_tag(name=name, commit=commit, message=note, at=moment)
+        first = one_line(note) or f"What lay in the checkout when something had to replace it ({why})"
+        message = f"{first}\n\nBack: gitrelease restore {name}\n"
+        passing("snapshot: before its tag")
+        tag = self.git.write_tag(name=name, commit=commit, message=message, at=moment)
+        passing("snapshot: before its ref")
         self.git.update_refs([RefUpdate(f"{BACKUPS}{name.removeprefix('backup/')}", tag)], reason="snapshot")
         return name
+
+    def backups(self) -> list[str]:
+        """Return the names of all backups, newest first."""
+        listed = self.git.text("for-each-ref", "--sort=-creatordate", "--format=%(refname)", BACKUPS.rstrip("/"))
+        return [name.removeprefix("refs/tags/") for name in listed.split()]
+
+    def restore(self, commit: str) -> None:
+        """Write the files of `commit` to the work tree, and remove tracked files that it does not have.
+
+        Neither the branch nor the index moves: what comes back is an edit on disk, as it was.
+        """
+        self.git.run("restore", "--source", commit, "--worktree", "--no-overlay", "--", ":/")
 
     def _merged(self) -> list[str]:
         """Return the other heads of a merge that is under way."""

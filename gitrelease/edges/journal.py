@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from gitrelease.core.events import AnyEvent, Memory, replay
+from gitrelease.edges.home import write_atomically
 
 _decode = msgspec.json.Decoder(AnyEvent).decode
 _encode = msgspec.json.Encoder().encode
@@ -49,6 +50,11 @@ class Journal:
                 yield _decode(line)
             except msgspec.DecodeError:
                 continue
+
+    def rewrite(self, events: Iterable[AnyEvent]) -> None:
+        """Replace what is written by `events`; a reader sees the old journal or the new one."""
+        with self._lock:
+            write_atomically(self.path, b"".join(_encode(event) + b"\n" for event in events))
 
     def memory(self) -> Memory:
         return replay(self.events())

@@ -6,15 +6,19 @@ refs/gitrelease/checkout         the commit last written to the work tree
 refs/gitrelease/bad/N            tag object whose message says why release N is bad
 refs/gitrelease/quarantine/KEY   the same for content: KEY is the content without its documents
 refs/gitrelease/kept/ID          heads and candidates that something replaced, still reachable
+refs/gitrelease/pinned/N         the tag object of a release that is never pruned
+refs/gitrelease/frozen           tag object whose message says who froze production, why and until when
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gitrelease.core.documents import is_document
+from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message
 from gitrelease.core.history import Release, release_from_tag, release_name, release_number
 from gitrelease.edges.git import ZERO, Git, RefUpdate
 
@@ -25,6 +29,8 @@ CHECKOUT = OURS + "checkout"
 BAD = OURS + "bad/"
 QUARANTINE = OURS + "quarantine/"
 KEPT = OURS + "kept/"
+PINNED = OURS + "pinned/"
+FROZEN = OURS + "frozen"
 RELEASES = "refs/tags/release/"
 BACKUPS = "refs/tags/backup/"
 
@@ -52,6 +58,8 @@ class Records:
     bad: dict[int, str]
     quarantined: dict[str, Quarantined]
     taken: frozenset[int]  # numbers that somebody else's tag occupies
+    pinned: frozenset[int] = frozenset()
+    frozen: Freeze | None = None  # it may be over by now
 
     def release(self, name: str) -> Release | None:
         """Return the release that `name` (`release/7` or `7`) names."""
@@ -74,6 +82,8 @@ def read(git: Git) -> Records:
     bad: dict[int, str] = {}
     quarantined: dict[str, Quarantined] = {}
     taken: set[int] = set()
+    pinned: set[int] = set()
+    frozen: Freeze | None = None
     for record in output.decode(errors="surrogateescape").split("\0\1\n"):
         if not record:
             continue
@@ -91,6 +101,10 @@ def read(git: Git) -> Records:
                 taken.add(number)
         elif ref.startswith(BAD) and ref[len(BAD) :].isdigit():
             bad[int(ref[len(BAD) :])] = message.strip()
+        elif ref.startswith(PINNED) and ref[len(PINNED) :].isdigit():
+            pinned.add(int(ref[len(PINNED) :]))
+        elif ref == FROZEN:
+            frozen = freeze_from_message(message, at=float(date or 0))
         elif ref.startswith(QUARANTINE):
             key = ref[len(QUARANTINE) :]
             quarantined[key] = Quarantined(key=key, commit=peeled or name, reason=message.strip())
@@ -104,6 +118,8 @@ def read(git: Git) -> Records:
         bad=bad,
         quarantined=quarantined,
         taken=frozenset(taken),
+        pinned=frozenset(pinned),
+        frozen=frozen,
     )
 
 
@@ -142,3 +158,29 @@ def absolve(records: Records, *, key: str, number: int | None = None) -> list[Re
 def create_tag(number: int, tag: str) -> RefUpdate:
     """Return the update that creates the tag of release `number`; it must not exist yet."""
     return RefUpdate(f"{RELEASES}{number}", tag, ZERO)
+
+
+def pin(release: Release) -> RefUpdate:
+    """Return the update that keeps a release from being pruned, also where its tag is deleted."""
+    return RefUpdate(f"{PINNED}{release.number}", release.tag)
+
+
+def unpin(number: int) -> RefUpdate:
+    return RefUpdate(f"{PINNED}{number}", None)
+
+
+def freeze(git: Git, freeze: Freeze, *, commit: str) -> RefUpdate:
+    """Write down a freeze; return the update that lets it hold. `commit` is what its tag object points at."""
+    return RefUpdate(
+        FROZEN, git.write_tag(name="frozen", commit=commit, message=freeze_message(freeze), at=freeze.since)
+    )
+
+
+def drop(records: Records, releases: Iterable[Release]) -> list[RefUpdate]:
+    """Return the updates that remove `releases` with their marks; what made content bad is remembered."""
+    updates: list[RefUpdate] = []
+    for release in releases:
+        updates.append(RefUpdate(f"{RELEASES}{release.number}", None, release.tag))
+        if release.number in records.bad:
+            updates.append(RefUpdate(f"{BAD}{release.number}", None))
+    return updates

@@ -20,6 +20,7 @@ from gitrelease.checks.liveside import Live
 from gitrelease.checks.staging import Report, Staged, Unfit, stage, stage_again
 from gitrelease.core.decide import (
     AfterApproval,
+    Frozen,
     No,
     NothingToDo,
     approval_hint,
@@ -27,6 +28,7 @@ from gitrelease.core.decide import (
     loss_hint,
     mend_hint,
     objections,
+    thaw_hint,
 )
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Exit, ReleaseError
@@ -79,10 +81,15 @@ def prepare(
     *,
     approved: bool = False,
     explicit: bool = False,
+    by_hand: bool = False,
     cancel: Cancel,
     report: Report,
 ) -> Prepared | Outcome:
-    """Classify, decide and stage; an `Outcome` says that it ends here, production untouched."""
+    """Classify, decide and stage; an `Outcome` says that it ends here, production untouched.
+
+    `explicit`: a person named the commit, which overrides a quarantine; `by_hand`: a person asked for a release, which
+    a freeze does not bind.
+    """
     begun = time.monotonic()
     world, live = production.world, known.live
     if live is None and production.running.live is not None:
@@ -99,11 +106,16 @@ def prepare(
         quarantined=condemned.reason if condemned else None,
         explicit=explicit,
         approved=approved,
+        frozen=None if by_hand else frozen_now(known),
     )
     if isinstance(decision, NothingToDo):
         return _end(production, candidate, "unchanged", kind, decision.why, begun=begun)
     if isinstance(decision, No):
         return _end(production, candidate, "refused", kind, decision.why, hint=decision.hint, begun=begun)
+    if isinstance(decision, Frozen):
+        hint = thaw_hint(candidate.trigger, candidate.known_as)
+        fate: AttemptOutcome = "refused" if candidate.trigger == "push" else "waiting"
+        return _end(production, candidate, fate, kind, decision.why, hint=hint, begun=begun)
 
     make_room(production, report)
     staged = stage(
@@ -131,6 +143,11 @@ def prepare(
             hint += f"; {loss_hint([item.metric for item in losses])}"
         return _end(production, candidate, "waiting", kind, why, hint=hint, begun=begun)
     return Prepared(staged=staged, begun=begun)
+
+
+def frozen_now(known: Records) -> str | None:
+    """Say who froze production and until when; None when nobody did, or when that is over."""
+    return known.frozen.told if known.frozen is not None and known.frozen.holds(time.time()) else None
 
 
 def _live_is_lost(serving: Serving) -> ReleaseError:

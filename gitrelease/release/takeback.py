@@ -52,7 +52,9 @@ def take_back(
         return Outcome(outcome="unchanged", release=live.name if live else None, kind=Kind.NONE, reason=why)
     candidate = candidate_of(world, known, part, by=by, reason=reason)
     # The one who goes back has decided: what is lost is told, and refuses nothing.
-    prepared = prepare(production, known, candidate, approved=True, explicit=True, cancel=cancel, report=report)
+    prepared = prepare(
+        production, known, candidate, approved=True, explicit=True, by_hand=True, cancel=cancel, report=report
+    )
     if isinstance(prepared, Outcome):
         return prepared
     outcome = promote(production, prepared, report=report)

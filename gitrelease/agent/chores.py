@@ -1,0 +1,67 @@
+"""What else may be asked of the agent, beside releases? What keeps, tidies or rehearses, and changes nothing live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gitrelease.agent.turn import AGENT, SHORT_WAIT
+from gitrelease.edges import records
+from gitrelease.release.drill import drill
+from gitrelease.release.keeping import restore, snapshot
+from gitrelease.release.production import Production
+from gitrelease.release.promotion import no_target, target_of_rollback
+from gitrelease.release.pruning import prune
+
+if TYPE_CHECKING:
+    from gitrelease.agent.agent import Agent
+    from gitrelease.agent.desk import Request
+
+
+class Chores:
+    """Answers the verbs that are no release."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self.verbs: dict[str, Callable[[Request], msgspec.Struct | dict[str, Any]]] = {
+            "snapshot": self._snapshot,
+            "restore": self._restore,
+            "prune": self._prune,
+            "drill": self._drill,
+        }
+
+    @contextmanager
+    def _has_turn(self, request: Request) -> Iterator[Production]:
+        """Have production and its files for oneself: neither a release nor a look at the inbox comes in between."""
+        production = self._agent.serving()
+        self._agent.turn.hurry(f"{request.by} wants a {request.verb}", only=AGENT)
+        with self._agent.has_turn(
+            owner=request.by, pid=request.pid, doing=request.verb, cancel=request.cancel, wait=SHORT_WAIT
+        ):
+            yield production
+
+    def _snapshot(self, request: Request) -> msgspec.Struct:
+        with self._has_turn(request) as production:
+            return snapshot(production.world, note=request.text("note") or "")
+
+    def _restore(self, request: Request) -> msgspec.Struct:
+        with self._has_turn(request) as production:
+            return restore(production.world, str(request.arguments["backup"]))
+
+    def _prune(self, request: Request) -> msgspec.Struct:
+        with self._has_turn(request) as production:
+            result = prune(production.world, keep=int(request.arguments["keep"]), dry_run=request.flag("dry_run"))
+            production.memory = production.world.journal.memory()
+            return result
+
+    def _drill(self, request: Request) -> dict[str, Any]:
+        production = self._agent.serving()
+        name = request.text("release")
+        target = target_of_rollback(records.read(production.world.git), name)
+        if target is None:
+            raise no_target(name)
+        result = drill(production, target, cancel=request.cancel, report=request.report)
+        return {**msgspec.to_builtins(result), "code": int(result.exit_code)}

@@ -1,0 +1,37 @@
+"""`gitrelease drill`: rehearse a rollback beside production, and say how long it took."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitrelease.commands.client import client_for, end_or_raise, print_json, show_progress, user
+from gitrelease.commands.options import Json, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("drill", short_help="Rehearse a rollback beside production.")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    release: Annotated[str | None, typer.Argument(metavar="[RELEASE]", show_default=False)] = None,
+    as_json: Json = False,
+) -> int:
+    """Bring the release that a rollback would go to up from its tag, open a session there, and end it again."""
+    client = client_for(context.obj)
+    end = client.ask_starting("drill", {"release": release, "by": user()}, show_progress)
+    code = int(end_or_raise(end).pop("code", 0))
+    if as_json:
+        print_json(end)
+    elif end["ok"]:
+        warm = f"; its standby answers, then it is a switch ({end['warm_seconds']:.2f} s to see it)"
+        typer.echo(
+            f"a rollback to {end['release']} works: up from its tag in {end['cold_seconds']:.1f} s"
+            + (warm if end["warm_seconds"] is not None else "; it has no standby")
+        )
+    else:
+        typer.echo(f"a rollback to {end['release']} would fail: {end['reason']}", err=True)
+        typer.echo("  mend what it needs, or name another one: gitrelease drill RELEASE", err=True)
+    return code

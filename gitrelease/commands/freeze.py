@@ -1,0 +1,51 @@
+"""`gitrelease freeze` and `unfreeze`: refuse every automatic release for a while."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from gitrelease.commands.client import client_for, poke, print_json, require_owner, user
+from gitrelease.commands.options import Json, Reason, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("freeze", short_help="Refuse every automatic release for a while.")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    reason: Reason = "",
+    until: Annotated[
+        str | None,
+        typer.Option(help="When it ends by itself: 2h, 18:30, '2026-01-05 18:30'; default: never.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Refuse pushes, let pulls, commits and edits wait; what a person types and an automatic way back go on."""
+    from gitrelease.core.errors import ReleaseError
+    from gitrelease.core.freeze import Freeze, moment
+    from gitrelease.edges import records
+    from gitrelease.world import open_world
+
+    client = client_for(context.obj)
+    require_owner(client)
+    now = float(int(time.time()))  # as the tag keeps it
+    try:
+        end = moment(until, now=now) if until else None
+    except ValueError as error:
+        raise ReleaseError(
+            f"--until {until}: {error}", hint="Write a length (30m, 2h), a time (18:30) or a date (2026-01-05 18:30)"
+        ) from error
+    git = open_world(client.root).git
+    freeze = Freeze(by=user(), since=now, reason=reason, until=end)
+    update = records.freeze(git, freeze, commit=git.resolve("HEAD") or "")
+    git.update_refs([update], reason="freeze")
+    poke(client)
+    if as_json:
+        print_json({"frozen": True, "by": freeze.by, "reason": reason, "until": end})
+    else:
+        typer.echo(f"{freeze.told}\n  end it: gitrelease unfreeze")
+    return 0

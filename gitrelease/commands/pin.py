@@ -1,0 +1,53 @@
+"""`gitrelease pin RELEASE`: a release that is never pruned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gitrelease.commands.client import client_for, print_json, require_owner
+from gitrelease.commands.options import Json, ending
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gitrelease.core.history import Release
+    from gitrelease.edges.records import Records
+    from gitrelease.world import World
+
+Named = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("pin", short_help="Protect a release from prune.")(ending(run))
+
+
+def run(context: typer.Context, release: Named, as_json: Json = False) -> int:
+    """Protect RELEASE from `prune`, for good or until `unpin`."""
+    from gitrelease.edges import records
+
+    world, known, found = find(context.obj, release)
+    if found.number not in known.pinned:
+        world.git.update_refs([records.pin(found)], reason=f"pin {found.name}")
+    if as_json:
+        print_json({"release": found.name, "pinned": True})
+    else:
+        typer.echo(f"{found.name} is pinned: prune keeps it; let it go: gitrelease unpin {found.name}")
+    return 0
+
+
+def find(directory: Path, name: str) -> tuple[World, Records, Release]:
+    """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
+    from gitrelease.edges import records
+    from gitrelease.release.promotion import no_target
+    from gitrelease.world import open_world
+
+    client = client_for(directory)
+    require_owner(client)
+    world = open_world(client.root)
+    known = records.read(world.git)
+    found = known.release(name)
+    if found is None:
+        raise no_target(name)
+    return world, known, found

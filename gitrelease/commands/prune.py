@@ -1,0 +1,52 @@
+"""`gitrelease prune`: drop old releases."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitrelease.commands.client import client_for, end_or_raise, print_json, require_owner, show_progress, user
+from gitrelease.commands.options import DryRun, Json, ending
+
+
+def register(app: typer.Typer) -> None:
+    app.command("prune", short_help="Drop old releases; never one that is needed.")(ending(run))
+
+
+def run(
+    context: typer.Context,
+    keep: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many to keep; failed ones are counted apart.")
+    ] = 50,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Drop releases beyond the newest N; never the live, the last good, a pinned one, nor where a rollback would go."""
+    import msgspec
+
+    from gitrelease.release.pruning import prune
+    from gitrelease.world import open_world
+
+    client = client_for(context.obj)
+    require_owner(client)
+    end = end_or_raise(
+        client.ask_or_do(
+            "prune",
+            {"keep": keep, "dry_run": dry_run, "by": user()},
+            lambda: msgspec.to_builtins(prune(open_world(client.root), keep=keep, dry_run=dry_run)),
+            show_progress,
+        )
+    )
+    if as_json:
+        print_json(end)
+        return 0
+    dropped = end["dropped"]
+    span = f": {dropped[0]}" + (f" … {dropped[-1]}" if len(dropped) > 1 else "") if dropped else ""
+    word = "would drop" if dry_run else "dropped"
+    typer.echo(f"{word} {len(dropped)} releases{span}; {end['kept']} are kept")
+    if end["kept_heads"]:
+        typer.echo(f"{word} {end['kept_heads']} marks of replaced heads that the branch holds by now")
+    if dropped:
+        typer.echo("  protect one: gitrelease pin RELEASE")
+    return 0

@@ -1,0 +1,28 @@
+"""`gitrelease unpin RELEASE`: let a pinned release be pruned again."""
+
+from __future__ import annotations
+
+import typer
+
+from gitrelease.commands.client import print_json
+from gitrelease.commands.options import Json, ending
+from gitrelease.commands.pin import Named, find
+
+
+def register(app: typer.Typer) -> None:
+    app.command("unpin", short_help="Let prune drop a pinned release again.")(ending(run))
+
+
+def run(context: typer.Context, release: Named, as_json: Json = False) -> int:
+    """Let `prune` drop RELEASE again, when it is old enough."""
+    from gitrelease.edges import records
+
+    world, known, found = find(context.obj, release)
+    was = found.number in known.pinned
+    if was:
+        world.git.update_refs([records.unpin(found.number)], reason=f"unpin {found.name}")
+    if as_json:
+        print_json({"release": found.name, "pinned": False})
+    else:
+        typer.echo(f"{found.name} {'is not pinned any more' if was else 'was not pinned'}")
+    return 0

@@ -1,0 +1,94 @@
+"""While production is frozen nothing is released by itself; a person in a shell goes on."""
+
+from __future__ import annotations
+
+from tests.checkout import Production, until
+
+
+def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("too early")
+    frozen = production.gitrelease("freeze", "-m", "quarter end", "--until", "2h", "--json")
+
+    pushed = developer.push()
+
+    said = " ".join(pushed.said.replace("remote:", "").split())
+    assert frozen.code == 0
+    assert pushed.code != 0
+    assert f"frozen by {frozen.json['by']} until " in said
+    assert "quarter end" in said
+    assert "gitrelease unfreeze" in said
+    assert production.live() == "release/1"
+    assert production.status()["frozen"]["until"] == frozen.json["until"]
+
+
+def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(production: Production) -> None:
+    production.gitrelease("freeze", "-m", "audit")
+    commit = production.commit_term("patience")
+    waiting = until(lambda: production.status()["waiting"])
+
+    ended = production.gitrelease("unfreeze")
+
+    assert [(one["commit"], one["trigger"], one["frozen"]) for one in waiting] == [(commit, "branch", True)]
+    assert "audit" in ended.out
+    production.await_live("release/2")
+    assert production.status()["frozen"] is None
+    assert "patience" in production.answer()
+
+
+def test_a_freeze_ends_by_itself_and_lets_go_what_waited(production: Production) -> None:
+    production.gitrelease("freeze", "--until", "3s")
+    production.commit_term("later")
+    until(lambda: production.status()["waiting"])
+
+    production.await_live("release/2")
+
+    assert production.status()["waiting"] == []
+
+
+def test_an_edit_during_a_freeze_stays_on_disk_and_waits(production: Production) -> None:
+    production.gitrelease("freeze")
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
+
+    until(lambda: production.status()["waiting"])
+
+    assert '"edited"' in production.read("server.py")
+    production.gitrelease("unfreeze")
+    production.await_live("release/2")
+
+
+def test_a_freeze_binds_no_person_and_no_documents(production: Production) -> None:
+    developer = production.clone()
+    production.gitrelease("freeze")
+    developer.write("README.md", "Words only\n")
+    developer.commit("Words")
+
+    words = developer.push()
+    commit = production.commit_term("by hand")
+    until(lambda: production.status()["waiting"])
+    deployed = production.gitrelease("deploy", commit)
+    back = production.gitrelease("rollback")
+
+    assert words.code == 0, words.said
+    assert deployed.code == 0, deployed.said
+    assert back.code == 0, back.said
+    assert production.live() == "release/1"
+
+
+def test_a_freeze_outlives_the_agent(production: Production) -> None:
+    production.gitrelease("freeze")
+    production.kill(production.agent_pid())
+
+    production.commit_term("woken")
+
+    until(lambda: production.status()["waiting"])
+    assert production.live() == "release/1"
+
+
+def test_an_end_that_is_no_moment_is_refused_with_what_is_accepted(production: Production) -> None:
+    ended = production.gitrelease("freeze", "--until", "monday")
+
+    assert ended.code == 2
+    assert "--until monday" in ended.said
+    assert "18:30" in ended.said
+    assert production.status()["frozen"] is None

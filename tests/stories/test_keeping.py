@@ -1,0 +1,215 @@
+"""Work on disk is kept and comes back; old releases go, needed ones stay; a rollback can be rehearsed."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from gitrelease.edges import backends, processes
+from tests.checkout import Production, until
+
+
+def releases(production: Production) -> list[str]:
+    return sorted(production.git("tag", "--list", "release/*").split(), key=lambda name: int(name.split("/")[1]))
+
+
+def release_terms(production: Production, *terms: str) -> None:
+    """Release a term each, by hand: faster than to wait for what the agent finds by itself."""
+    production.gitrelease("freeze")
+    for term in terms:
+        commit = production.commit_term(term)
+        deployed = production.gitrelease("deploy", commit)
+        assert deployed.code == 0, deployed.said
+    production.gitrelease("unfreeze")
+
+
+# -- snapshot and restore --------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_keeps_edits_new_files_and_what_git_ignores(checkout: Production) -> None:
+    checkout.write(".gitignore", "*.json\n")
+    checkout.commit("Ignore")
+    checkout.init()
+    checkout.write("schema.json", '{"page": 1}')
+    checkout.write("server.py", "broken (\n")
+    checkout.write("notes.txt", "not added\n")
+
+    kept = checkout.gitrelease("snapshot", "-m", "before the audit", "--json").json["backup"]
+
+    assert checkout.git("show", f"{kept}:schema.json") == '{"page": 1}'
+    assert checkout.git("show", f"{kept}:server.py") == "broken ("
+    assert checkout.git("show", f"{kept}:notes.txt") == "not added"
+    assert checkout.git("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{kept}") == "before the audit"
+    assert checkout.git("status", "--porcelain").split() == ["M", "server.py", "??", "notes.txt"]
+
+
+def test_there_is_nothing_to_keep_where_all_is_committed(production: Production) -> None:
+    ended = production.gitrelease("snapshot")
+
+    assert ended.code == 0
+    assert "nothing to keep" in ended.out
+    assert production.git("tag", "--list", "backup/*") == ""
+
+
+def test_restored_work_is_an_edit_again_and_what_lay_there_is_kept(checkout: Production) -> None:
+    checkout.init()
+    checkout.write("server.py", "one way\n")
+    checkout.write("notes.txt", "a note\n")
+    first = checkout.gitrelease("snapshot", "--json").json["backup"]
+    checkout.write("server.py", "another way\n")
+    (checkout.root / "notes.txt").unlink()
+
+    ended = checkout.gitrelease("restore", first, "--json")
+
+    assert ended.code == 0, ended.said
+    assert checkout.read("server.py") == "one way\n"
+    assert checkout.read("notes.txt") == "a note\n"
+    assert checkout.git("show", f"{ended.json['backup']}:server.py") == "another way"
+
+
+def test_a_restored_edit_is_released_like_any_other(production: Production) -> None:
+    production.gitrelease("freeze")
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "kept",\n')
+    kept = production.gitrelease("snapshot", "--json").json["backup"]
+    production.git("checkout", "--", "server.py")
+    production.gitrelease("unfreeze")
+
+    production.gitrelease("restore", kept)
+
+    production.await_live("release/2")
+    assert "kept" in production.answer()
+
+
+def test_a_backup_that_is_not_there_is_refused_with_those_that_are(production: Production) -> None:
+    production.write("notes.txt", "x\n")
+    kept = production.gitrelease("snapshot", "--json").json["backup"]
+
+    ended = production.gitrelease("restore", "yesterday")
+
+    assert ended.code == 2
+    assert "there is no backup 'yesterday'" in ended.said
+    assert kept in ended.said
+
+
+# -- prune -----------------------------------------------------------------------------------------------------------
+
+
+def test_prune_drops_what_is_old_and_nothing_that_is_needed(production: Production) -> None:
+    release_terms(production, "two", "three", "four", "five", "six")
+    production.await_idle()
+    production.gitrelease("pin", "release/2")
+
+    would = production.gitrelease("prune", "--keep", "1", "--dry-run", "--json").json
+    before = releases(production)
+    done = production.gitrelease("prune", "--keep", "1", "--json").json
+
+    assert before == [f"release/{number}" for number in range(1, 7)]
+    assert would["dropped"] == done["dropped"] == ["release/1", "release/3", "release/4"]
+    assert releases(production) == ["release/2", "release/5", "release/6"]
+    assert [row["release"] for row in production.gitrelease("history", "--json").json["releases"]] == [
+        "release/6",
+        "release/5",
+        "release/2",
+    ]
+    assert production.gitrelease("rollback").code == 0
+    assert production.live() == "release/5"
+
+
+def test_failed_releases_are_counted_apart_and_numbers_are_given_once(production: Production) -> None:
+    release_terms(production, "two", "three")
+    assert production.gitrelease("rollback", "release/1").code == 0
+
+    done = production.gitrelease("prune", "--keep", "1", "--json").json
+    production.commit_term("next")
+
+    assert done["dropped"] == []  # release/2 is good, release/3 bad: one of each, and release/1 is live
+    production.await_live("release/4")
+
+
+def test_an_unpinned_release_goes(production: Production) -> None:
+    release_terms(production, "two", "three", "four")
+    production.gitrelease("pin", "1")
+    production.gitrelease("unpin", "1")
+    production.await_idle()
+
+    done = production.gitrelease("prune", "--keep", "1", "--json").json
+
+    assert done["dropped"] == ["release/1", "release/2"]
+
+
+def test_prune_works_without_an_agent(production: Production) -> None:
+    release_terms(production, "two", "three", "four")
+    production.await_idle()
+    production.gitrelease("down")
+
+    done = production.gitrelease("prune", "--keep", "1", "--json")
+
+    assert done.code == 0, done.said
+    assert "release/1" in done.json["dropped"]
+    assert production.gitrelease("up").code == 0
+    assert production.live() == "release/4"
+
+
+def test_a_release_that_is_not_there_cannot_be_pinned(production: Production) -> None:
+    ended = production.gitrelease("pin", "release/9")
+
+    assert ended.code == 2
+    assert "gitrelease history" in ended.said
+
+
+# -- drill -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_drill_says_how_long_a_rollback_takes_and_touches_nothing(production: Production) -> None:
+    release_terms(production, "two")
+    production.await_idle()
+    before = (production.git("for-each-ref"), production.processes())
+
+    ended = production.gitrelease("drill", "--json")
+
+    assert ended.code == 0, ended.said
+    assert (ended.json["release"], ended.json["ok"]) == ("release/1", True)
+    assert 0 < ended.json["cold_seconds"] < 20
+    assert ended.json["warm_seconds"] is not None
+    assert (production.git("for-each-ref"), production.processes()) == before
+    assert production.status()["drill"]["release"] == "release/1"
+    assert production.status()["drill"]["last_worked"] is not None
+    expected = {production.front_pid(), production.backend_pid(), standby_pid(production)}
+    assert {one.pid for one in processes.marked(backends.MARK, str(production.home))} - {
+        production.agent_pid()
+    } == expected
+
+
+def standby_pid(production: Production) -> int:
+    return int(production.processes()["standby"]["backend"]["identity"]["pid"])
+
+
+def test_a_drill_that_fails_says_so_while_production_goes_on(checkout: Production) -> None:
+    needed = checkout.root.parent / "needed"
+    needed.touch()
+    checkout.replace("server.py", "import sys\n", f'import sys\n\nopen("{needed}").close()\n')
+    checkout.commit("Need a file")
+    checkout.init().up()
+    checkout.replace("server.py", f'open("{needed}").close()\n', "")
+    commit = checkout.commit("Need it no more")
+    until(lambda: checkout.status()["waiting"])
+    assert checkout.gitrelease("deploy", commit, "--approve").code == 0
+    needed.unlink()
+
+    ended = checkout.gitrelease("drill")
+
+    assert ended.code == 3
+    assert "a rollback to release/1 would fail" in ended.said
+    assert "FAILED" in checkout.gitrelease("status").out
+    assert checkout.answer() == "one revenue profit"
+
+
+@pytest.mark.parametrize("verb", ["pin", "freeze", "snapshot", "prune"])
+def test_what_keeps_needs_a_production_checkout(checkout: Production, verb: str) -> None:
+    shutil.rmtree(checkout.home, ignore_errors=True)
+
+    ended = checkout.gitrelease(verb, *(["release/1"] if verb == "pin" else []))
+
+    assert ended.code == 2
+    assert "init" in ended.said
