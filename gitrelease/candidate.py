@@ -71,6 +71,13 @@ def of_branch(world: World, source: str, *, live: Release | None, trigger: str, 
     )
 
 
+def belonging_to(world: World, head: str, live: Release | None) -> str:
+    """Return the commit whose files belong on disk when the branch is at `head` and nothing is under way."""
+    if live is not None and live.source == head:
+        return live.commit
+    return of_branch(world, head, live=live, trigger="agent", by="", at=0).commit
+
+
 def of_release(world: World, commit: str, known: Records, *, at: float) -> Candidate | None:
     """Return the candidate for what a release served already, None where `commit` is no release's.
 

@@ -33,7 +33,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
-from gitrelease.edges.home import write_atomically
+from gitrelease.edges.home import AGENT_MARK, write_atomically
 from gitrelease.edges.processes import identify
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.production import Production
@@ -68,6 +68,7 @@ class Agent:
         self._server: socket.socket | None = None
         self._renewing = False
         self._ends_with = Exit.DONE
+        self._lock: os.stat_result | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -79,6 +80,7 @@ class Agent:
         home = self.world.home
         home.create()
         with home.agent_lock.open("w") as lock:
+            self._lock = os.fstat(lock.fileno())
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -99,6 +101,7 @@ class Agent:
             home.agent_pid.unlink(missing_ok=True)
         if self._renewing:
             # Front and backends go on; the new agent adopts them.
+            os.environ[AGENT_MARK] = str(home.root)
             os.execv(sys.executable, [sys.executable, "-I", "-m", "gitrelease.agent", *sys.argv[1:]])  # noqa: S606
         return int(self._ends_with)
 
@@ -117,6 +120,17 @@ class Agent:
             log.info("another version is installed now: starting again")
             self._renewing = self.leaving = True
         return self._renewing
+
+    def end_if_homeless(self) -> bool:
+        """End when `.git/gitrelease` is not the one that we serve any more: another agent may serve that."""
+        try:
+            homeless = self._lock is None or not os.path.samestat(self.world.home.agent_lock.stat(), self._lock)
+        except FileNotFoundError:
+            homeless = True
+        if homeless:
+            log.error("%s is gone: this agent ends; bring it back: gitrelease recover", self.world.home.root)
+            self.stop()
+        return homeless
 
     def make_way(self) -> None:
         """End for an agent in the foreground that comes next; front and backends go on. `Busy` when that cannot be."""
@@ -286,6 +300,7 @@ def served_already() -> Busy:
 def main() -> int:
     """Run the agent for the checkout that the command line names."""
     forget_local_variables()
+    os.environ.pop(AGENT_MARK, None)  # it stays in what the kernel shows of this process
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         return Agent(open_world(Path(sys.argv[1])), foreground="--foreground" in sys.argv[2:]).run()

@@ -15,6 +15,7 @@ from gitrelease.release.keeping import restore, snapshot
 from gitrelease.release.production import Production
 from gitrelease.release.promotion import no_target, target_of_rollback
 from gitrelease.release.pruning import prune
+from gitrelease.release.verify import verify
 
 if TYPE_CHECKING:
     from gitrelease.agent.agent import Agent
@@ -31,6 +32,7 @@ class Chores:
             "restore": self._restore,
             "prune": self._prune,
             "drill": self._drill,
+            "verify": self._verify,
         }
 
     @contextmanager
@@ -65,3 +67,9 @@ class Chores:
             raise no_target(name)
         result = drill(production, target, cancel=request.cancel, report=request.report)
         return {**msgspec.to_builtins(result), "code": int(result.exit_code)}
+
+    def _verify(self, request: Request) -> dict[str, Any]:
+        """Say whether what users get really serves: its health, a real session, the way through the front."""
+        production = self._agent.serving()
+        checks = verify(production, request.cancel)
+        return {"checks": msgspec.to_builtins(checks)}

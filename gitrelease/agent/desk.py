@@ -154,7 +154,7 @@ class Desk:
     # -- verbs -----------------------------------------------------------------------------------------------
 
     def _ping(self, _: Request) -> dict[str, Any]:
-        return {"version": __version__, "pid": os.getpid()}
+        return {"version": __version__, "pid": os.getpid(), "foreground": self._agent.foreground}
 
     def _up(self, request: Request) -> Outcome:
         agent = self._agent

@@ -28,6 +28,8 @@ class Office(Protocol):
 
     def serving(self) -> Production: ...
 
+    def end_if_homeless(self) -> bool: ...
+
     def has_turn(
         self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
     ) -> AbstractContextManager[Holder]: ...
@@ -38,6 +40,10 @@ class Duty:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+
+    def homeless(self) -> bool:
+        """Is what we keep on this host gone? Then nothing can be done for production by this agent."""
+        return self._office.end_if_homeless()
 
     def front_ended(self) -> None:
         log.warning("the front ended; starting it again")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from gitrelease.candidate import Candidate, compose, of_branch
+from gitrelease.candidate import Candidate, belonging_to, compose, of_branch
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Stopped
@@ -78,7 +78,7 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     except GitError:
         inbox.again_in = AGAIN
         raise
-    inbox.again_in = _until_thaw(production, inbox)
+    inbox.again_in = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
     return outcome
 
 
@@ -122,7 +122,7 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         if candidate.key not in inbox.waiting:
             return _take_branch(production, inbox, known, candidate, cancel=cancel, report=report)
     elif not _files_follow(production, head, known):
-        world.checkout.follow(_release_commit(production, head, known), head, at=time.time())
+        world.checkout.follow(belonging_to(world, head, known.live), head, at=time.time())
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
 
 
@@ -169,7 +169,7 @@ def _take_edit(
     """Release what was edited on disk, as a commit; what is unfit is left as the person left it."""
     world = production.world
     checkout = world.checkout
-    if known.checkout is None or not checkout.on_branch() or checkout.in_progress():
+    if known.checkout is None or not checkout.on_branch() or checkout.in_progress() or checkout.git_is_at_work():
         return None
     paths = checkout.edited_paths(world.git.ref(records.CHECKOUT) or known.checkout)
     if not paths:
@@ -218,15 +218,7 @@ def of_edit(production: Production, source: str) -> Candidate:
 
 def _files_follow(production: Production, head: str, known: Records) -> bool:
     """Was the work tree brought up to the commit that the branch is at? Not after a crash in between."""
-    return known.checkout is None or known.checkout == _release_commit(production, head, known)
-
-
-def _release_commit(production: Production, head: str, known: Records) -> str:
-    """Return the commit whose files belong on disk when the branch is at `head` and nothing is under way."""
-    live = known.live
-    if live is not None and live.source == head:
-        return live.commit
-    return of_branch(production.world, head, live=live, trigger="agent", by="", at=0).commit
+    return known.checkout is None or known.checkout == belonging_to(production.world, head, known.live)
 
 
 def _moved_by(production: Production) -> str:

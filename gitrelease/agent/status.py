@@ -115,7 +115,12 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
     dirty = world.checkout.edited_paths(base, disk) if base else ()
     if known.live is None:  # what no commit has was carried into no release yet: nobody has edited it
         dirty = tuple(path for path in dirty if path != world.settings.app.schema or not world.checkout.carries())
-    return {"head": world.git.resolve("HEAD"), "dirty": list(dirty), "in_sync": _in_sync(world, known, disk)}
+    return {
+        "head": world.git.resolve("HEAD"),
+        "dirty": list(dirty),
+        "in_sync": _in_sync(world, known, disk),
+        "git_at_work": world.checkout.git_is_at_work(),
+    }
 
 
 def _in_sync(world: World, known: Records, disk: str) -> bool:

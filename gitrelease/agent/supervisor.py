@@ -25,6 +25,8 @@ TICK_SOAKING = 0.5
 class OnDuty(Protocol):
     """What the supervisor asks of the agent when something is wrong."""
 
+    def homeless(self) -> bool: ...
+
     def front_ended(self) -> None: ...
 
     def backend_ended(self, serving: Serving, why: str) -> None: ...
@@ -66,6 +68,8 @@ class Supervisor(threading.Thread):
                 guarded("the supervisor", lambda _: self._look())
 
     def _look(self) -> None:
+        if self._duty.homeless():
+            return
         production = self._production
         front, live = production.running.front, production.running.live
         self._front_failures = 0 if front is not None and production.front.answers() else self._front_failures + 1

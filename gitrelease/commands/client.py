@@ -19,7 +19,7 @@ from typing import Any
 from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.edges import wire
-from gitrelease.edges.home import Home, find
+from gitrelease.edges.home import AGENT_MARK, Home, find
 
 AGENT_START = 20.0  # seconds
 
@@ -64,6 +64,7 @@ class Client:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env={**os.environ, AGENT_MARK: str(self.home.root)},
                 start_new_session=True,
             )
         deadline = time.monotonic() + AGENT_START

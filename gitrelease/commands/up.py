@@ -12,6 +12,7 @@ import typer
 from gitrelease.commands.client import Client, client_for, end_or_raise, finish, show_progress, user
 from gitrelease.commands.options import Json, ending
 from gitrelease.edges import wire
+from gitrelease.edges.home import AGENT_MARK
 
 
 def register(app: typer.Typer) -> None:
@@ -46,5 +47,6 @@ def _become_agent(client: Client) -> None:
     client.home.wanted.touch(mode=0o600)
     client.home.down.unlink(missing_ok=True)
     arguments = [sys.executable, "-I", "-m", "gitrelease.agent", str(client.root), "--foreground"]
+    os.environ[AGENT_MARK] = str(client.home.root)
     sys.stdout.flush()
     os.execv(sys.executable, arguments)  # noqa: S606  # an argument list of ours

@@ -52,6 +52,10 @@ class Checkout:
         found = (what for name, what in _IN_PROGRESS.items() if (self._directory / name).exists())
         return next(found, None)
 
+    def git_is_at_work(self) -> bool:
+        """Does a git change the files just now, or was one killed while it did? What lies there is no edit then."""
+        return (self._directory / "index.lock").exists()
+
     # -- what is on disk -----------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MODE = 0o700
+# In the environment of an agent, with the home that it serves; what the agent starts does not have it.
+AGENT_MARK = "GITRELEASE_AGENT"
 
 
 class Home:

@@ -51,6 +51,18 @@ class Journal:
             except msgspec.DecodeError:
                 continue
 
+    def drop_unreadable(self) -> int:
+        """Drop the lines that are no JSON, and return how many; an event of a later version is some, and stays."""
+        try:
+            lines = [line for line in self.path.read_bytes().split(b"\n") if line]
+        except FileNotFoundError:
+            return 0
+        sound = [line for line in lines if _is_json(line)]
+        if len(sound) < len(lines):
+            with self._lock:
+                write_atomically(self.path, b"".join(line + b"\n" for line in sound))
+        return len(lines) - len(sound)
+
     def rewrite(self, events: Iterable[AnyEvent]) -> None:
         """Replace what is written by `events`; a reader sees the old journal or the new one."""
         with self._lock:
@@ -58,3 +70,11 @@ class Journal:
 
     def memory(self) -> Memory:
         return replay(self.events())
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    return True

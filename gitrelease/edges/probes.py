@@ -16,13 +16,13 @@ SCRIPT = "/_stcore/script-health-check"
 RETRY = 0.01  # seconds: nothing on the loopback interface says that a port has begun to listen
 
 
-def ask(port: int, path: str, *, timeout: float) -> tuple[int, str]:
+def ask(port: int, path: str, *, timeout: float, host: str = "127.0.0.1") -> tuple[int, str]:
     """GET `path` of a backend; return status and body, or 0 and why there was no answer."""
     try:
         # No proxy, no .netrc: the backend is on the loopback interface.
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.get(f"http://127.0.0.1:{port}{path}", timeout=timeout)
+            answer = session.get(f"http://{host}:{port}{path}", timeout=timeout)
     except requests.RequestException as error:
         return 0, type(error).__name__
     return answer.status_code, answer.text

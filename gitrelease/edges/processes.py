@@ -108,14 +108,18 @@ def how_ended(identity: Identity) -> str:
 
 
 def wait_end(identity: Identity, timeout: float) -> bool:
-    """Wait until the process has ended; False when it has not after `timeout` seconds."""
-    if not identity.alive:
-        return True
+    """Wait until the process has ended, with all its threads; False when it has not after `timeout` seconds.
+
+    A zombie is not enough: its other threads may still hold what is open, a lock on a file say.
+    """
     try:
         handle = os.pidfd_open(identity.pid)
     except ProcessLookupError:
         return True
     try:
+        with contextlib.suppress(ProcessLookupError):
+            if identify(identity.pid) != identity:
+                return True
         return bool(select.select([handle], [], [], max(timeout, 0))[0])
     finally:
         os.close(handle)
@@ -241,6 +245,17 @@ def with_open(path: Path) -> list[Identity]:
                     if os.path.samestat(handle.stat(), wanted):
                         found.append(identify(process.pid))
                         break
+    return found
+
+
+def working_in(folder: Path, program: str) -> list[int]:
+    """Return the pids of the processes of `program` that work in `folder`: to be told, never to be signalled."""
+    found: list[int] = []
+    for process in psutil.process_iter():
+        # Another user's cannot be read, and are not seen.
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name() == program and Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
     return found
 
 

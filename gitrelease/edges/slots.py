@@ -77,6 +77,23 @@ class Slots:
             path for path in paths if "__pycache__" not in Path(path).parts and not (slot.path / path).is_symlink()
         )
 
+    def clear_free(self) -> list[str]:
+        """Remove the slots that no process holds, with git's record of them; return their names."""
+        cleared: list[str] = []
+        for name in (*NAMES, CHECK):
+            if not (self.folder / name).exists():
+                continue
+            lock = self._lock(name)
+            if lock is None:
+                continue
+            try:
+                shutil.rmtree(self.folder / name)
+            finally:
+                os.close(lock)
+            cleared.append(name)
+        self.git.run("worktree", "prune")
+        return cleared
+
     def remove_all(self) -> None:
         """Remove every slot and git's record of it; for `uninstall`."""
         for name in (*NAMES, CHECK):

@@ -109,25 +109,31 @@ def connect(path: Path) -> Iterator[Channel]:
         channel.close()
 
 
-def ask(path: Path, verb: str, arguments: Message, progress: Callable[[Message], None]) -> Message:
+def ask(
+    path: Path, verb: str, arguments: Message, progress: Callable[[Message], None], *, timeout: float | None = None
+) -> Message:
     """Send one request, hand every progress message on, return the last; `NoAgent`, `AgentGone`.
 
+    `TimeoutError` when there is no word for `timeout` seconds; without one it waits as long as it takes.
     An idle agent of another version ends for the one that is installed now: that one is asked again.
     """
-    end = _ask_once(path, verb, arguments, progress)
+    end = _ask_once(path, verb, arguments, progress, timeout)
     deadline = time.monotonic() + _RENEWAL_LIMIT
     while end.get("again"):
         time.sleep(0.02)
         try:
-            end = _ask_once(path, verb, arguments, progress)
+            end = _ask_once(path, verb, arguments, progress, timeout)
         except (NoAgent, AgentGone):
             if time.monotonic() > deadline:
                 raise
     return end
 
 
-def _ask_once(path: Path, verb: str, arguments: Message, progress: Callable[[Message], None]) -> Message:
+def _ask_once(
+    path: Path, verb: str, arguments: Message, progress: Callable[[Message], None], timeout: float | None
+) -> Message:
     with connect(path) as channel:
+        channel.connection.settimeout(timeout)
         try:
             channel.send({"protocol": PROTOCOL, "version": __version__, "verb": verb, "arguments": arguments})
             while (message := channel.receive()) is not None:

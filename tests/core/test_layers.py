@@ -27,7 +27,20 @@ ACTS = {
     "watchdog",
 }
 # Who imports whom: a layer those before it, and itself. What lies in no package is one of the three below.
-LAYERS = ("core", "profiles", "front", "inside", "edges", "world", "checks", "release", "agent", "commands", "cli")
+LAYERS = (
+    "core",
+    "profiles",
+    "front",
+    "inside",
+    "edges",
+    "world",
+    "checks",
+    "release",
+    "recovery",
+    "agent",
+    "commands",
+    "cli",
+)
 ROOT = {"world": "world", "candidate": "world", "installation": "world", "cli": "cli", "__main__": "cli"}
 # The watcher is given the world; it only reads paths and settings from it.
 EXCEPTIONS = {("edges/watcher.py", "world")}

@@ -36,6 +36,9 @@ class Office:
     def serving(self) -> serving_side.Production:
         return self._production
 
+    def end_if_homeless(self) -> bool:
+        return False
+
     @contextlib.contextmanager
     def has_turn(self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float) -> Iterator[Holder]:
         holder = self.turn.take(owner=owner, pid=pid, doing=doing, cancel=cancel, wait=wait)

@@ -1,0 +1,97 @@
+"""Is HEAD on the deploy branch, can refs and index be read? What a power cut emptied is put back from what remains."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitrelease.core.errors import RepositoryError
+from gitrelease.core.text import short
+from gitrelease.edges import records
+from gitrelease.edges.checkout import Checkout
+from gitrelease.edges.git import Git, RefUpdate
+
+_REF = re.compile(rb"(ref: refs/\S+|[0-9a-f]{40}|[0-9a-f]{64})\n?")
+
+
+def mend_head(directory: Path, branch: str) -> Iterator[str]:
+    """Give a HEAD that nobody can read its branch back: without one, git does not know the repository at all."""
+    head = directory / "HEAD"
+    if not head.is_file() or not _REF.fullmatch(head.read_bytes()):
+        head.write_text(f"ref: refs/heads/{branch}\n")
+        yield f"HEAD could not be read; it is on {branch} again"
+
+
+def mend_refs(directory: Path) -> Iterator[str]:
+    """Remove files of refs that hold no id: git can neither read nor replace them."""
+    for path in sorted((directory / "refs").rglob("*")):
+        if path.is_file() and path.suffix != ".lock" and not _REF.fullmatch(path.read_bytes()):
+            path.unlink()
+            yield f"removed {path.relative_to(directory)}, which held no commit"
+
+
+def mend_branch(git: Git, branch: str) -> Iterator[str]:
+    """Put the deploy branch back where its commit is gone, and HEAD on it; what HEAD was at stays reachable.
+
+    `RepositoryError` when nothing tells where the branch was.
+    """
+    ref = f"refs/heads/{branch}"
+    if git.resolve(ref) is None:
+        commit = _last_of(git, ref)
+        git.update_refs([RefUpdate(ref, commit)], reason="recover")
+        yield f"the branch {branch} was gone; it is at {short(commit)} again"
+    if git.head_ref() != ref:
+        at = git.resolve("HEAD")
+        if at is not None and not git.is_ancestor(at, ref):
+            git.update_refs([records.keep(at)], reason="recover")
+        git.run("symbolic-ref", "HEAD", ref)
+        yield f"HEAD was at {short(at)}; it is on {branch} again"
+
+
+def _last_of(git: Git, ref: str) -> str:
+    """Return the commit that a lost branch was at: as its reflog has it, else as the live release or HEAD has it."""
+    reflog = git.directory / "logs" / ref
+    lines = reflog.read_text(errors="replace").splitlines() if reflog.is_file() else []
+    logged = (line.split(" ")[1] for line in reversed(lines) if line.count(" ") >= 2)
+    known = records.read(git)
+    releases = (one.source for one in (known.live, known.good, *reversed(known.releases)) if one is not None)
+    for commit in (*logged, *releases, "HEAD"):
+        found = git.resolve(commit)
+        if found is not None:
+            return found
+    raise RepositoryError(
+        f"nothing is left that says where {ref.removeprefix('refs/heads/')} was",
+        hint="Fetch it from another repository: git fetch URL BRANCH:BRANCH; then: gitrelease recover",
+    )
+
+
+def mend_index(git: Git) -> Iterator[str]:
+    """Make the index anew where git cannot read it; files on disk are left alone."""
+    if git.execute("ls-files", "--stage")[0] != 0:
+        (git.directory / "index").unlink(missing_ok=True)
+        git.run("read-tree", "HEAD")
+        yield "the index could not be read; it is made anew from HEAD"
+
+
+def mend_files(checkout: Checkout, commit: str, source: str, *, torn: bool) -> Iterator[str]:
+    """Bring the work tree to the branch where a git was cut off in it (`torn`), or where all of it is gone."""
+    git = checkout.git
+    paths = git.run("ls-files", "-z").split(b"\0")[:-1]
+    gone = [path for path in paths if not (git.root / path.decode(errors="surrogateescape")).exists()]
+    if not torn and len(gone) < len(paths):
+        return
+    if not torn and not paths:
+        return
+    if len(gone) == len(paths):
+        # Nothing lies there that could be lost, and an edit that removes all is none.
+        git.run("read-tree", "--reset", "-u", source)
+        checkout.follow(commit, source, at=time.time())
+        yield f"the files of the work tree were gone; {len(paths)} are back"
+        return
+    before = checkout.edited_paths(commit)
+    backup = checkout.follow(commit, source, at=time.time(), clean=True)
+    if before:
+        kept = f"; what lay there is kept as {backup}" if backup else ""
+        yield f"brought {len(before)} files to {short(source)}{kept}"

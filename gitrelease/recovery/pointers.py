@@ -1,0 +1,143 @@
+"""Do tags and pointers say what they said? Deleted ones are rebuilt from what remains: each other, journal, objects."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+from gitrelease.candidate import belonging_to
+from gitrelease.core.events import Memory, Promoting
+from gitrelease.core.history import Release, good_after, release_from_tag
+from gitrelease.edges import records
+from gitrelease.edges.git import Git, RefUpdate
+from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, RELEASES
+from gitrelease.world import World
+
+_HEADER = re.compile(r"object (\w+)\ntype commit\ntag (.+)\ntagger .*> (\d+) [+-]\d{4}\n\n", re.ASCII)
+
+
+def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
+    """Put back tags, `live`, marks, `good` and `checkout`; `served` is the release that processes still serve."""
+    memory = world.journal.memory()
+    yield from _mend_tags(world, memory)
+    yield from _mend_live(world, memory, served)
+    yield from _mend_bad(world, memory)
+    yield from _mend_good(world, memory)
+    yield from _mend_checkout(world)
+
+
+# -- tags ------------------------------------------------------------------------------------------------------------
+
+
+def _mend_tags(world: World, memory: Memory) -> Iterator[str]:
+    git = world.git
+    found = {release.number: release for release in records.read(git).releases}
+    found = {**_journalled(world, memory), **found}
+    top = max(found, default=0)
+    missing = set(range(1, top + 1)) - found.keys() - memory.pruned - records.read(git).taken
+    if missing or not found:
+        lost = _unreachable(git)
+        found |= {number: release for number, release in lost.items() if number in missing or not found}
+    updates = [
+        RefUpdate(f"{RELEASES}{number}", release.tag)
+        for number, release in sorted(found.items())
+        if git.ref(f"{RELEASES}{number}") != release.tag
+    ]
+    if updates:
+        git.update_refs(updates, reason="recover")
+        names = ", ".join(update.ref.removeprefix("refs/tags/") for update in updates[:5])
+        yield f"put {len(updates)} tags back: {names}" + (" …" if len(updates) > 5 else "")
+
+
+def _journalled(world: World, memory: Memory) -> dict[int, Release]:
+    """Return the releases that the journal saw go live, and whose tag objects are still there."""
+    tags = {event.number: event.tag for event in world.journal.events() if isinstance(event, Promoting)}
+    releases = (
+        _read_tag(world.git, tag)
+        for number, tag in tags.items()
+        if number in memory.seconds and number not in memory.pruned
+    )
+    return {release.number: release for release in releases if release is not None}
+
+
+def _unreachable(git: Git) -> dict[int, Release]:
+    """Return releases whose tag objects are left and named by no ref, the newest where several have a number."""
+    listed = git.execute("fsck", "--unreachable", "--no-reflogs", "--no-progress", "--connectivity-only")[1]
+    found: dict[int, Release] = {}
+    for line in listed.decode(errors="replace").splitlines():
+        kind, _, name = line.removeprefix("unreachable ").partition(" ")
+        release = _read_tag(git, name) if kind == "tag" else None
+        if release is not None and (release.number not in found or found[release.number].at < release.at):
+            found[release.number] = release
+    return found
+
+
+def _read_tag(git: Git, tag: str) -> Release | None:
+    """Read a release from its tag object; None where that, or the commit that it names, is not there."""
+    status, output, _ = git.execute("cat-file", "tag", tag)
+    content = output.decode(errors="surrogateescape") if status == 0 else ""
+    header = _HEADER.match(content)
+    if header is None or git.resolve(header[1]) is None:
+        return None
+    return release_from_tag(
+        name=header[2], tag=tag, commit=header[1], at=float(header[3]), message=content[header.end() :]
+    )
+
+
+# -- pointers --------------------------------------------------------------------------------------------------------
+
+
+def _mend_live(world: World, memory: Memory, served: int | None) -> Iterator[str]:
+    known = records.read(world.git)
+    if known.live is not None or not known.releases:
+        return
+    by_number = {release.number: release for release in known.releases}
+    sane = [release for release in known.releases if release.number not in {*known.bad, *memory.bad}]
+    choices = (
+        (by_number.get(served or 0), "that is what runs"),
+        (by_number.get(memory.live or 0), "that is what the journal saw last"),
+        (known.good, "that proved good last"),
+        (sane[-1] if sane else None, "the newest that is not bad"),
+    )
+    live, why = next(((one, why) for one, why in choices if one is not None), (known.releases[-1], "the newest"))
+    world.git.update_refs([RefUpdate(LIVE, live.tag)], reason="recover")
+    yield f"nothing was live by the refs; {live.name} is again: {why}"
+
+
+def _mend_bad(world: World, memory: Memory) -> Iterator[str]:
+    known = records.read(world.git)
+    for release in known.releases:
+        reason = memory.bad.get(release.number)
+        if reason is None or release.number in known.bad or release == known.live:
+            continue
+        key = records.content_key(world.git, release.commit)
+        marks = records.condemn(
+            world.git, commit=release.commit, key=key, reason=reason, at=time.time(), number=release.number
+        )
+        # Content that was released again since is not quarantined: only the release itself is marked.
+        world.git.update_refs([mark for mark in marks if mark.ref.startswith(BAD)], reason="recover")
+        yield f"marked {release.name} bad again: {reason}"
+
+
+def _mend_good(world: World, memory: Memory) -> Iterator[str]:
+    known = records.read(world.git)
+    if known.good is not None or known.live is None:
+        return
+    # Where the journal is lost too, those before the live one count: it soaks once more.
+    proved = memory.proved if memory.seconds else {release.number for release in known.releases} - {known.live.number}
+    releases = [release for release in known.releases if release.number in proved]
+    good = good_after(releases, live=known.live.number, bad=known.bad, superseded=memory.superseded)
+    if good is not None:
+        world.git.update_refs([RefUpdate(GOOD, good.tag)], reason="recover")
+        yield f"nothing was good by the refs; {good.name} is the last that proved so"
+
+
+def _mend_checkout(world: World) -> Iterator[str]:
+    """Say again which commit the files were written from: the head of the branch, as far as anybody can tell."""
+    head = world.git.ref(world.settings.branch_ref)
+    if head is None or world.git.resolve(CHECKOUT) is not None:
+        return
+    commit = belonging_to(world, head, records.read(world.git).live)
+    world.git.update_refs([RefUpdate(CHECKOUT, commit)], reason="recover")
+    yield "what was written to the work tree last was lost; it is taken for the head of the branch"

@@ -1,0 +1,61 @@
+"""In which order is a checkout mended? Each step needs what those before it have mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitrelease.candidate import belonging_to
+from gitrelease.core.errors import SettingsError
+from gitrelease.core.settings import DEFAULT_BRANCH
+from gitrelease.edges import records
+from gitrelease.edges import settings as settings_files
+from gitrelease.edges.faults import passing
+from gitrelease.edges.git import Git
+from gitrelease.edges.home import Home
+from gitrelease.recovery import heads, house, locks, pointers
+from gitrelease.release.production import read_running
+from gitrelease.world import open_world
+
+
+def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
+    """Mend the checkout `root`, and yield a line for each thing that was done; no agent may be at work.
+
+    Nothing is lost: work on disk that has to make way becomes a `backup/…` tag, replaced heads stay reachable.
+    """
+    directory = root / ".git"
+    branch = options.branch or _branch(home)
+    cleared = locks.clear_locks(root, directory)
+    for lock in cleared:
+        yield f"removed {lock.relative_to(directory)}, which a git that was killed had left"
+    passing("recover: locks")
+    yield from heads.mend_head(directory, branch)
+    yield from heads.mend_refs(directory)
+    git = Git.discover(root)
+    torn = directory / "index.lock" in cleared or git.head_ref() != f"refs/heads/{branch}"
+    yield from heads.mend_branch(git, branch)
+    passing("recover: branch")
+    yield from heads.mend_index(git)
+    yield from house.mend_settings(git, home, options)
+    passing("recover: settings")
+    world = open_world(root)
+    yield from house.mend_journal(world.journal)
+    running = read_running(home.processes).live
+    yield from pointers.mend_pointers(world, served=running.number if running else None)
+    passing("recover: pointers")
+    world = open_world(root)  # by the settings of what is live
+    head = git.ref(world.settings.branch_ref) or ""
+    live = records.read(git).live
+    yield from heads.mend_files(world.checkout, belonging_to(world, head, live), head, torn=torn)
+    passing("recover: files")
+    yield from house.clear_slots(world.slots)
+    passing("recover: slots")
+
+
+def _branch(home: Home) -> str:
+    """Return the deploy branch as far as this host's settings can be read."""
+    try:
+        table = settings_files.read(home.settings.read_bytes(), str(home.settings))
+    except (FileNotFoundError, SettingsError):
+        return DEFAULT_BRANCH
+    return str(table.get("app", {}).get("branch", DEFAULT_BRANCH))

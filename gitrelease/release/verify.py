@@ -1,0 +1,45 @@
+"""Does what users get really serve? The running backend is asked as a candidate is, and once through the front."""
+
+from __future__ import annotations
+
+import time
+
+from gitrelease.checks.staging import probe
+from gitrelease.core.outcome import Check
+from gitrelease.edges import probes
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.slots import Slot
+from gitrelease.release.production import Production
+
+PATIENCE = 10.0  # seconds for an answer through the front
+
+
+def verify(production: Production, cancel: Cancel) -> tuple[Check, ...]:
+    """Return what the live backend says to health, a real session, and a request on each public port."""
+    live = production.running.live
+    if live is None:
+        return (Check(name="start", kind="major", status="failed", detail="nothing is being served"),)
+    world, backend = production.world, live.backend
+    slot = Slot(name=backend.slot, path=world.slots.folder / backend.slot, commit=backend.commit, lock=-1)
+    return (
+        *probe(world, slot, backend, cancel, runs=1, asked=None),
+        *(_through_front(production, name) for name in production.listeners),
+    )
+
+
+def _through_front(production: Production, name: str) -> Check:
+    begun = time.monotonic()
+    address, port = production.listeners[name].getsockname()[:2]
+    status, said = probes.ask(port, "/", timeout=PATIENCE, host=_reachable(address))
+    return Check(
+        name=f"port {port}",
+        kind="major",
+        status="passed" if status else "failed",
+        detail="" if status else f"no answer through the front: {said}",
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _reachable(address: str) -> str:
+    """Return where a listener of this address can be asked from this host."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)  # noqa: S104
