@@ -15,6 +15,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes, records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.release.execute import record
 from gitrelease.release.production import Fate, Production, Serving
@@ -144,8 +145,11 @@ class Duty:
         production.soak = None
         known = records.read(production.world.git)
         if known.live is not None and known.live.number == number:
+            passing("soak: before good")
             production.world.git.update_refs(
                 [RefUpdate(records.GOOD, known.live.tag)], reason=f"release/{number} proved good"
             )
+            passing("soak: good, not recorded")
             record(production, Proved(at=time.time(), number=number))
+            passing("soak: recorded")
             log.info("release/%d came through its soak", number)

@@ -27,6 +27,7 @@ from gitrelease.core.settings import seconds
 from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
 from gitrelease.release.branch import settle
 from gitrelease.release.production import Production
@@ -104,6 +105,7 @@ class Pushes:
             candidate, prepared = judged
             push = Push(candidate, holder, cancel, prepared if isinstance(prepared, Prepared) else None)
             self._remember(receive_pack, push)
+            passing("push: staged, its ref has not moved")
             keeps_turn = True
             return prepared if isinstance(prepared, Outcome) else _staged(production, prepared)
         finally:

@@ -88,7 +88,7 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""
     yield f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
     if checkout["git_at_work"]:
-        yield "          git is at work there (index.lock); when none runs any more: gitrelease recover"
+        yield "          git is at work there, or was cut off; when none runs any more: gitrelease recover"
     if state["lock"]:
         lock = state["lock"]
         yield f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"

@@ -48,6 +48,7 @@ from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.release.branch import branch_for, branch_to
@@ -167,6 +168,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     known = records.read(world.git)
     begun = time.monotonic()
     release = _tagged(world, known, staged)
+    passing("promote: tag written")
     try:
         performed = carry_out(_steps_to(production, known, release, prepared), production)
     except BaseException as error:
@@ -178,6 +180,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
         why = f"the branch moved meanwhile ({error})"
         return _end(production, candidate, "superseded", release.kind, why, begun=begun)
+    passing("promote: live, not told")
     keep_baseline(world, candidate.commit, staged.findings)
     attempt(production, candidate, "released", release.kind, release.summary)
     soak = world.settings.policy[release.kind].soak_seconds
