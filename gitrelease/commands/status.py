@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from gitrelease.commands.client import Client, client_for, print_json
+from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, silent
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
@@ -33,7 +33,9 @@ def run(context: typer.Context, as_json: Json = False) -> int:
 def read_status(client: Client) -> dict[str, Any]:
     """Return the status object, from the agent, or from refs and disk where there is none."""
     try:
-        return client.ask("status", {}, lambda _: None)
+        return wire.ask(client.home.agent_socket, "status", {}, lambda _: None, timeout=AGENT_ANSWER)
+    except TimeoutError as error:
+        raise silent() from error
     except (wire.NoAgent, wire.AgentGone):
         from gitrelease.agent import status
         from gitrelease.world import open_world

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gitrelease.edges.faults import FAULT, TRACE
+from gitrelease.edges.faults import FAULT, SIGNAL, TRACE
 from tests.checkout import PATIENCE, Clone, Production, until
 from tests.whole import Users, assert_whole, expected
 
@@ -229,6 +230,46 @@ def test_these_are_the_points_that_the_work_passes(work: Work, name: str, tmp_pa
     assert [point for point in dict.fromkeys(passed) if not point.startswith("soak:") or name == "deploy"] == list(
         POINTS[name]
     )
+
+
+# -- others are killed while the agent stands at a point -----------------------------------------------------------
+
+HELD = ("stage: started", "refs: before", "traffic: switched, not written down", "files: before")
+
+
+@pytest.mark.parametrize("point", HELD)
+@pytest.mark.parametrize("victim", ["client", "front", "live", "standby"])
+def test_whoever_else_is_killed_in_a_release_leaves_production_whole(work: Work, victim: str, point: str) -> None:
+    production = work.production
+    commit = work.brought(work.term())
+    before = expected(production, "refs/gitrelease/live")
+    agent = with_agent(production, {FAULT: point, SIGNAL: "STOP"})
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "deploy", commit]
+    with Users(production) as users:
+        client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        until(lambda: stands(agent), f"the agent stands at {point}")
+        pids = production.processes()
+        killed_pid = {
+            "client": lambda: client.pid,
+            "front": lambda: pids["front"]["pid"],
+            "live": lambda: pids["live"]["backend"]["identity"]["pid"],
+            "standby": lambda: pids["standby"]["backend"]["identity"]["pid"],
+        }[victim]()
+        os.kill(killed_pid, signal.SIGKILL)
+        os.kill(agent, signal.SIGCONT)
+        said, _ = client.communicate(timeout=PATIENCE)
+        assert victim == "client" or client.returncode == 0, said
+        production.await_idle()
+        users.came(expected(production, "refs/gitrelease/live"))
+    # Who was inside what was killed is cut off; nobody else is turned away, and nobody is refused.
+    assert len(users.failed) <= (victim in ("front", "live")), users.failed
+    assert not [failed for failed in users.failed if "Refused" in failed]
+    assert set(users.answers) <= {before, expected(production, commit)}
+    assert_whole(production, f"{victim} at {point}")
+
+
+def stands(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 # -- commands that do the work themselves ----------------------------------------------------------------------------
