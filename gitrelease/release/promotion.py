@@ -31,7 +31,7 @@ from gitrelease.core.decide import (
     thaw_hint,
 )
 from gitrelease.core.diff import Diff
-from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.events import (
     Attempted,
     AttemptOutcome,
@@ -119,15 +119,19 @@ def prepare(
         return _end(production, candidate, fate, kind, decision.why, hint=hint, begun=begun)
 
     make_room(production, report)
-    staged = stage(
-        world,
-        candidate,
-        diff=diff,
-        live=Live(world, live.commit, cancel) if live else None,
-        cancel=cancel,
-        report=report,
-        name=backend_name(candidate.commit),
-    )
+    try:
+        staged = stage(
+            world,
+            candidate,
+            diff=diff,
+            live=Live(world, live.commit, cancel) if live else None,
+            cancel=cancel,
+            report=report,
+            name=backend_name(candidate.commit),
+        )
+    except Cancelled as cut:
+        attempt(production, candidate, cut_off(candidate.trigger), kind, f"cut off: {cut}")
+        raise
     if isinstance(staged, Unfit):
         hint = mend_hint(candidate.trigger, candidate.known_as)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
@@ -449,6 +453,11 @@ def _end(
         seconds=round(time.monotonic() - begun, 3),
         waiting=outcome == "waiting",
     )
+
+
+def cut_off(trigger: str) -> AttemptOutcome:
+    """Return what became of a candidate that was cut off: what came by itself is looked at again by itself."""
+    return "superseded" if trigger in ("pull", "branch", "edit") else "refused"
 
 
 def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcome, kind: Kind, reason: str) -> None:
