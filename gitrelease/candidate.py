@@ -28,6 +28,7 @@ class Candidate:
     by: str
     reason: str = ""
     at: float = 0.0  # when it came in
+    made_here: bool = False  # our own commit, of what was released before: nobody else signs it
 
     @property
     def known_as(self) -> str:

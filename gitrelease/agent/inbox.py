@@ -158,8 +158,8 @@ def _take_branch(
     elif prepared.waiting:
         inbox.wait(candidate, prepared, known)
     else:
-        # What could not be judged is not condemned: it may be tried again.
-        turn_away(production, candidate, prepared.reason, condemn=not prepared.unknown)
+        # What could not be judged, or is not signed, is not condemned: it may be tried again.
+        turn_away(production, candidate, prepared.reason, condemn=prepared.condemns)
     return prepared
 
 

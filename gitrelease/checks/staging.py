@@ -99,17 +99,18 @@ def stage(
     name: str,
     checking_only: bool = False,
     checked_before: bool = False,
+    given: tuple[Check, ...] = (),
 ) -> Staged | Unfit:
     """Stage `candidate`; what `live` says to the same questions is asked only where it matters.
 
     Without `live` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
     With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was
-    `checked_before` has only to come up: its files have not changed since.
+    `checked_before` has only to come up: its files have not changed since. Checks that were made already are `given`.
     """
     begun = time.monotonic()
     shared = world.settings.app.shared
-    static = () if checked_before else static_checks(world, candidate)
-    if any(check.status == "failed" for check in static):
+    static = given if checked_before else (*given, *static_checks(world, candidate))
+    if any(check.status in ("failed", "unknown") for check in static):
         return _unfit(candidate, static)
     try:
         slot = (

@@ -22,6 +22,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.candidate import commit_of, difference, of_branch
     from gitrelease.checks.judging import unexplained_losses
     from gitrelease.checks.liveside import Live
+    from gitrelease.checks.signatures import signature_check, signing_hint
     from gitrelease.checks.staging import Unfit, leaving_nothing, stage
     from gitrelease.core.decide import objections
     from gitrelease.core.errors import Exit
@@ -37,12 +38,16 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     candidate = of_branch(world, commit, live=live, trigger="shell", by=user(), at=time.time())
     diff = difference(world, live.commit, candidate.commit) if live else None
     cancel = Cancel()
+    signed = signature_check(world, candidate, live.source if live else None, cancel)
+    if signed is not None and signed.detail:
+        told = f"{signed.detail}. {signing_hint(world, candidate, signed)}"
+        signed = msgspec.structs.replace(signed, detail=told)
     with leaving_nothing(world):
         judged = stage(
             world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
             cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
             name=f"check-{candidate.commit[:10]}",
-            checking_only=True,
+            checking_only=True, given=(signed,) if signed else (),
         )  # fmt: skip
     losses = unexplained_losses(world, live, candidate, judged.findings)
     ok = not isinstance(judged, Unfit) and not losses

@@ -56,6 +56,7 @@ def plan(world: World, commit: str) -> dict[str, Any]:
     from gitrelease.candidate import of_branch
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.core.kinds import Kind
+    from gitrelease.core.outcome import SIGNATURE
     from gitrelease.core.settings import SETTINGS_FILE
     from gitrelease.edges import records
 
@@ -69,6 +70,8 @@ def plan(world: World, commit: str) -> dict[str, Any]:
     kept = read_baseline(world, live.commit) if live else None
     condemned = known.quarantined.get(candidate.key)
     lately = list(world.journal.memory().seconds.values())[-10:]
+    checks = [check.name for check in kept.checks] if kept else ["contract", "start", "session", "script"]
+    signed = [SIGNATURE] if world.settings.app.require_signed != "none" else []
     return {
         "from": live.commit if live else None,
         "to": candidate.commit,
@@ -78,9 +81,7 @@ def plan(world: World, commit: str) -> dict[str, Any]:
         "approval_needed": live is not None and policy.automation == "approve",
         "soak_seconds": policy.soak_seconds,
         "steps": list(STEPS) if releases else [],
-        "checks": list(dict.fromkeys(check.name for check in kept.checks))
-        if kept and releases
-        else ["contract", "start", "session", "script"] * releases,
+        "checks": list(dict.fromkeys([*signed, *checks])) if releases else signed,
         "expected_seconds": round(statistics.median(lately), 1) if lately and releases else None,
         "quarantined": condemned.reason if condemned else None,
         "settings_changed": SETTINGS_FILE in world.checkout.changed_paths(live.commit, candidate.commit)

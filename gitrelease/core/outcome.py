@@ -9,6 +9,8 @@ import msgspec
 from gitrelease.core.errors import Exit
 from gitrelease.core.kinds import Kind
 
+SIGNATURE = "signature"  # the check of who signed a candidate: it says nothing about its content
+
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """What one check said of a candidate; `seconds` is how long it took."""
@@ -46,6 +48,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         """Could it not be judged? What failed one check is judged, whatever another could not tell."""
         statuses = {check.status for check in self.checks}
         return "unknown" in statuses and "failed" not in statuses
+
+    @property
+    def condemns(self) -> bool:
+        """Does a refusal speak against the content? Not where it could not be judged, or only lacks a signature."""
+        unsigned = any(check.name == SIGNATURE and check.status == "failed" for check in self.checks)
+        return not self.unknown and not unsigned
 
     @property
     def exit_code(self) -> Exit:

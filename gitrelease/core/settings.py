@@ -15,6 +15,7 @@ from gitrelease.core.regions import Region
 
 Risk = Literal["low", "medium", "high"]
 Automation = Literal["auto", "approve"]
+Signed = Literal["none", "commits", "tags"]
 
 DEFAULT_BRANCH = "deploy"
 DEFAULT_SCRIPT = "FinDocPipeline.py"
@@ -47,6 +48,7 @@ class App(Setting, frozen=True):
     python: str = ".venv/bin/python"
     branch: str = DEFAULT_BRANCH
     shared: tuple[str, ...] = ()
+    require_signed: Signed = "none"  # what must carry a good signature before anything of a candidate runs
     command: tuple[str, ...] = ()  # kind = "command": the argument list; {port}, {address}, {python} are filled in
     health: str = "/"  # kind = "command": the path that answers 2xx when the app is well
 

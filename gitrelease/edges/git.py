@@ -13,13 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 
 ZERO = "0" * 40
 
 # Our own checkouts must not run the repository's hooks; durable objects and refs survive a power cut.
-_ALWAYS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
+# A monitor of the file system is a program that the checkout may name; ours look for themselves.
+_ALWAYS = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false",
+    "-c", "gc.auto=0",
+)  # fmt: skip
 _DURABLE = ("-c", "core.fsync=all")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LISTED = 4  # trees whose files are remembered,
@@ -121,7 +126,11 @@ class Git:
         """Run `git ARGUMENTS` and return exit code, output and what it said on standard error."""
         runner = self._runner(str(cwd or self.root))
         # Look-ups must not take index.lock under a person's own git command.
-        environment = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})}
+        # A pushed refs/replace/… would let one tree be checked and another one be served.
+        environment = {
+            "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C",
+            **(env or {}),
+        }  # fmt: skip
         with tempfile.TemporaryFile() as given:
             if stdin:
                 given.write(stdin)
@@ -229,6 +238,26 @@ class Git:
             "diff-tree", "-r", "-z", "--raw", "-p", "-U0", "-M", "--no-ext-diff", "--no-textconv", "--no-color",
             before, after,
         )  # fmt: skip
+
+    # -- signatures ----------------------------------------------------------------------------------------
+
+    def commits_between(self, base: str | None, head: str) -> tuple[str, ...]:
+        """Return the commits that `head` has on top of `base`, oldest first; without `base` the head alone."""
+        wanted = ("--reverse", head, f"^{base}") if base else ("-1", head)
+        return tuple(self.text("rev-list", *wanted, "--").split())
+
+    def tags_at(self, commit: str) -> tuple[tuple[str, str], ...]:
+        """Return the annotated tags that point at `commit`, each as its full name and the id of its object."""
+        listed = self.text(
+            "for-each-ref", f"--points-at={commit}", "--format=%(objecttype) %(objectname) %(refname)", "refs/tags"
+        )
+        lines = (line.split(" ", 2) for line in listed.splitlines())
+        return tuple((name, tag) for kind, tag, name in lines if kind == "tag")
+
+    def verify(self, kind: Literal["commit", "tag"], name: str, *, timeout: float) -> tuple[bool, str]:
+        """Ask git whether the signature of an object is good; return that, and what git said."""
+        status, _, said = self.execute(f"verify-{kind}", "--end-of-options", name, timeout=timeout)
+        return status == 0, said.strip()
 
     # -- writing -------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from gitrelease.checks.baseline import keep_baseline
 from gitrelease.checks.findings import Findings
 from gitrelease.checks.judging import unexplained_losses
 from gitrelease.checks.liveside import Live
+from gitrelease.checks.signatures import signature_check, signing_hint
 from gitrelease.checks.staging import Report, Staged, Unfit, stage, stage_again
 from gitrelease.core.decide import (
     AfterApproval,
@@ -99,6 +100,12 @@ def prepare(
     kind = diff.kind if diff else Kind.MAJOR
     policy = world.settings.policy[kind]
     report("classify", f"{kind}, {policy.risk} risk: {meaning(diff)}", time.monotonic() - begun)
+    # Before everything else: what merely moves the branch must be signed as well, or what comes next is not.
+    signed = signature_check(world, candidate, live.source if live else None, cancel)
+    if signed is not None and signed.status in ("failed", "unknown"):
+        hint, why = signing_hint(world, candidate, signed), f"{signed.name}: {signed.detail}"
+        outcome = _end(production, candidate, "refused", kind, why, hint=hint, begun=begun)
+        return msgspec.structs.replace(outcome, checks=(signed,))
     condemned = known.quarantined.get(candidate.key)
     decision = decide(
         diff,
@@ -128,6 +135,7 @@ def prepare(
             cancel=cancel,
             report=report,
             name=backend_name(candidate.commit),
+            given=(signed,) if signed else (),
         )
     except Cancelled as cut:
         attempt(production, candidate, cut_off(candidate.trigger), kind, f"cut off: {cut}")

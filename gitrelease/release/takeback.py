@@ -249,6 +249,7 @@ def candidate_of(world: World, known: Records, part: Part, *, by: str, reason: s
         by=by,
         reason=reason,
         at=now,
+        made_here=True,
     )
 
 

@@ -1,0 +1,120 @@
+"""Who vouches for a candidate? Where `app.require_signed` is set, somebody whose key this host trusts.
+
+That is asked before anything of it runs. Git's own tools judge (`git verify-commit`, `git verify-tag`), with the
+keyring (OpenPGP) or the file of allowed signers (SSH) of the user who runs production. What was released here before
+was let in then, and is not asked for again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from gitrelease.candidate import Candidate
+from gitrelease.core.outcome import SIGNATURE, Check
+from gitrelease.core.signing import Format, format_of, signature_of
+from gitrelease.core.text import one_line, short
+from gitrelease.edges import records
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import Git
+from gitrelease.world import World
+
+VERIFY_LIMIT = 30.0  # seconds for one signature: a keyring may be locked by somebody
+_OURS = (records.RELEASES, records.BACKUPS)
+_ALLOWED_SIGNERS = "gpg.ssh.allowedSignersFile"
+
+
+def signature_check(world: World, candidate: Candidate, base: str | None, cancel: Cancel) -> Check | None:
+    """Say whether those who had to have signed `candidate`; None where nobody has to.
+
+    `base` is the source of the live release; without one the head vouches for all that is below it.
+    """
+    match world.settings.app.require_signed:
+        case "none":
+            return None
+        case _ if candidate.made_here:
+            return _check("skipped", "it was made here, of what was released before")
+        case _ if candidate.trigger == "edit":
+            return _check("failed", "an edit on disk is signed by nobody")
+        case "commits":
+            return _commits(world, candidate, base, cancel)
+        case "tags":
+            return _tags(world.git, candidate.source, cancel)
+
+
+def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
+    """Say what makes an unsigned candidate a signed one."""
+    mode = world.settings.app.require_signed
+    if check.status == "unknown":
+        return "Mend that on the production host, then bring it in again: nothing is held against it"
+    if candidate.trigger == "edit":
+        say = "git commit -S" if mode == "commits" else "git commit, then git tag -s NAME"
+        return f"It stays on disk. Commit it signed: {say}; or take it back: git checkout -- FILE"
+    if mode == "tags":
+        sign = f"git tag -s NAME {short(candidate.source)}"
+        return f"Sign it: {sign}; push that tag first (git push REMOTE NAME), then again"
+    return (
+        "Sign each commit, with a key that the production host knows: git rebase --exec "
+        "'git commit --amend --no-edit -S' REMOTE/BRANCH; then again"
+    )
+
+
+def _commits(world: World, candidate: Candidate, base: str | None, cancel: Cancel) -> Check:
+    git, released = world.git, None
+    commits = git.commits_between(base, candidate.source)
+    for commit in commits:
+        cancel.check()
+        found = _verify(git, "commit", commit)
+        if found.status == "passed":
+            continue
+        if released is None:
+            attempts = world.journal.memory().attempts
+            released = {attempt.commit for attempt in attempts if attempt.outcome == "released"}
+        if commit not in released:
+            return found
+    return _check("passed", "")
+
+
+def _tags(git: Git, commit: str, cancel: Cancel) -> Check:
+    """One tag with a good signature is enough; otherwise what is wrong with the last one is told."""
+    found = _check("failed", f"no signed tag points at commit {short(commit)}")
+    for name, tag in git.tags_at(commit):
+        cancel.check()
+        if not name.startswith(_OURS):
+            found = _verify(git, "tag", tag, called=name.removeprefix("refs/tags/"))
+            if found.status == "passed":
+                return found
+    return found
+
+
+def _verify(git: Git, kind: Literal["commit", "tag"], name: str, *, called: str = "") -> Check:
+    shown = f"{kind} {one_line(called, 80) or short(name)}"
+    signed_as = format_of(signature_of(git.run("cat-file", kind, name)))
+    if signed_as is None:
+        return _check("failed", f"{shown} is not signed")
+    good, said = git.verify(kind, name, timeout=VERIFY_LIMIT)
+    if good:
+        return _check("passed", "")
+    lacking = _lacking(git, signed_as)
+    if lacking:
+        return _check("unknown", f"the signature of {shown} cannot be verified here: {lacking}")
+    return _check("failed", f"{shown} has no good signature; git says: {one_line(said, 300) or 'nothing'}")
+
+
+def _lacking(git: Git, signed_as: Format) -> str:
+    """Say what this host lacks to verify such a signature; nothing when it is all there."""
+    program = (signed_as.setting and git.configuration(signed_as.setting, local=False)) or signed_as.program
+    if shutil.which(Path(program).expanduser()) is None:
+        return f"there is no {program}: install it, or name it as {signed_as.setting}"
+    if signed_as.program == "ssh-keygen":
+        allowed = git.configuration(_ALLOWED_SIGNERS, local=False)
+        if not allowed:
+            return f"git's {_ALLOWED_SIGNERS} is not set"
+        if not (git.root / Path(allowed).expanduser()).is_file():
+            return f"git's {_ALLOWED_SIGNERS} is {allowed}, and there is no such file"
+    return ""
+
+
+def _check(status: Literal["passed", "failed", "skipped", "unknown"], detail: str) -> Check:
+    return Check(name=SIGNATURE, kind="major", status=status, detail=detail, absolute=True)

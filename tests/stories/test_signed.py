@@ -1,0 +1,361 @@
+"""Where signatures are required, nothing of a candidate runs that nobody known here has signed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import Clone, Production, until
+
+KINDS = ("gpg", "ssh")
+
+
+@dataclass
+class Signer:
+    """Keys of one kind: `known` is one that the host trusts, `stranger` one that it does not."""
+
+    kind: str
+    known: str
+    stranger: str
+    folder: Path
+
+    def sign_with(self, clone: Clone, key: str) -> None:
+        """Let everything that is committed in `clone` be signed with `key`; nothing when it is empty."""
+        clone.git("config", "gpg.format", "openpgp" if self.kind == "gpg" else "ssh")
+        clone.git("config", "user.signingkey", key)
+        clone.git("config", "commit.gpgSign", "true" if key else "false")
+
+    def trust(self, production: Production) -> None:
+        """Let the host know `known`: by its keyring, or by git's file of allowed signers."""
+        if self.kind == "gpg":
+            # The strangers' keyring is another one: the host's has the one key.
+            return
+        allowed = self.folder / "allowed"
+        allowed.write_text(f"ann@example.com {Path(self.known).with_suffix('.pub').read_text()}")
+        production.git("config", "gpg.ssh.allowedSignersFile", str(allowed))
+
+
+def run(*arguments: str) -> str:
+    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+
+
+def gpg_signer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Signer:
+    """Make two keys; the stranger's is made in the ring that signs and deleted from the one that verifies."""
+    if shutil.which("gpg") is None:
+        pytest.skip("needs gpg")
+    monkeypatch.setenv("GNUPGHOME", str(folder))
+    for name in ("ann", "eve"):
+        run("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", f"{name}@example.com", "ed25519")
+    return Signer("gpg", known="ann@example.com", stranger="eve@example.com", folder=folder)
+
+
+def ssh_signer(folder: Path) -> Signer:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs ssh-keygen")
+    keys = [folder / name for name in ("ann", "eve")]
+    for key in keys:
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key.name, "-f", str(key))
+    return Signer("ssh", known=str(keys[0]), stranger=str(keys[1]), folder=folder)
+
+
+@pytest.fixture(params=KINDS)
+def signer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signer]:
+    # Short: the agent of gpg listens in that folder, and the name of a socket ends at 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="grs-", dir="/tmp"))
+    try:
+        yield gpg_signer(folder, monkeypatch) if request.param == "gpg" else ssh_signer(folder)
+    finally:
+        if request.param == "gpg":
+            environment = {**os.environ, "GNUPGHOME": str(folder)}
+            subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def require(production: Production, mode: str) -> None:
+    host = production.home / "host.toml"
+    host.write_text(host.read_text().replace("[app]\n", f'[app]\nrequire_signed = "{mode}"\n', 1))
+
+
+@pytest.fixture
+def developer(signer: Signer, checkout: Production) -> Clone:
+    """Whoever signs with a key that the host knows; production requires signed commits and has release/1 live."""
+    signer.sign_with(checkout, signer.known)
+    checkout.git("commit", "--quiet", "--amend", "--no-edit")
+    signer.sign_with(checkout, "")
+    signer.trust(checkout)
+    checkout.init()
+    require(checkout, "commits")
+    checkout.up().await_idle()
+    clone = checkout.clone()
+    signer.sign_with(clone, signer.known)
+    return clone
+
+
+def words(said: str) -> str:
+    return " ".join(said.replace("remote:", "").split())
+
+
+def test_what_a_known_key_has_signed_goes_live(checkout: Production, developer: Clone) -> None:
+    developer.commit_term("carbon footprint")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said + checkout.agent_log()
+    assert "carbon footprint" in checkout.answer()
+
+
+def test_an_unsigned_commit_is_refused_before_it_runs(
+    checkout: Production, developer: Clone, signer: Signer, tmp_path: Path
+) -> None:
+    signer.sign_with(developer, "")
+    ran = tmp_path / "ran"
+    developer.replace("server.py", "TERMS = [", f"open({str(ran)!r}, 'w').close()\nTERMS = [")
+    commit = developer.commit("Run me")
+
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert f"signature: commit {commit[:10]} is not signed" in words(pushed.said)
+    assert "--amend --no-edit -S" in words(pushed.said)
+    assert "production untouched, production serves release/1" in pushed.said
+    assert not ran.exists()
+
+
+def test_a_key_that_the_host_does_not_know_is_refused(checkout: Production, developer: Clone, signer: Signer) -> None:
+    signer.sign_with(developer, signer.stranger)
+    commit = developer.commit_term("carbon footprint")
+    if signer.kind == "gpg":
+        fingerprint = run("gpg", "--batch", "--with-colons", "--list-keys", signer.stranger).split("fpr:::::::::")[1]
+        run("gpg", "--batch", "--yes", "--delete-secret-and-public-key", fingerprint.split(":")[0])
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert f"signature: commit {commit[:10]} has no good signature; git says:" in words(pushed.said)
+    assert checkout.live() == "release/1"
+
+
+def test_an_unsigned_commit_below_a_signed_head_is_refused(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    signer.sign_with(developer, "")
+    unsigned = developer.commit_term("carbon footprint")
+    signer.sign_with(developer, signer.known)
+    developer.commit_term("esg score")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert f"commit {unsigned[:10]} is not signed" in words(pushed.said)
+
+
+def test_a_push_does_not_switch_the_rule_off_for_itself(checkout: Production, developer: Clone, signer: Signer) -> None:
+    """The live release's own settings require it here; the host's say nothing."""
+    host = checkout.home / "host.toml"
+    host.write_text(host.read_text().replace('require_signed = "commits"\n', ""))
+    settings = developer.read("gitrelease.toml")
+    developer.write("gitrelease.toml", settings.replace("[app]\n", '[app]\nrequire_signed = "commits"\n'))
+    developer.commit("Signed from now on")
+    assert developer.push("-o", "approve", "origin", "deploy").code == 0
+    signer.sign_with(developer, "")
+    developer.write("gitrelease.toml", settings.replace("[app]\n", '[app]\nrequire_signed = "none"\n'))
+    developer.commit("And not any more")
+
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+
+    assert pushed.code != 0
+    assert "is not signed" in words(pushed.said)
+
+
+def test_a_document_that_nobody_signed_does_not_move_the_branch(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    signer.sign_with(developer, "")
+    developer.write("README.md", "More\n")
+    developer.commit("Tell more")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "is not signed" in words(pushed.said)
+
+
+def test_check_and_plan_say_who_has_to_sign(checkout: Production, developer: Clone, signer: Signer) -> None:
+    signer.sign_with(developer, "")
+    developer.commit_term("carbon footprint")
+    developer.push("origin", "HEAD:unsigned")
+
+    checked = checkout.gitrelease("check", "unsigned", "--json")
+    planned = checkout.gitrelease("plan", "unsigned", "--json")
+
+    assert checked.code == 3
+    assert [check["name"] for check in checked.json["checks"] if check["status"] == "failed"] == ["signature"]
+    assert {check["name"] for check in checked.json["checks"]} == {"signature", "settings"}  # nothing has run
+    assert "--amend --no-edit -S" in checked.json["checks"][0]["detail"]
+    assert planned.json["checks"][0] == "signature"
+
+
+def test_deploy_with_approval_needs_a_signature_too(checkout: Production, developer: Clone, signer: Signer) -> None:
+    signer.sign_with(developer, "")
+    developer.commit_version("two")
+    developer.push("origin", "HEAD:unsigned")
+
+    deployed = checkout.gitrelease("deploy", "unsigned", "--approve")
+
+    assert deployed.code == 3
+    assert "is not signed" in words(deployed.said)
+
+
+def test_an_edit_on_disk_is_refused_and_stays(checkout: Production, developer: Clone) -> None:
+    checkout.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
+
+    refused = until(lambda: checkout.status()["refused_edits"], "the edit is refused")
+
+    assert refused == ["signature: an edit on disk is signed by nobody"]
+    assert '"edited"' in checkout.read("server.py")
+    assert checkout.live() == "release/1"
+
+
+def test_an_unsigned_commit_on_the_host_is_taken_back_and_can_be_signed(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    before = checkout.git("rev-parse", "deploy")
+    unsigned = checkout.commit_term("esg score")
+    until(lambda: checkout.git("rev-parse", "deploy") == before, "the branch goes back")
+    until(lambda: not checkout.status()["lock"])
+    signer.sign_with(checkout, signer.known)
+
+    checkout.git("cherry-pick", "--allow-empty", unsigned)
+
+    checkout.await_live("release/2")
+    assert "esg score" in checkout.answer()
+
+
+def test_a_rollback_of_a_part_needs_no_signature_and_what_comes_after_it_does(
+    checkout: Production, developer: Clone
+) -> None:
+    developer.commit_term("carbon footprint")
+    assert developer.push().code == 0
+
+    part = checkout.gitrelease("rollback", "--only", "dictionary")
+    whole = checkout.gitrelease("rollback", "release/2")
+    developer.git("pull", "--quiet", "--no-rebase", "--no-edit", "origin", "release/3")
+    developer.commit_term("esg score")
+    pushed = developer.push()
+
+    assert part.code == 0, part.said
+    assert whole.code == 0, whole.said
+    assert pushed.code == 0, pushed.said
+    assert "esg score" in checkout.answer()
+
+
+def test_what_was_released_unsigned_is_gone_back_to_all_the_same(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("carbon footprint")
+    assert developer.push().code == 0
+    require(production, "commits")
+
+    rolled = production.gitrelease("rollback")
+
+    assert rolled.code == 0, rolled.said
+    assert production.live() == "release/1"
+
+
+def test_a_tree_that_is_replaced_behind_a_signature_is_not_served(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    """`refs/replace/…` can be pushed: git would check out another tree than the one that was signed."""
+    developer.commit_term("carbon footprint")
+    signed = developer.git("rev-parse", "HEAD^{tree}")
+    developer.replace("server.py", "carbon footprint", "hijacked")
+    developer.git("add", "server.py")
+    other = developer.git("write-tree")
+    developer.git("checkout", "--quiet", "HEAD", "--", "server.py")
+    developer.git("commit", "--quiet", "--allow-empty", "-m", "Carries the other tree")
+    carrier = developer.git("commit-tree", other, "-m", "carrier")
+    developer.git("push", "origin", f"{carrier}:refs/heads/carrier")
+    developer.git("update-ref", f"refs/replace/{signed}", other)
+    developer.git("push", "origin", f"refs/replace/{signed}")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert "carbon footprint" in checkout.answer()
+
+
+def test_a_missing_tool_refuses_and_condemns_nothing(checkout: Production, developer: Clone, signer: Signer) -> None:
+    setting = "gpg.program" if signer.kind == "gpg" else "gpg.ssh.program"
+    checkout.git("config", setting, "/nowhere/verify")
+    developer.commit_term("carbon footprint")
+
+    refused = developer.push()
+    checkout.git("config", "--unset", setting)
+    pushed = developer.push()
+
+    assert refused.code != 0
+    assert f"there is no /nowhere/verify: install it, or name it as {setting}" in words(refused.said)
+    assert pushed.code == 0, pushed.said
+
+
+# -- tags --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tagger(signer: Signer, checkout: Production) -> Clone:
+    """The same where production requires a signed tag; the commits are not signed."""
+    signer.trust(checkout)
+    checkout.init().up().await_idle()
+    require(checkout, "tags")
+    assert checkout.gitrelease("down").code == 0
+    assert checkout.gitrelease("up").code == 0
+    clone = checkout.clone()
+    signer.sign_with(clone, signer.known)
+    clone.git("config", "commit.gpgSign", "false")
+    return clone
+
+
+def test_a_signed_tag_that_came_first_lets_its_commit_in(checkout: Production, tagger: Clone) -> None:
+    tagger.commit_term("carbon footprint")
+    without = tagger.push()
+    tagger.git("tag", "-s", "-m", "Fit", "v2")
+    tagger.git("push", "origin", "v2")
+
+    pushed = tagger.push()
+
+    assert without.code != 0
+    assert "no signed tag points at commit" in words(without.said)
+    assert "push that tag first (git push REMOTE NAME), then again" in words(without.said)
+    assert pushed.code == 0, pushed.said
+
+
+def test_a_tag_that_comes_after_its_branch_in_one_push_is_too_late(checkout: Production, tagger: Clone) -> None:
+    """Git updates refs that exist before new ones, whatever the order on the command line."""
+    tagger.commit_term("carbon footprint")
+    tagger.git("tag", "-s", "-m", "Fit", "v2")
+
+    together = tagger.push("origin", "v2", "deploy")
+    again = tagger.push()
+
+    assert "no signed tag points at commit" in words(together.said)
+    assert again.code == 0, again.said
+
+
+def test_a_tag_that_is_not_signed_or_is_one_of_ours_vouches_for_nothing(
+    checkout: Production, tagger: Clone, signer: Signer
+) -> None:
+    tagger.commit_term("carbon footprint")
+    tagger.git("tag", "-a", "-m", "Nobody signed", "v2")
+    tagger.git("tag", "-s", "-m", "Named like a release", "release/7")
+    tagger.git("push", "origin", "v2", "release/7")
+
+    pushed = tagger.push()
+
+    assert pushed.code != 0
+    assert "signature: tag v2 is not signed" in words(pushed.said)
