@@ -295,6 +295,7 @@ def test_a_push_starts_an_agent_that_was_killed(production: Production) -> None:
         pytest.param(["--force", "HEAD:refs/tags/release/2"], id="move it"),
         pytest.param([":refs/gitrelease/live"], id="delete the pointer"),
         pytest.param(["--mirror"], id="mirror"),
+        pytest.param(["HEAD:refs/tags/release/7"], id="make one up"),
     ],
 )
 def test_a_push_does_not_change_what_was_released(production: Production, refspecs: list[str]) -> None:

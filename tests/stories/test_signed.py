@@ -353,7 +353,8 @@ def test_a_tag_that_is_not_signed_or_is_one_of_ours_vouches_for_nothing(
     tagger.commit_term("carbon footprint")
     tagger.git("tag", "-a", "-m", "Nobody signed", "v2")
     tagger.git("tag", "-s", "-m", "Named like a release", "release/7")
-    tagger.git("push", "origin", "v2", "release/7")
+    tagger.git("push", "origin", "v2", "HEAD:other")
+    checkout.git("fetch", "--quiet", str(tagger.root), "refs/tags/release/7:refs/tags/release/7")
 
     pushed = tagger.push()
 
