@@ -33,7 +33,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
-from gitrelease.edges.home import AGENT_MARK, write_atomically
+from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.processes import identify
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.production import Production
@@ -79,7 +79,7 @@ class Agent:
         """
         home = self.world.home
         home.create()
-        with home.agent_lock.open("w") as lock:
+        with open_log(home.agent_lock) as lock:
             self._lock = os.fstat(lock.fileno())
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

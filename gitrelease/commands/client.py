@@ -19,7 +19,7 @@ from typing import Any
 from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.edges import wire
-from gitrelease.edges.home import AGENT_MARK, Home, find
+from gitrelease.edges.home import AGENT_MARK, Home, find, open_log
 
 AGENT_START = 20.0  # seconds
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
@@ -57,8 +57,7 @@ class Client:
         if self._answers():
             return
         log = self.home.logs / "agent.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with open_log(log) as output:
             child = subprocess.Popen(
                 [sys.executable, "-I", "-m", "gitrelease.agent", str(self.root)],
                 cwd="/",
@@ -97,7 +96,7 @@ class Client:
     def without_agent(self) -> Iterator[None]:
         """Hold what an agent holds as long as it lives, so that none is at work while the context is open."""
         self.home.create()
-        with self.home.agent_lock.open("w") as lock:
+        with open_log(self.home.agent_lock) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -108,7 +107,7 @@ class Client:
 
     def await_agent_end(self) -> None:
         """Wait until the agent has ended: it holds a lock on a file as long as it lives."""
-        with self.home.agent_lock.open("w") as lock:
+        with open_log(self.home.agent_lock) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
 
     def _answers(self) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 MODE = 0o700
 # In the environment of an agent, with the home that it serves; what the agent starts does not have it.
@@ -57,6 +58,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:
         os.close(descriptor)
     scratch.replace(path)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log or a lock to be written at its end, for its owner only, whatever the umask says."""
+    path.parent.mkdir(mode=MODE, parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
 
 
 @contextlib.contextmanager

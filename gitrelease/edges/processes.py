@@ -20,6 +20,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from gitrelease.edges.home import open_log
+
 # A Popen that nobody holds is reaped by the next one, anywhere in this process; how it ended is lost with it.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second
@@ -78,8 +80,7 @@ def spawn(
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `argv` in a session of its own, its output appended to `log`, nothing on its standard input."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with open_log(log) as output:
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
