@@ -14,11 +14,13 @@ from typing import NoReturn
 
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.edges.environment import forget_local_variables
+from gitrelease.edges.terminal import guard_streams
 
 
 def main() -> None:
     """Run the command line; ends the process with one of the codes in `core/errors.py`."""
     forget_local_variables()
+    guard_streams()
     if sys.argv[1:2] == ["hook"]:
         # Hooks run on every push: they do without the command-line library.
         from gitrelease.commands.hook import main as hook

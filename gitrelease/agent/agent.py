@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from gitrelease.agent.background import guarded, log, log_outcome, to_log
+from gitrelease.agent.background import LogFormat, guarded, log, log_outcome, to_log
 from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
@@ -301,7 +301,9 @@ def main() -> int:
     """Run the agent for the checkout that the command line names."""
     forget_local_variables()
     os.environ.pop(AGENT_MARK, None)  # it stays in what the kernel shows of this process
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormat("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         return Agent(open_world(Path(sys.argv[1])), foreground="--foreground" in sys.argv[2:]).run()
     except ReleaseError as error:

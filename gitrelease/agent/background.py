@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Callable
+from types import TracebackType
 
 from gitrelease.core.errors import Cancelled, ReleaseError
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.redaction import redacted
+from gitrelease.core.text import one_line, plain
 from gitrelease.edges.cancel import Cancel
 
 log = logging.getLogger("gitrelease.agent")
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class LogFormat(logging.Formatter):
+    """A line a record, tracebacks indented: no escape sequences, no secrets, no line that only looks like ours."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # logging's name
+        record.message = one_line(redacted(record.message), 10_000)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: _ExcInfo) -> str:  # logging's name
+        return textwrap.indent(plain(redacted(super().formatException(ei))), "  ")
 
 
 def guarded(what: str, work: Callable[[Cancel], Outcome | None]) -> Outcome | None:

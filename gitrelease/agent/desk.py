@@ -28,7 +28,7 @@ from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
-from gitrelease.core.text import readable
+from gitrelease.core.text import one_line, readable
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
@@ -59,7 +59,7 @@ class Request:
     @property
     def by(self) -> str:
         """Who asks, as people know them: git's name for a push, else the user."""
-        return readable(str(self.arguments.get("by") or wire.user_name(self.uid)))
+        return one_line(readable(str(self.arguments.get("by") or wire.user_name(self.uid))), 200)
 
     def text(self, name: str) -> str | None:
         value = self.arguments.get(name)

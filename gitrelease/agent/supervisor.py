@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gitrelease.agent.background import guarded
 from gitrelease.core.health import SOAK_MARKERS, unhealthy
+from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.processes import Identity
@@ -122,7 +123,7 @@ def _first_error(log: Path, offset: int) -> tuple[str, int]:
         if found >= 0:
             lines = [line for line in text[found:].splitlines() if line.strip()]
             last = next((line for line in lines[1:] if not line.startswith((" ", "Traceback"))), "")
-            return one_line(f"{marker}: {last}" if last else marker, 300), offset + len(added)
+            return one_line(redacted(f"{marker}: {last}" if last else marker), 300), offset + len(added)
     # A marker may be cut in two by the end of what is written so far: look at the tail again.
     return "", offset + max(len(added) - max(map(len, SOAK_MARKERS)), 0)
 

@@ -26,6 +26,7 @@ from gitrelease.core.exports import LARGEST, NotJson, parse_json
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check
+from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import SETTINGS_FILE, seconds
 from gitrelease.core.text import one_line
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
@@ -133,7 +134,7 @@ def stage(
             )
         finally:
             slot.release()
-        findings = msgspec.structs.replace(findings, checks=(*static, *findings.checks))
+        findings = msgspec.structs.replace(findings, checks=(*static, *map(_without_secrets, findings.checks)))
         findings = _judged(world, candidate, diff, findings, live)
         checks = findings.checks
         if backend is None or any(check.status in ("failed", "unknown") for check in checks):
@@ -149,6 +150,11 @@ def stage(
         if not checking_only:
             undo.pop_all()
         return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+
+
+def _without_secrets(check: Check) -> Check:
+    """What a check quotes of the app's output goes to the pusher, the journal and the tags: its secrets do not."""
+    return msgspec.structs.replace(check, detail=redacted(check.detail)) if check.detail else check
 
 
 def _judged(

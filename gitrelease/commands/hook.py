@@ -14,6 +14,7 @@ from pathlib import Path
 from gitrelease.commands.client import Client
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
+from gitrelease.core.text import plain
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home
 
@@ -31,7 +32,8 @@ class Relay:
 
     def line(self, text: str) -> None:
         # A pipe that poll calls writable takes PIPE_BUF bytes without blocking.
-        data = text.encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n"
+        shown = plain(text).replace("\n", " ")
+        data = shown.encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n"
         if self._silent:
             return
         try:

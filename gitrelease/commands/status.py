@@ -53,7 +53,7 @@ def lines(state: dict[str, Any]) -> list[str]:
         out = [
             f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, since {ago(now - live['since'])}"
         ]
-        out.append(f"          {live['summary']}")
+        out.append(f"          {one_line(live['summary'], 300)}")
     if state["soaking"]:
         out.append(f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left")
     out.append(
@@ -87,13 +87,14 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
-    edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""
+    edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
     yield f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
     if checkout["git_at_work"]:
         yield "          git is at work there, or was cut off; when none runs any more: gitrelease recover"
     if state["lock"]:
         lock = state["lock"]
-        yield f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"
+        owner = one_line(lock["owner"], 80)
+        yield f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), since {ago(now - lock['since'])}"
     if state["frozen"]:
         yield f"frozen    {one_line(state['frozen']['told'], 300)}; end it: gitrelease unfreeze"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from gitrelease.core.text import one_line
+
 WIDTH = 78
 _SYMBOLS = {"passed": "✓", "failed": "✗", "warned": "!", "skipped": "-", "unknown": "?"}
 
@@ -20,7 +22,7 @@ def step_lines(step: str, text: str, seconds: float | None, width: int = WIDTH) 
 def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     """Return the last lines of a command: how it ended, what production serves, what to type next."""
     if "error" in end:
-        return [f"error: {end['error']}", *_indented(end.get("hint", ""))]
+        return [f"error: {one_line(end['error'])}", *_indented(end.get("hint", ""))]
     outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
     serves = f"production serves {release}" if release else "nothing is live"
     lines: list[str]
@@ -52,7 +54,7 @@ def check_lines(checks: list[dict[str, Any]]) -> list[str]:
     lines = [f"✓ {sum(check['status'] == 'passed' for check in checks)} checks passed"]
     for check in [check for check in checks if check["status"] != "passed"]:
         symbol = _SYMBOLS.get(check["status"], "?")
-        lines.append(f"{symbol} {check['status']:<8} {check['name']:<50} {check['seconds']:5.2f} s")
+        lines.append(f"{symbol} {check['status']:<8} {one_line(check['name'], 50):<50} {check['seconds']:5.2f} s")
         if check["detail"]:
             lines += [f"    {line}" for line in textwrap.wrap(check["detail"], WIDTH - 4)]
     return lines
@@ -63,12 +65,14 @@ def diff_lines(diff: dict[str, Any]) -> list[str]:
     lines = [f"{diff['kind']} change, {diff['risk']} risk"]
     for region in diff["regions"]:
         where = _span(region["old_lines"]) + " → " + _span(region["new_lines"])
-        lines.append(f"  {region['kind']:<10} {region['region']}  {region['file']} {where}")
+        lines.append(f"  {region['kind']:<10} {region['region']}  {one_line(region['file'])} {where}")
         for sign, key in (("+", "added"), ("-", "removed"), ("~", "changed")):
             if region[key]:
                 lines += _indented(f"{sign} {', '.join(map(str, region[key]))}", "      ")
     for other in diff["other"]:
-        lines.append(f"  major      {other['file']} {_span(other['old_lines'])} → {_span(other['new_lines'])}")
+        lines.append(
+            f"  major      {one_line(other['file'])} {_span(other['old_lines'])} → {_span(other['new_lines'])}"
+        )
         lines += _indented(other["why"], "      ")
     return lines
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+# Controls, C1 included; what is invisible or turns the direction of reading; halves of surrogate pairs.
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f"
+_CONTROL = re.compile(f"[{_UNSEEN}]+")
+_UNPRINTABLE = re.compile(rf"(?![\n\t])[{_UNSEEN}]")
 
 
 def readable(text: str) -> str:
@@ -16,6 +19,11 @@ def one_line(text: str, limit: int = 2000) -> str:
     """Return `text` on one line, escape sequences and control characters neutralised, cut at `limit`."""
     plain = _CONTROL.sub(" ", text).strip()
     return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
+
+
+def plain(text: str) -> str:
+    """Return `text` with everything but its lines and tabs spelled out that a terminal would act upon: `\\x1b`."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def short(commit: str | None) -> str:

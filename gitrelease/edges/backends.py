@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App
 from gitrelease.edges import processes
 from gitrelease.edges.environment import LOCAL_VARIABLES
@@ -114,4 +115,5 @@ def last_lines(log: str, count: int = 3) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
+    lines = redacted("\n".join(lines)).splitlines()
     return " | ".join([line.strip() for line in lines if line.strip()][-count:])

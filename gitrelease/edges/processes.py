@@ -20,6 +20,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from gitrelease.core.redaction import redacted
+from gitrelease.core.text import one_line
 from gitrelease.edges.home import open_log
 
 # A Popen that nobody holds is reaped by the next one, anywhere in this process; how it ended is lost with it.
@@ -199,10 +201,10 @@ def port_owner(port: int) -> str | None:
 
 def _describe(pid: int) -> str:
     try:
-        command = " ".join(psutil.Process(pid).cmdline())
+        command = one_line(redacted(" ".join(psutil.Process(pid).cmdline())), 120)
     except psutil.Error:
         command = ""
-    return f"pid {pid}: {command[:120]}" if command else f"pid {pid}"
+    return f"pid {pid}: {command}" if command else f"pid {pid}"
 
 
 def listens(identity: Identity, port: int) -> bool:
