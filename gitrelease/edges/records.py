@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from gitrelease.core.documents import is_document
 from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message
 from gitrelease.core.history import Release, release_from_tag, release_name, release_number
+from gitrelease.core.redaction import redacted
+from gitrelease.core.text import one_line
 from gitrelease.edges.git import ZERO, Git, RefUpdate
 
 OURS = "refs/gitrelease/"
@@ -140,7 +142,7 @@ def keep(commit: str) -> RefUpdate:
 def condemn(git: Git, *, commit: str, key: str, reason: str, at: float, number: int | None = None) -> list[RefUpdate]:
     """Return the ref updates that quarantine content, and mark release `number` bad where one is given."""
     name = release_name(number) if number is not None else f"quarantine/{key}"
-    note = git.write_tag(name=name, commit=commit, message=f"{reason}\n", at=at)
+    note = git.write_tag(name=name, commit=commit, message=f"{one_line(redacted(reason))}\n", at=at)
     updates = [RefUpdate(f"{QUARANTINE}{key}", note)]
     if number is not None:
         updates.append(RefUpdate(f"{BAD}{number}", note))

@@ -68,7 +68,8 @@ def test_an_ordinary_text_is_left_alone(text: str) -> None:
 
 PIECES = st.sampled_from(
     [
-        "://", "@", ":", "=", "?", "&", "key", "KEY", "TOKEN", "--token", "--password", " ", "'", '"', "\n", "a", "https",
+        "://", "@", ":", "=", "?", "&", "key", "KEY", "TOKEN", "--token", "--password", " ", "'", '"', "\n", "a",
+        "https",
         "Authorization", "Bearer", "***", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "sk-", "x" * 20,
         ",", ";", ".", "-", "_", "secret", "basic", "(", ")",
     ]
