@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.checkout import Clone, Production
 
 
@@ -53,17 +55,24 @@ def test_files_with_names_that_tools_look_for_are_run_by_nobody(production: Prod
     assert not ran.exists(), ran.read_text()
 
 
-def test_a_hook_that_a_checkout_brings_is_not_the_one_that_runs(production: Production, tmp_path: Path) -> None:
-    """An agent that was killed is started by a hook in the repository's folder: it imports the installed package."""
+def test_only_the_app_sees_a_python_path_that_leads_into_the_checkout(
+    production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deploy user with `PYTHONPATH` set: hooks, the agent that they start and the front are isolated from it."""
     ran = tmp_path / "ran"
     developer = production.clone()
     booby_trap(developer, ran)
     developer.commit("Everything that could be picked up")
     assert developer.push("-o", "approve", "origin", "deploy").code == 0
     production.kill(production.agent_pid())
+    production.kill(production.front_pid())
     developer.commit_term("carbon footprint")
+    monkeypatch.setenv("PYTHONPATH", str(production.root))
 
     pushed = developer.push()
 
+    monkeypatch.delenv("PYTHONPATH")
     assert pushed.code == 0, pushed.said
-    assert not ran.exists(), ran.read_text()
+    traces = ran.read_text().splitlines()
+    assert traces  # the app has it: that is the operator's wish
+    assert [line for line in traces if f"in {production.home}/slots/" not in line] == []
