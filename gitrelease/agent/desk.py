@@ -28,6 +28,7 @@ from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line, readable
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
@@ -64,6 +65,11 @@ class Request:
     def text(self, name: str) -> str | None:
         value = self.arguments.get(name)
         return readable(str(value)) if value else None
+
+    @property
+    def reason(self) -> str:
+        """Why, in the words of who asks; it stays in the history, so what looks like a secret does not."""
+        return redacted(self.text("reason") or "")
 
     def flag(self, name: str) -> bool:
         return bool(self.arguments.get(name))
@@ -211,7 +217,7 @@ class Desk:
             or of_release(world, commit, known, at=time.time())
             or of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
         )
-        return dataclasses.replace(candidate, by=request.by, reason=request.text("reason") or "")
+        return dataclasses.replace(candidate, by=request.by, reason=request.reason)
 
     def _revision(self, revision: str | None) -> str:
         """Return the commit that `deploy` means: a named one, one that waits for approval, else the branch."""
@@ -237,11 +243,11 @@ class Desk:
                 raise no_target(name)
             if only is not None:
                 return take_back(
-                    production, known, target, only, reason=request.text("reason") or "", by=request.by,
+                    production, known, target, only, reason=request.reason, by=request.by,
                     cancel=request.cancel, report=request.report,
                 )  # fmt: skip
             return go_back(
-                production, known, target, reason=request.text("reason") or "", by=request.by, automatic=False,
+                production, known, target, reason=request.reason, by=request.by, automatic=False,
                 cancel=request.cancel, report=request.report,
             )  # fmt: skip
 

@@ -41,6 +41,22 @@ class Signer:
         allowed.write_text(f"ann@example.com {Path(self.known).with_suffix('.pub').read_text()}")
         production.git("config", "gpg.ssh.allowedSignersFile", str(allowed))
 
+    def revoke(self, production: Production) -> None:
+        """Let the host know that `known` is not to be trusted any more."""
+        if self.kind == "ssh":
+            production.git("config", "gpg.ssh.revocationFile", f"{self.known}.pub")
+            return
+        fingerprint = fingerprint_of(self.known)
+        prepared = (self.folder / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
+        # A colon keeps it from being imported by accident.
+        (self.folder / "revoked").write_text(prepared.replace(":-----BEGIN", "-----BEGIN"))
+        run("gpg", "--batch", "--quiet", "--import", str(self.folder / "revoked"))
+
+
+def fingerprint_of(user: str) -> str:
+    listed = run("gpg", "--batch", "--with-colons", "--list-keys", user).splitlines()
+    return next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
+
 
 def run(*arguments: str) -> str:
     return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
@@ -132,13 +148,25 @@ def test_a_key_that_the_host_does_not_know_is_refused(checkout: Production, deve
     signer.sign_with(developer, signer.stranger)
     commit = developer.commit_term("carbon footprint")
     if signer.kind == "gpg":
-        fingerprint = run("gpg", "--batch", "--with-colons", "--list-keys", signer.stranger).split("fpr:::::::::")[1]
-        run("gpg", "--batch", "--yes", "--delete-secret-and-public-key", fingerprint.split(":")[0])
+        run("gpg", "--batch", "--yes", "--delete-secret-and-public-key", fingerprint_of(signer.stranger))
 
     pushed = developer.push()
 
     assert pushed.code != 0
     assert f"signature: commit {commit[:10]} has no good signature; git says:" in words(pushed.said)
+    assert checkout.live() == "release/1"
+
+
+def test_a_key_that_was_revoked_since_is_refused_in_gits_words(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    developer.commit_term("carbon footprint")
+    signer.revoke(checkout)
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "revoked" in words(pushed.said).lower()
     assert checkout.live() == "release/1"
 
 
