@@ -69,3 +69,17 @@ def test_a_wait_for_a_process_ends_with_it(sleeper: subprocess.Popen[bytes]) -> 
     assert sleeper.stdin is not None
     sleeper.stdin.close()
     assert processes.wait_end(identity, 20.0)
+
+
+def test_whoever_has_a_port_is_named_without_secrets_and_escape_sequences() -> None:
+    code = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); sys.stdin.read()"
+    arguments = [sys.executable, "-X", "\x1b]0;pwned\x07", "-X", "API_TOKEN=hunter2", "-c", code]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        named = processes.port_owner(int(child.stdout.readline()))
+        child.communicate("")
+
+    assert named is not None
+    assert named.startswith(f"pid {child.pid}: ")
+    assert "API_TOKEN=***" in named
+    assert "\x1b" not in named

@@ -185,3 +185,21 @@ def test_a_secret_in_the_output_of_the_app_does_not_reach_the_pusher(production:
             check=True,
         ).stdout
     )
+
+
+def test_a_secret_in_a_reason_is_not_kept(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("carbon footprint")
+    assert developer.push().code == 0
+
+    rolled = production.gitrelease("rollback", "-m", "the mirror https://bot:hunter2hunter2@mirror is down")
+
+    assert rolled.code == 0, rolled.said
+    told = [
+        rolled.said,
+        production.gitrelease("history", "--json").out,
+        (production.home / "journal.jsonl").read_text(),
+    ]
+    told.append(production.git("for-each-ref", "--format=%(contents)"))
+    assert not any("hunter2" in text for text in told)
+    assert "https://bot:***@mirror" in told[0]
