@@ -12,6 +12,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,10 +32,12 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
+from gitrelease.recovery.locks import clear_locks_of_branch
 from gitrelease.release.branch import settle
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
 from gitrelease.release.promotion import Prepared, attempt, prepare, promote
+from gitrelease.world import World
 
 
 class Office(Protocol):
@@ -194,23 +197,22 @@ class Pushes:
 
     def _forget_when_over(self, receive_pack: int, push: Push) -> None:
         """Wait for the end of `git receive-pack`; drop the candidate if its ref has not moved by then."""
-        try:
-            handle = os.pidfd_open(receive_pack)
-        except ProcessLookupError:
-            handle = -1
-        limit = time.monotonic() + seconds(self._office.serving().world.settings.limits.wait)
-        try:
+        world = self._office.serving().world
+        limit = time.monotonic() + seconds(world.settings.limits.wait)
+        with _end_of(receive_pack) as ended:
             # A suspended pusher must not keep the turn for ever either.
-            while handle >= 0 and (push.begun or (time.monotonic() < limit and not push.cancel.reason)):
-                if select.select([handle], [], [], 0.2)[0]:
+            while push.begun or (time.monotonic() < limit and not push.cancel.reason):
+                if ended(0.2):
                     break
-        finally:
-            if handle >= 0:
-                os.close(handle)
-        if not push.begun and not self._finish_if_moved(push):
-            self._drop(push)
-        with self._lock:
-            self._pushes.pop(receive_pack, None)
+            in_time = ended(0)
+            if in_time:
+                _clear_locks(world)
+            if not push.begun and not self._finish_if_moved(push):
+                self._drop(push)
+            with self._lock:
+                self._pushes.pop(receive_pack, None)
+            if not in_time and ended(None):
+                _clear_locks(world)
 
     def _drop(self, push: Push) -> None:
         with self._lock:
@@ -225,6 +227,26 @@ class Pushes:
         push.outcome.cancel()
         self._office.turn.give_back(push.holder)
         self._office.poke()
+
+
+def _clear_locks(world: World) -> None:
+    """A `git receive-pack` that was killed while it moved the branch leaves its locks: every push would be refused."""
+    for lock in clear_locks_of_branch(world.git.root, world.git.directory, world.settings.branch_ref):
+        log.warning("removed %s, which a push that was killed had left", lock)
+
+
+@contextlib.contextmanager
+def _end_of(pid: int) -> Iterator[Callable[[float | None], bool]]:
+    """Give a question: has the process ended, within so many seconds (None: wait for it)?"""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield lambda _: True
+        return
+    try:
+        yield lambda timeout: bool(select.select([handle], [], [], timeout)[0])
+    finally:
+        os.close(handle)
 
 
 def _go_live(production: Production, push: Push) -> Outcome:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.edges import processes
+
+_LOOKS = 5.0  # seconds in which a git that only looks has ended
 
 
 def clear_locks(root: Path, directory: Path) -> list[Path]:
@@ -25,6 +29,34 @@ def clear_locks(root: Path, directory: Path) -> list[Path]:
     for lock in found:
         lock.unlink(missing_ok=True)
     return found
+
+
+def clear_locks_of_branch(root: Path, directory: Path, branch_ref: str) -> list[Path]:
+    """Remove the locks that a killed push held on the branch, and on HEAD that is on it; return them.
+
+    They stay where a git is at work in the checkout: it may hold them without having the files open.
+    """
+    found = {path: _made(path) for path in (directory / "HEAD.lock", directory / f"{branch_ref}.lock")}
+    left = {path: made for path, made in found.items() if made is not None}
+    deadline = time.monotonic() + _LOOKS
+    # A git that only looks, ours or a person's, soon ends.
+    while left and processes.working_in(root, "git"):
+        if time.monotonic() > deadline:
+            return []
+        time.sleep(0.05)
+    # Nobody is at work: who made these very files has ended. Who comes now makes others.
+    cleared = [path for path, made in left.items() if _made(path) == made]
+    for path in cleared:
+        path.unlink(missing_ok=True)
+    return cleared
+
+
+def _made(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one that has its name later; None where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_ino, found.st_ctime_ns
+    return None
 
 
 def _locks(directory: Path) -> Iterator[Path]:
