@@ -24,7 +24,7 @@ from gitrelease.edges import backends, hooks, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.home import Home, write_atomically
+from gitrelease.edges.home import Home, user_name, write_atomically
 from gitrelease.edges.slots import Slots
 from gitrelease.world import open_world
 
@@ -169,6 +169,13 @@ def _require_own_repository(git: Git) -> None:
         raise RepositoryError(
             f"{git.root} is a linked worktree or a submodule: its repository is {git.directory}",
             hint=f"Production needs one of its own: git clone {git.directory} DIR; then: gitrelease -C DIR init",
+        )
+    owner = git.directory.stat().st_uid
+    if owner != os.getuid():
+        name = user_name(owner)
+        raise RepositoryError(
+            f"{git.root} belongs to {name}, and pushes arrive as its owner",
+            hint=f"Run it as that user: sudo -u {name} gitrelease -C {git.root} init; or give it to yours: chown -R",
         )
 
 

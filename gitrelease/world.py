@@ -47,7 +47,8 @@ def open_world(directory: Path, *, initialised: bool = True) -> World:
     """
     git = Git.discover(directory)
     home = Home(git.directory)
-    if initialised and not home.initialised:
+    ready = home.initialised  # asked in any case: it is refused where another user's settings cannot be read
+    if initialised and not ready:
         raise RepositoryError(
             f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {git.root} init"
         )

@@ -32,6 +32,7 @@ from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line, readable
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.home import user_name
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
 from gitrelease.release.promotion import Prepared, go_back, no_target, prepare, promote, target_of_rollback
@@ -60,7 +61,7 @@ class Request:
     @property
     def by(self) -> str:
         """Who asks, as people know them: git's name for a push, else the user."""
-        return one_line(readable(str(self.arguments.get("by") or wire.user_name(self.uid))), 200)
+        return one_line(readable(str(self.arguments.get("by") or user_name(self.uid))), 200)
 
     def text(self, name: str) -> str | None:
         value = self.arguments.get(name)
@@ -118,7 +119,7 @@ class Desk:
 
     def _answer(self, request: Request) -> dict[str, Any]:
         if request.uid != os.getuid():
-            owner = wire.user_name(os.getuid())
+            owner = user_name(os.getuid())
             return _error(
                 f"the agent belongs to {owner}",
                 f"Run it as {owner}: sudo -u {owner} gitrelease …",

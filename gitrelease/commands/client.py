@@ -19,7 +19,7 @@ from typing import Any
 from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.edges import wire
-from gitrelease.edges.home import AGENT_MARK, Home, find, open_log
+from gitrelease.edges.home import AGENT_MARK, Home, find, open_log, user_name
 
 AGENT_START = 20.0  # seconds
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
@@ -56,6 +56,7 @@ class Client:
         """Make sure that an agent answers, and that it has production up when it is wanted."""
         if self._answers():
             return
+        require_owner(self)
         log = self.home.logs / "agent.log"
         with open_log(log) as output:
             child = subprocess.Popen(
@@ -122,10 +123,8 @@ class Client:
 
 def require_owner(client: Client) -> None:
     """Raise unless we are the user whose production this is: another one's files would be in its way."""
-    owner = client.home.root.stat().st_uid
-    if owner != os.getuid():
-        name = wire.user_name(owner)
-        raise ReleaseError(f"production belongs to {name}", hint=f"Run it as that user: sudo -u {name} gitrelease …")
+    if client.home.root.stat().st_uid != os.getuid():
+        raise client.home.not_ours()
 
 
 def poke(client: Client) -> None:
@@ -207,6 +206,6 @@ def printed() -> bool:
 
 def user() -> str:
     """Return who asks: the user, and behind sudo the one who typed it."""
-    name = wire.user_name(os.getuid())
+    name = user_name(os.getuid())
     real = os.environ.get("SUDO_USER")
     return f"{real} as {name}" if real and real != name else name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gitrelease.commands.client import client_for, finish, show_progress, user
+from gitrelease.commands.client import client_for, end_or_raise, finish, show_progress, user
 from gitrelease.commands.options import Json, ending
 
 
@@ -17,7 +17,7 @@ def run(context: typer.Context, as_json: Json = False) -> int:
     client = client_for(context.obj)
     if client.home.wanted.exists():
         client.start_agent()
-        end = client.ask("down", {"by": user()}, show_progress)
+        end = end_or_raise(client.ask("down", {"by": user()}, show_progress))  # refused, it goes on
         client.await_agent_end()
         return finish(end, as_json=as_json, word="down")
     return finish({"outcome": "unchanged", "reason": "production is down already"}, as_json=as_json, word="down")

@@ -16,7 +16,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.text import plain
 from gitrelease.edges import wire
-from gitrelease.edges.home import Home
+from gitrelease.edges.home import Home, user_name
 
 _WRITE_LIMIT = 5.0  # seconds
 _REMOTE_WIDTH = 72  # 80 less git's "remote: "
@@ -124,7 +124,7 @@ def _before_first_up(client: Client, relay: Relay, name: str) -> int:
 def _require_own_uid(client: Client) -> None:
     owner = client.home.root.stat().st_uid
     if owner != os.getuid():
-        name = wire.user_name(owner)
+        name = user_name(owner)
         raise ReleaseError(
             f"production belongs to {name}", hint=f"Push as {name}: git push ssh://{name}@HOST/{client.root}"
         )
@@ -132,4 +132,4 @@ def _require_own_uid(client: Client) -> None:
 
 def pusher() -> str:
     """Return who pushes, as far as it can be known here."""
-    return os.environ.get("GIT_COMMITTER_NAME") or os.environ.get("SSH_USER") or wire.user_name(os.getuid())
+    return os.environ.get("GIT_COMMITTER_NAME") or os.environ.get("SSH_USER") or user_name(os.getuid())

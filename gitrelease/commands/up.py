@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import Client, client_for, end_or_raise, finish, show_progress, user
+from gitrelease.commands.client import Client, client_for, end_or_raise, finish, require_owner, show_progress, user
 from gitrelease.commands.options import Json, ending
 from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK
@@ -29,6 +29,7 @@ def run(
     """Start production; the first time this releases what is checked out as release/1."""
     client = client_for(context.obj)
     if foreground:
+        require_owner(client)
         _become_agent(client)
     client.start_agent()
     end = client.ask("up", {"by": user()}, show_progress)

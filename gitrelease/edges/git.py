@@ -98,6 +98,12 @@ class Git:
                 f"{directory} is a bare repository, production needs a work tree",
                 hint="Make one beside it: git clone REPOSITORY DIR, then: gitrelease -C DIR init",
             )
+        if not (Path(top) / ".git").exists():
+            repository = here.text("rev-parse", "--absolute-git-dir")
+            raise RepositoryError(
+                f"{top} is the work tree of {repository} by core.worktree only, it has no .git",
+                hint=f"Production needs a .git of its own: git clone {repository} DIR; then: gitrelease -C DIR init",
+            )
         return cls(Path(top))
 
     def run(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from gitrelease.core.errors import ReleaseError
 
 MODE = 0o700
 # In the environment of an agent, with the home that it serves; what the agent starts does not have it.
@@ -39,13 +42,29 @@ class Home:
 
     @property
     def initialised(self) -> bool:
-        return self.installed.exists()
+        """Was `init` run here? `ReleaseError` where that cannot be seen, because it was run by another user."""
+        try:
+            return self.installed.exists()
+        except PermissionError as error:
+            raise self.not_ours() from error
+
+    def not_ours(self) -> ReleaseError:
+        """Return the refusal for everybody but the user whose production this is."""
+        owner = user_name(self.root.stat().st_uid)
+        return ReleaseError(f"production belongs to {owner}", hint=f"Run it as that user: sudo -u {owner} gitrelease …")
 
     def create(self) -> None:
         """Make the directories, each for its owner only."""
         for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines):
             folder.mkdir(mode=MODE, parents=True, exist_ok=True)
             folder.chmod(MODE)
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

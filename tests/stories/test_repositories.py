@@ -1,0 +1,476 @@
+"""Repositories as they are out there: other umasks, other users, shared, bare, shallow, fed by a timer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges.backends import free_port
+from tests.checkout import Clone, Ended, Production, make_checkout, until
+
+STRANGER = 4217  # a user and a group that nobody has
+
+
+# -- umask, core.sharedRepository ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[0o077, 0o002, 0o000], ids=lambda mask: f"{mask:04o}")
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def assert_private(home: Path) -> None:
+    """Nobody but the owner comes in, and what is not a copy of the repository is closed by itself as well."""
+    folders = [home, *(path for path in home.iterdir() if path.is_dir())]
+    assert {path.name: stat.filemode(path.stat().st_mode) for path in folders} == dict.fromkeys(
+        (path.name for path in folders), "drwx------"
+    )
+    secret = [home / name for name in ("host.toml", "installed.json", "journal.jsonl", "run/processes.json")]
+    assert {path.name: path.stat().st_mode & 0o077 for path in secret} == {path.name: 0 for path in secret}
+    assert (home / "run" / "agent.sock").stat().st_mode & 0o077 == 0
+
+
+def test_under_any_umask_what_is_ours_stays_ours_and_releases_go_live(umask: int, checkout: Production) -> None:
+    checkout.init().up()
+    developer = checkout.clone()
+    developer.commit_term("liquidity")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert checkout.answer() == "one revenue liquidity profit"
+    assert_private(checkout.home)
+    assert checkout.git("fsck", "--no-dangling") == ""
+    assert checkout.gitrelease("rollback").code == 0
+    assert checkout.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("shared", ["group", "all", "0666"])
+def test_a_shared_repository_shares_its_objects_and_nothing_of_ours(checkout: Production, shared: str) -> None:
+    checkout.git("config", "core.sharedRepository", shared)
+    checkout.init().up()
+    developer = checkout.clone()
+    developer.commit_term("liquidity")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert checkout.answer() == "one revenue liquidity profit"
+    assert_private(checkout.home)
+    ref = checkout.root / ".git" / "refs" / "tags" / "release" / "2"
+    assert ref.stat().st_mode & stat.S_IWGRP
+
+
+# -- other users -----------------------------------------------------------------------------------------------------
+
+
+class Stranger:
+    """Another user of the host, who trusts every repository or none."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir()
+        os.chown(home, STRANGER, STRANGER)
+
+    def trusts_everything(self) -> Stranger:
+        (self.home / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+        return self
+
+    def run(self, *command: str, cwd: Path | None = None, **environment: str) -> Ended:
+        ran = subprocess.run(
+            command, cwd=cwd or self.home, user=STRANGER, group=STRANGER, extra_groups=[], capture_output=True,
+            text=True, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "HOME": str(self.home), **environment},
+        )  # fmt: skip
+        return Ended(ran)
+
+    def gitrelease(self, *arguments: str) -> Ended:
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        for python in (sys.executable, "/usr/bin/python3"):
+            try:
+                tried = self.run(python, "-c", "import gitrelease.cli, msgspec, psutil", PYTHONPATH=path)
+            except PermissionError:
+                continue
+            if tried.code == 0:
+                return self.run(python, "-m", "gitrelease", *arguments, PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1")
+        pytest.skip("needs a Python, with what is installed here, that another user can run")
+
+
+@pytest.fixture
+def shared_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that other users can go into, which those of pytest are not."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: there are two users in it")
+    folder = Path(tempfile.mkdtemp(prefix="gitrelease-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def visited(shared_folder: Path) -> Iterator[Production]:
+    """A production checkout of ours, its repository shared with the stranger's group."""
+    production = make_checkout(shared_folder)
+    production.git("config", "core.sharedRepository", "group")
+    for folder, _, files in os.walk(production.root / ".git"):
+        os.chown(folder, -1, STRANGER)
+        Path(folder).chmod(0o2775)
+        for name in files:
+            os.chown(Path(folder) / name, -1, STRANGER)
+            if name != "description":
+                (Path(folder) / name).chmod(0o664)
+    production.init().up()
+    yield production
+    production.clear_away()
+
+
+def test_a_push_of_another_user_is_refused_with_whom_to_push_as(visited: Production, shared_folder: Path) -> None:
+    stranger = Stranger(shared_folder / "home").trusts_everything()
+    assert stranger.run("git", "clone", "--quiet", str(visited.root), "clone").code == 0
+    clone = Clone(stranger.home / "clone")
+    stranger.run("git", "commit", "--quiet", "--allow-empty", "-m", "Mine", cwd=clone.root)
+
+    for options in ((), ("-o", "approve")):
+        pushed = stranger.run("git", "push", *options, "origin", "deploy", cwd=clone.root)
+
+        assert pushed.code != 0
+        assert "production belongs to root" in pushed.said
+        assert "Push as root: git push ssh://root@HOST" in pushed.said
+        assert "denied" not in pushed.said
+    assert stranger.run("git", "push", "origin", "deploy:mine", cwd=clone.root).code == 0
+    assert visited.live() == "release/1"
+    assert visited.status()["lock"] is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["history"],
+        ["diff"],
+        ["regions"],
+        ["deploy"],
+        ["rollback"],
+        ["up"],
+        ["down"],
+        ["check"],
+        ["pin", "release/1"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_of_another_user_is_refused_with_whom_to_be(
+    visited: Production, shared_folder: Path, command: list[str]
+) -> None:
+    stranger = Stranger(shared_folder / "home").trusts_everything()
+
+    ended = stranger.gitrelease("-C", str(visited.root), *command)
+
+    assert ended.code in (2, 3), ended.said
+    assert "production belongs to root" in ended.said
+    assert "sudo -u root gitrelease" in ended.said
+    assert visited.live() == "release/1"
+
+
+def test_an_agent_answers_its_own_user_only(visited: Production, shared_folder: Path) -> None:
+    """Should somebody have opened the folders."""
+    for folder in (visited.home, visited.home / "run"):
+        folder.chmod(0o755)
+    (visited.home / "run" / "agent.sock").chmod(0o777)
+    stranger = Stranger(shared_folder / "home").trusts_everything()
+
+    for command in ("rollback", "deploy", "down"):
+        ended = stranger.gitrelease("-C", str(visited.root), command)
+
+        assert ended.code == 2, ended.said
+        assert "belongs to root" in ended.said
+        assert "sudo -u root gitrelease" in ended.said
+    assert visited.answer().startswith("one")
+
+
+def test_a_checkout_of_another_user_is_refused_with_the_remedy(shared_folder: Path) -> None:
+    production = make_checkout(shared_folder)
+    for folder, folders, files in os.walk(production.root):
+        for path in (folder, *(Path(folder) / name for name in (*folders, *files))):
+            os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+
+    untrusted = production.gitrelease("init", "--python", sys.executable)
+    Path(os.environ["HOME"], ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+    trusted = production.gitrelease("init", "--python", sys.executable)
+    by_sudo = production.gitrelease("init", "--python", sys.executable, env={"SUDO_UID": str(STRANGER)})
+
+    assert untrusted.code == 2
+    assert "git does not trust" in untrusted.said
+    assert "safe.directory" in untrusted.said
+    for ended in (trusted, by_sudo):
+        assert ended.code == 2
+        assert f"belongs to uid {STRANGER}" in ended.said
+        assert "Run it as that user" in ended.said
+    assert not production.home.exists()
+
+
+def test_nobody_starts_the_agent_of_another_user(visited: Production) -> None:
+    """With sudo, out of habit: what root writes there would be in the owner's way."""
+    visited.gitrelease("down")
+    os.chown(visited.home, STRANGER, STRANGER)
+    Path(os.environ["HOME"], ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+
+    for arguments in (["up"], ["up", "--foreground"]):
+        ended = visited.gitrelease(*arguments)
+
+        assert ended.code == 2
+        assert f"production belongs to uid {STRANGER}" in ended.said
+    os.chown(visited.home, 0, 0)
+
+
+# -- bare, linked, elsewhere -----------------------------------------------------------------------------------------
+
+
+def bare(checkout: Production) -> Path:
+    repository = checkout.root.parent / "central.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(checkout.root), str(repository)], check=True)
+    return repository
+
+
+def init_in(folder: Path) -> Ended:
+    return Production(folder, 1).gitrelease("init", "--python", sys.executable)
+
+
+def assert_remedy_works(checkout: Production, repository: Path) -> None:
+    """What the refusals say: a clone is a production checkout."""
+    root = checkout.root.parent / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(repository), str(root)], check=True)
+    clone = Production(root, free_port()).init()
+    try:
+        assert clone.up().answer() == "one revenue profit"
+    finally:
+        clone.gitrelease("down")
+
+
+def test_a_bare_repository_is_refused_with_the_remedy(checkout: Production) -> None:
+    repository = bare(checkout)
+
+    ended = init_in(repository)
+
+    assert ended.code == 2
+    assert "is a bare repository, production needs a work tree" in ended.said
+    assert "git clone" in ended.said
+    assert_remedy_works(checkout, repository)
+
+
+def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_remedy(checkout: Production) -> None:
+    """The way of `git --work-tree=/srv/app checkout -f` in a hook of the central repository."""
+    repository = bare(checkout)
+    tree = checkout.root.parent / "tree"
+    tree.mkdir()
+    for key, value in (("core.bare", "false"), ("core.worktree", str(tree))):
+        subprocess.run(["git", "config", key, value], cwd=repository, check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--force", "deploy"], cwd=repository, check=True)
+
+    by_repository, by_tree = init_in(repository), init_in(tree)
+
+    assert by_repository.code == by_tree.code == 2
+    assert f"is the work tree of {repository} by core.worktree only" in by_repository.said
+    assert f"git clone {repository} DIR" in by_repository.said
+    assert "is no git repository with a work tree" in by_tree.said
+    assert "git clone" in by_tree.said
+
+
+@pytest.mark.parametrize("kind", ["linked worktree", "separate git dir"])
+def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(checkout: Production, kind: str) -> None:
+    root = checkout.root.parent / "elsewhere"
+    repository = bare(checkout)
+    if kind == "linked worktree":
+        subprocess.run(["git", "worktree", "add", "--quiet", str(root), "deploy"], cwd=repository, check=True)
+    else:
+        command = ["git", "clone", "--quiet", f"--separate-git-dir={repository}2", str(repository), str(root)]
+        subprocess.run(command, check=True)
+
+    ended = init_in(root)
+
+    assert ended.code == 2
+    assert "is a linked worktree or a submodule: its repository is" in ended.said
+    assert "git clone" in ended.said
+
+
+# -- a central repository, a timer -----------------------------------------------------------------------------------
+
+
+class Central:
+    """A bare repository that developers push to, and the production checkout that pulls from it."""
+
+    def __init__(self, production: Production) -> None:
+        self.production = production
+        self.repository = bare(production)
+        production.git("remote", "add", "origin", str(self.repository))
+        production.git("fetch", "--quiet", "origin")
+        production.git("branch", "--quiet", "--set-upstream-to", "origin/deploy")
+        root = production.root.parent / "developer"
+        subprocess.run(["git", "clone", "--quiet", str(self.repository), str(root)], check=True)
+        self.developer = Clone(root)
+
+    def publish(self, *options: str) -> None:
+        pushed = self.developer.push(*options, "origin", "deploy")
+        assert pushed.code == 0, pushed.said
+
+    def pull(self) -> Ended:
+        """What the timer runs, see docs/operations.md."""
+        command = ["git", "-C", str(self.production.root), "pull", "--quiet", "--ff-only"]
+        return Ended(subprocess.run(command, capture_output=True, text=True, check=False))
+
+    def reset(self) -> Ended:
+        """What other timers run: what is central, whatever is here."""
+        fetched = self.production.git("fetch", "--quiet", "origin")
+        command = ["git", "-C", str(self.production.root), "reset", "--quiet", "--hard", "origin/deploy"]
+        assert fetched == ""
+        return Ended(subprocess.run(command, capture_output=True, text=True, check=False))
+
+
+@pytest.fixture
+def central(production: Production) -> Central:
+    return Central(production)
+
+
+def assert_whole(production: Production) -> None:
+    production.await_idle()
+    assert production.git("status", "--porcelain") == ""
+    assert production.status()["checkout"]["in_sync"]
+
+
+def test_a_timer_that_pulls_releases_whatever_is_published(central: Central) -> None:
+    production, over = central.production, threading.Event()
+
+    def tick() -> None:
+        while not over.wait(0.05):
+            central.pull()
+
+    timer = threading.Thread(target=tick)
+    timer.start()
+    try:
+        for number, term in enumerate(("second", "third", "fourth"), start=2):
+            central.developer.commit_term(term)
+            central.publish()
+            until(lambda number=number: production.live() == f"release/{number}", f"release/{number} goes live")
+            until(lambda term=term: term in production.answer(), f"{term} is served")
+        for term in ("fifth", "sixth", "seventh"):
+            central.developer.commit_term(term)
+            central.publish()
+        until(lambda: "seventh" in production.answer(), "the last one is served")
+    finally:
+        over.set()
+        timer.join()
+    assert production.git("rev-parse", "deploy") == central.developer.git("rev-parse", "HEAD")
+    assert_whole(production)
+    assert [one["outcome"] for one in production.gitrelease("history", "--json").json["attempts"]].count("refused") == 0
+
+
+def test_what_is_pulled_and_unfit_is_never_served_until_a_fix_is_published(central: Central) -> None:
+    production, developer = central.production, central.developer
+    developer.replace("server.py", 'VERSION = "one"', 'raise SystemExit("no licence")')
+    developer.commit("Break it")
+    central.publish()
+    before = production.git("rev-parse", "deploy")
+
+    for _ in range(3):
+        assert central.pull().code == 0
+        until(lambda: production.git("rev-parse", "deploy") == before, "the branch is back")
+        assert_whole(production)
+    assert production.answer() == "one revenue profit"
+    assert "no licence" in production.status()["quarantined"][0]["reason"]
+
+    developer.replace("server.py", 'raise SystemExit("no licence")', 'VERSION = "one"')
+    developer.commit_term("mended")
+    central.publish()
+    assert central.pull().code == 0
+    until(lambda: "mended" in production.answer(), "the fix is served")
+    assert_whole(production)
+
+
+def test_a_rewritten_central_history_is_not_pulled_and_changes_nothing(central: Central) -> None:
+    production, developer = central.production, central.developer
+    developer.commit_term("second")
+    central.publish()
+    central.pull()
+    production.await_live("release/2")
+    kept = production.git("rev-parse", "deploy")
+    developer.git("reset", "--quiet", "--hard", "HEAD~1")
+    developer.commit_term("another")
+    central.publish("--force")
+
+    pulled = central.pull()
+
+    assert pulled.code != 0
+    assert "Not possible to fast-forward" in pulled.said
+    assert_whole(production)
+    assert production.live() == "release/2"
+    assert production.git("rev-parse", "deploy") == kept
+    assert production.gitrelease("deploy", "origin/deploy").code == 0
+    assert production.answer() == "one revenue another profit"
+    assert kept in production.git("rev-list", "--all")
+    assert central.pull().code == 0
+    assert_whole(production)
+
+
+def test_a_timer_that_resets_follows_a_rewritten_history_and_loses_no_commit(central: Central) -> None:
+    production, developer = central.production, central.developer
+    developer.commit_term("second")
+    central.publish()
+    assert central.reset().code == 0
+    production.await_live("release/2")
+    kept = production.git("rev-parse", "deploy")
+    developer.git("reset", "--quiet", "--hard", "HEAD~1")
+    developer.commit_term("another")
+    central.publish("--force")
+
+    assert central.reset().code == 0
+
+    production.await_live("release/3")
+    assert production.answer() == "one revenue another profit"
+    assert kept in production.git("rev-list", "--all")
+    assert_whole(production)
+    assert production.gitrelease("rollback").code == 0
+    assert production.answer() == "one revenue second profit"
+    assert_whole(production)
+
+
+# -- not all of the history, not all of the objects ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--depth=1", "--filter=blob:none", "--filter=tree:0", "--no-tags"])
+def test_a_clone_without_the_whole_history_is_a_production_checkout(checkout: Production, option: str) -> None:
+    upstream = checkout
+    upstream.commit_term("earlier")
+    upstream.git("config", "uploadpack.allowFilter", "true")
+    root = upstream.root.parent / "partial"
+    subprocess.run(["git", "clone", "--quiet", option, f"file://{upstream.root}", str(root)], check=True)
+    production = Production(root, free_port())
+    try:
+        production.init().up()
+        production.await_idle()
+        developer = upstream.clone()
+        developer.commit_term("pushed")
+        developer.git("remote", "set-url", "origin", str(root))
+        pushed = developer.push()
+        assert pushed.code == 0, pushed.said
+        assert production.answer() == "one revenue pushed earlier profit"
+
+        upstream.commit_version("two")
+        production.git("fetch", "--quiet", "origin")
+        assert production.gitrelease("deploy", "--approve", "origin/deploy").code == 0
+        assert production.answer() == "two revenue earlier profit"
+
+        upstream.root.rename(upstream.root.with_name("gone"))
+        assert production.gitrelease("rollback").code == 0
+        assert production.answer() == "one revenue pushed earlier profit"
+        assert production.git("status", "--porcelain") == ""
+    finally:
+        production.clear_away()
