@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from gitrelease.edges.backends import free_port
 from tests.checkout import Clone, Ended, Production, make_checkout, until
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+TIMER = shlex.split(OPERATIONS.read_text().partition("\n* * * * * ")[2].partition("\n")[0])
 STRANGER = 4217  # a user and a group that nobody has
 
 
@@ -323,8 +326,8 @@ class Central:
         assert pushed.code == 0, pushed.said
 
     def pull(self) -> Ended:
-        """What the timer runs, see docs/operations.md."""
-        command = ["git", "-C", str(self.production.root), "pull", "--quiet", "--ff-only"]
+        """Do what the line for the crontab in the documents does."""
+        command = [str(self.production.root) if word == "/srv/findoc" else word for word in TIMER]
         return Ended(subprocess.run(command, capture_output=True, text=True, check=False))
 
     def reset(self) -> Ended:
@@ -439,6 +442,75 @@ def test_a_timer_that_resets_follows_a_rewritten_history_and_loses_no_commit(cen
     assert_whole(production)
     assert production.gitrelease("rollback").code == 0
     assert production.answer() == "one revenue second profit"
+    assert_whole(production)
+
+
+def test_a_timer_does_not_bring_back_what_was_rolled_back(central: Central) -> None:
+    production, developer = central.production, central.developer
+    developer.commit_term("regretted")
+    central.publish()
+    central.pull()
+    production.await_live("release/2")
+    assert production.gitrelease("rollback").code == 0
+    before = production.git("rev-parse", "deploy")
+
+    for _ in range(2):
+        assert central.pull().code == 0
+        until(lambda: production.git("rev-parse", "deploy") == before, "the branch is back")
+        assert_whole(production)
+        assert production.answer() == "one revenue profit"
+
+    developer.replace("server.py", '    "regretted",\n', "")
+    developer.commit_term("better")
+    central.publish()
+    assert central.pull().code == 0
+    until(lambda: production.answer() == "one revenue better profit", "the fix is served")
+    assert_whole(production)
+
+
+def test_an_edit_on_the_host_is_released_and_stops_pulls_until_it_is_published(central: Central) -> None:
+    production, developer = central.production, central.developer
+    production.replace("server.py", '"profit",\n', '"profit",\n    "edited",\n')
+    production.await_live("release/2")
+    developer.write("README.md", "Read me\n")
+    developer.commit("Document")
+    central.publish()
+
+    diverged = central.pull()
+
+    assert diverged.code != 0
+    assert "fast-forward" in diverged.said
+    assert production.answer() == "one revenue profit edited"
+    assert_whole(production)
+    production.git("pull", "--quiet", "--rebase")
+    production.git("push", "--quiet", "origin", "deploy")
+    assert_whole(production)
+    assert production.read("README.md") == "Read me\n"
+    assert production.answer() == "one revenue profit edited"
+    developer.git("pull", "--quiet", "--ff-only")
+    developer.commit_term("next")
+    central.publish()
+    assert central.pull().code == 0
+    until(lambda: production.answer() == "one revenue next profit edited", "what is published next is served")
+    assert_whole(production)
+
+
+def test_a_pull_does_not_run_over_an_edit_that_is_in_no_commit(central: Central) -> None:
+    production = central.production
+    production.replace("server.py", "TERMS = [", "TERMS = [[[")  # does not parse: it stays an edit
+    until(lambda: "server.py" in production.status()["checkout"]["dirty"], "the edit is seen")
+    central.developer.commit_term("pulled")
+    central.publish()
+
+    pulled = central.pull()
+
+    assert pulled.code != 0
+    assert "would be overwritten" in pulled.said
+    assert "TERMS = [[[" in production.read("server.py")
+    assert production.answer() == "one revenue profit"
+    production.git("checkout", "--quiet", "--", "server.py")
+    assert central.pull().code == 0
+    until(lambda: "pulled" in production.answer(), "what was pulled is served")
     assert_whole(production)
 
 
