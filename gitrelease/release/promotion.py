@@ -469,7 +469,12 @@ def cut_off(trigger: str) -> AttemptOutcome:
 
 
 def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcome, kind: Kind, reason: str) -> None:
-    """Write to the journal what became of a candidate."""
+    """Write to the journal what became of a candidate; once, where a timer pulls the same one again and again."""
+    last = production.memory.attempts[-1] if production.memory.attempts else None
+    by_itself = candidate.trigger in ("pull", "branch")
+    told = (candidate.known_as, candidate.trigger, outcome, reason)
+    if by_itself and last is not None and told == (last.commit, last.trigger, last.outcome, last.reason):
+        return
     event = Attempted(
         at=time.time(), commit=candidate.known_as, trigger=candidate.trigger, outcome=outcome,
         reason=reason, by=candidate.by, key=candidate.key, kind=kind.value,

@@ -383,12 +383,14 @@ def test_what_is_pulled_and_unfit_is_never_served_until_a_fix_is_published(centr
     central.publish()
     before = production.git("rev-parse", "deploy")
 
-    for _ in range(3):
+    for _ in range(4):
         assert central.pull().code == 0
         until(lambda: production.git("rev-parse", "deploy") == before, "the branch is back")
         assert_whole(production)
     assert production.answer() == "one revenue profit"
     assert "no licence" in production.status()["quarantined"][0]["reason"]
+    attempts = production.gitrelease("history", "--json").json["attempts"]
+    assert len([one for one in attempts if one["outcome"] == "refused"]) == 2  # unfit; and "taken back before", once
 
     developer.replace("server.py", 'raise SystemExit("no licence")', 'VERSION = "one"')
     developer.commit_term("mended")
