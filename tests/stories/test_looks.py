@@ -18,7 +18,7 @@ def test_status_has_the_promised_shape(production: Production) -> None:
     assert status["branch"] == "deploy"
     assert set(status["live"]) >= {"release", "commit", "kind", "since"}
     assert status["live"]["kind"] == "major"
-    assert set(status["checkout"]) == {"head", "dirty", "in_sync"}
+    assert set(status["checkout"]) == {"head", "dirty", "in_sync", "git_at_work"}
     assert set(status["instances"][0]) == {
         "name", "url", "port", "pid", "release", "health", "cpu_percent", "memory_mb", "uptime_s", "restarts",
     }  # fmt: skip
@@ -36,6 +36,7 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
     assert [row["release"] for row in history["releases"]] == ["release/2", "release/1"]
     assert set(history["releases"][0]) == {
         "release", "commit", "kind", "risk", "outcome", "trigger", "by", "at", "summary", "seconds",
+        "pinned",
     }  # fmt: skip
     assert history["releases"][0]["summary"] == "terms +1 (second)"
     assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "reason", "by", "at"}
