@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitrelease.core.changes import Lines, follow_file, parse_diff_tree
+from gitrelease.core.changes import Change, Lines, follow_file, parse_diff_tree
 from gitrelease.core.classify import Diff, FileChange, classify
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.exports import LARGEST
 from gitrelease.core.history import Release
 from gitrelease.core.regions import Region
 from gitrelease.edges import records
@@ -95,7 +96,7 @@ def difference(world: World, before: str, after: str) -> Diff:
     """Say what `after` changes against `before`, two commits or trees, by the regions that are set."""
     git, settings = world.git, world.settings
     changes = parse_diff_tree(git.diff_tree(before, after))
-    contents = git.blobs([name for change in changes for name in (change.old_id, change.new_id)])
+    contents = git.blobs(_worth_reading(git, changes))
     return classify(
         [FileChange.of(change, contents) for change in changes],
         settings.regions,
@@ -104,6 +105,16 @@ def difference(world: World, before: str, after: str) -> Diff:
         old_placed=placed(world, before),
         new_placed=placed(world, after),
     )
+
+
+def _worth_reading(git: Git, changes: Iterable[Change]) -> list[str]:
+    """Return the ids of the contents to look into: a file of hundreds of megabytes says nothing but that it differs."""
+    names: list[str] = []
+    doubtful: list[str] = []
+    for change in changes:
+        (names if change.hunks else doubtful).extend((change.old_id, change.new_id))
+    sizes = git.sizes(doubtful)
+    return [*names, *(name for name in doubtful if sizes.get(name, 0) <= LARGEST)]
 
 
 def placed(world: World, tree: str) -> dict[str, Lines]:

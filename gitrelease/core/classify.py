@@ -132,7 +132,7 @@ def _moved(file: FileChange, app: App) -> Findings:
 
 
 def _unread(file: FileChange, _: App) -> Findings:
-    return Findings(other=(file.other(f"{file.shown}: its content is not there to be read"),))
+    return Findings(other=(file.other(f"{file.shown}: its content is not there to be read, or far too large"),))
 
 
 def _whole(file: FileChange, app: App) -> Findings:

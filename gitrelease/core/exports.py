@@ -26,7 +26,7 @@ PLUMBING = frozenset(
 )
 
 
-LARGEST = 10 << 20  # bytes
+LARGEST = 10 << 20  # bytes of a file that is looked into; of what is larger, only that it differs
 
 
 class NotJson(Exception):

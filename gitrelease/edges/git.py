@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
+from gitrelease.core.exports import LARGEST
 
 ZERO = "0" * 40
 
@@ -232,6 +233,16 @@ class Git:
         output = self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in wanted).encode())
         return dict(_batch(output))
 
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return how many bytes each of the objects `ids` has; those that do not exist are left out."""
+        wanted = [name for name in dict.fromkeys(ids) if name.strip("0")]
+        if not wanted:
+            return {}
+        asked = "".join(f"{name}\n" for name in wanted).encode()
+        lines = self.run("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked).decode().splitlines()
+        pairs = (line.split() for line in lines)
+        return {name: int(size) for name, size in pairs if size.isdigit()}
+
     def ids_at(self, trees: Sequence[str], path: str) -> list[str | None]:
         """Return the id of `path` in each of many trees (or commits), None where one has no such file."""
         asked = "".join(f"{tree}:{path}\n" for tree in trees).encode(errors="surrogateescape")
@@ -241,6 +252,8 @@ class Git:
     def diff_tree(self, before: str, after: str) -> bytes:
         """Return the raw and patch output of two trees, in the form that `core/changes.py` reads."""
         return self.run(
+            # Of what is larger, only that it differs: its lines would all come to us.
+            "-c", f"core.bigFileThreshold={LARGEST}",
             "diff-tree", "-r", "-z", "--raw", "-p", "-U0", "-M", "--no-ext-diff", "--no-textconv", "--no-color",
             before, after,
         )  # fmt: skip

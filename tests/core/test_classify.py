@@ -415,7 +415,9 @@ def test_content_that_is_missing_is_major():
         status="M", old_path="a", new_path="a", old_mode="100644", new_mode="100644", old_id="1" * 40, new_id="2" * 40
     )
 
-    assert whys(classify([FileChange.of(change, {})], (), script=SCRIPT)) == ["a: its content is not there to be read"]
+    assert whys(classify([FileChange.of(change, {})], (), script=SCRIPT)) == [
+        "a: its content is not there to be read, or far too large"
+    ]
 
 
 def test_a_script_that_moved_away_is_one_gone_and_one_come():
