@@ -20,8 +20,8 @@ from gitrelease.core.events import Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
+from gitrelease.edges import backends, processes, records
 from gitrelease.edges import front as fronts
-from gitrelease.edges import processes, records
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
@@ -190,7 +190,7 @@ def take_down(world: World, production: Production | None) -> None:
     if running.front is not None:
         processes.stop(running.front, grace=2.0)
     for backend in running.backends():
-        processes.stop(backend.identity, grace=seconds(world.settings.limits.stop))
+        backends.end(backend, world.home, grace=seconds(world.settings.limits.stop))
     end_strays(world, Running())
     world.home.processes.unlink(missing_ok=True)
 

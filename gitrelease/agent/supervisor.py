@@ -18,6 +18,7 @@ from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.processes import Identity
 from gitrelease.release.production import Production, Serving
+from gitrelease.release.promotion import serves
 
 TICK = 2.0  # seconds between two looks at a quiet production
 TICK_SOAKING = 0.5
@@ -103,7 +104,12 @@ class Supervisor(threading.Thread):
         if soak is None or soak.number != live.number:
             return
         error, soak.log_offset = _first_error(Path(live.backend.log), soak.log_offset)
-        if error:
+        beyond = soak.meter.look() if soak.meter is not None else ""
+        if beyond:
+            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {beyond}")
+            if not serves(self._production, live.backend):
+                self._production.end(live.backend)  # not when its connections have ended: it grows meanwhile
+        elif error:
             self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {error}")
         elif time.monotonic() >= soak.until:
             self._duty.soak_passed(live.number)

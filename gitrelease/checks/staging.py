@@ -7,6 +7,7 @@ in the app's interpreter while the app itself starts, so that it costs no time o
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import time
@@ -20,17 +21,19 @@ from gitrelease.checks.baseline import Known, read_baseline
 from gitrelease.checks.checking import Asked, asked, has_contract
 from gitrelease.checks.findings import Findings, LiveSide
 from gitrelease.checks.judging import beside_live
+from gitrelease.checks.surroundings import Surroundings
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.exports import LARGEST, NotJson, parse_json
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
+from gitrelease.core.links import LINK, SUBMODULE, leads_outside, no_file
 from gitrelease.core.outcome import Check
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import SETTINGS_FILE, seconds
-from gitrelease.core.text import one_line
+from gitrelease.core.text import one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
-from gitrelease.edges import backends, inside, probes, processes
+from gitrelease.edges import backends, inside, limits, probes, processes
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.cancel import Cancel
@@ -76,6 +79,7 @@ class Scope:
 
     contract: bool  # what the app must answer
     runs: int  # of the script: one as a real session, two with Streamlit's own check of a script
+    new: bool = True  # it was never released: its processes are counted, and its files looked at afterwards
 
 
 def _scope(world: World, diff: Diff | None, judged_by: str, *, checked_before: bool) -> Scope:
@@ -84,7 +88,7 @@ def _scope(world: World, diff: Diff | None, judged_by: str, *, checked_before: b
     What was checked before has only to come up: its files have not changed since.
     """
     if checked_before:
-        return Scope(contract=False, runs=1)
+        return Scope(contract=False, runs=1, new=False)
     # The script check answers in steps of 0.1 s, beside a session that says more: see docs/decisions/0010.
     return Scope(contract=has_contract(world, judged_by), runs=2 if diff is None or diff.kind is Kind.MAJOR else 1)
 
@@ -101,12 +105,14 @@ def stage(
     checking_only: bool = False,
     checked_before: bool = False,
     given: tuple[Check, ...] = (),
+    beside: Backend | None = None,
 ) -> Staged | Unfit:
     """Stage `candidate`; what `live` says to the same questions is asked only where it matters.
 
     Without `live` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
     With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was
-    `checked_before` has only to come up: its files have not changed since. Checks that were made already are `given`.
+    `checked_before` has only to come up: its files have not changed since. Checks that were made already are `given`;
+    `beside` is what users get meanwhile.
     """
     begun = time.monotonic()
     shared = world.settings.app.shared
@@ -125,20 +131,27 @@ def stage(
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
     passing("stage: slot taken")
+    around = None if checking_only or checked_before else Surroundings(world, candidate, slot)
     with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
         try:
             scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
             judged_by = live.commit if live else None
             backend, findings = _start_and_judge(
-                world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo
-            )
+                world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo,
+                beside=beside,
+            )  # fmt: skip
         finally:
             slot.release()
         findings = msgspec.structs.replace(findings, checks=(*static, *map(_without_secrets, findings.checks)))
         findings = _judged(world, candidate, diff, findings, live)
         checks = findings.checks
-        if backend is None or any(check.status in ("failed", "unknown") for check in checks):
-            return _unfit(candidate, checks, findings)
+        unfit = backend is None or any(check.status in ("failed", "unknown") for check in checks)
+        touched = around.touched() if around else ()
+        if backend is None or unfit or touched:
+            undo.close()  # what has ended does no more
+            if around is not None and (trespass := around.put_right(touched)):
+                findings = msgspec.structs.replace(findings, checks=(trespass, *checks))
+            return _unfit(candidate, findings.checks, findings)
         passed = sum(check.status == "passed" for check in checks)
         warned = [check for check in checks if check.status == "warned"]
         told = f"slot {slot.name}, port {backend.port}, {passed} checks passed"
@@ -242,7 +255,19 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
 
     if world.git.entry(candidate.commit, app.script) is None:
         check("script", "major", f"the candidate has no {app.script}")
-    files = world.git.files(candidate.commit, (SETTINGS_FILE, app.schema))
+    names = (SETTINGS_FILE, app.schema, app.script)
+    entries = [entry for name in names if (entry := world.git.entry(candidate.commit, name))]
+    sizes = world.git.sizes([entry.id for entry in entries])
+    contents = world.git.blobs([name for name, size in sizes.items() if size <= LARGEST])
+    for entry in entries:
+        size, content = sizes.get(entry.id, 0), contents.get(entry.id)
+        problem = no_file(entry.path, entry.mode, content)
+        if problem or size > LARGEST:
+            check("file", "major", problem or f"{entry.path} is {size >> 20} MB, {LARGEST >> 20} are the most")
+    if any(one.name == "file" for one in checks):
+        return tuple(checks)
+    files = {entry.path: contents[entry.id] for entry in entries}
+    checks += _elsewhere(world, candidate)
     if SETTINGS_FILE in files:
         check("settings", "major", _settings_problem(world, files[SETTINGS_FILE]))
     if app.schema in files:
@@ -254,6 +279,28 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def _elsewhere(world: World, candidate: Candidate) -> list[Check]:
+    """Warn of links that lead out of the release, and of submodules: neither is what git checks out into a slot.
+
+    No refusal: a link to a data folder of the host has its use, and an app may never look into a submodule.
+    """
+    listed = world.git.list_tree(candidate.commit)
+    links = [entry for entry in listed if entry.mode == LINK]
+    targets = world.git.blobs([entry.id for entry in links])
+    warned = [
+        f"{entry.path} leads out of the release, to {target}: what is there does not come back with a rollback"
+        for entry in links
+        if leads_outside(entry.path, target := os.fsdecode(targets.get(entry.id, b"")))
+    ]
+    warned += [
+        f"{entry.path} is a submodule, and empty where the release runs: commit its files"
+        for entry in listed
+        if entry.mode == SUBMODULE
+    ]
+    detail = one_line(readable("; ".join(warned)), 600)
+    return [Check(name="links", kind="major", status="warned", detail=detail)] if warned else []
+
+
 def _settings_problem(world: World, content: bytes) -> str:
     try:
         settings = settings_files.combine(settings_files.read(content, SETTINGS_FILE), {})
@@ -263,8 +310,6 @@ def _settings_problem(world: World, content: bytes) -> str:
 
 
 def _json_problem(content: bytes, name: str) -> str:
-    if len(content) > LARGEST:
-        return f"{name} is {len(content) >> 20} MB, {LARGEST >> 20} are the most"
     try:
         json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -292,6 +337,7 @@ def _start_and_judge(
     cancel: Cancel,
     name: str,
     undo: contextlib.ExitStack,
+    beside: Backend | None,
 ) -> tuple[Backend | None, Findings]:
     """Start the candidate and ask it; `undo` gets what ends it again."""
     try:
@@ -300,24 +346,43 @@ def _start_and_judge(
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
         return None, Findings((Check(name="start", kind="major", status="unknown", detail=problem),))
     passing("stage: started")
-    undo.callback(processes.stop, backend.identity, grace=seconds(world.settings.limits.stop))
+    undo.callback(backends.end, backend, world.home, grace=seconds(world.settings.limits.stop))
     with contextlib.ExitStack() as stack:
+        sampler = None
+        if scope.new:
+            meter = limits.Meter(backend, limits.beside(world.settings.limits, beside))
+            end = functools.partial(backends.end, backend, world.home, grace=0.0)
+            sampler = stack.enter_context(limits.Sampler(meter, end))
         promise = None
         if scope.contract:
             promise = stack.enter_context(asked(world, slot, candidate, diff, judged_by=judged_by))
         checks = probe(world, slot, backend, cancel, runs=scope.runs, asked=promise)
         findings = promise.collect(cancel) if promise else Findings()
-        if promise:
-            checks = (*checks, _slot_check(slot, world))
         # The contract says more precisely what is broken than the page that breaks over it: it comes first.
-        return backend, msgspec.structs.replace(findings, checks=(*findings.checks, *checks))
+        checks = (*findings.checks, *checks)
+        if sampler is not None:
+            beyond = sampler.result()
+            if beyond:  # all else that failed did so because it was ended over this
+                checks = (Check(name="limits", kind="major", status="failed", detail=beyond), *checks)
+            checks = (*checks, *_slot_checks(slot, world))
+        return backend, msgspec.structs.replace(findings, checks=checks)
 
 
-def _slot_check(slot: Slot, world: World) -> Check:
-    """See that what was checked is still what lies there: neither the app nor a check may change its files."""
-    written = world.slots.changed(slot)
-    detail = f"{one_line(', '.join(written), 200)} was written into the slot while it was checked" if written else ""
-    return Check(name="slot", kind="major", status="failed" if written else "passed", detail=detail)
+def _slot_checks(slot: Slot, world: World) -> tuple[Check, Check]:
+    """See that what was checked is still what lies there: neither the app nor a check may change its files.
+
+    Files of its own beside them are another thing: an app that has always written some may go on.
+    """
+    changed, added = world.slots.changed(slot)
+
+    def check(name: str, paths: Sequence[str], what: str) -> Check:
+        detail = f"{one_line(readable(', '.join(paths)), 200)} {what}" if paths else ""
+        return Check(name=name, kind="major", status="failed" if paths else "passed", detail=detail)
+
+    return (
+        check("files", changed, "was changed or deleted in the slot while it was checked"),
+        check("slot", added, "was written into the slot while it was checked"),
+    )
 
 
 def probe(

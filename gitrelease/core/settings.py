@@ -85,6 +85,8 @@ class Limits(Setting, frozen=True):
     linger: str = "30m"  # an old backend that still has open connections
     settle: str = "400ms"  # quiet time after which an edit on disk counts as finished
     wait: str = "120s"  # a push waits as long for another release to end
+    processes_most: int = 64  # of a candidate, and of a release that soaks
+    memory_most_mb: int = 0  # likewise; 0: twice what the live one uses, 1000 at least
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 
 

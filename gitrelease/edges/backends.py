@@ -30,6 +30,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
 # Set for everything that runs a release, so that a new agent knows its own processes from strangers.
 MARK = "GITRELEASE_HOME"
+# Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
+NAME = "GITRELEASE_BACKEND"
 
 
 def interpreter(app: App, checkout: Path) -> Path:
@@ -93,7 +95,7 @@ def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str) -> Bac
         command_line(app, python=python, slot=slot.path, port=port),
         cwd=slot.path,
         log=log,
-        env=environment(python, home.root),
+        env={**environment(python, home.root), NAME: str(log)},
         pass_fds=(slot.lock,),
     )
     return Backend(
@@ -104,6 +106,19 @@ def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str) -> Bac
         identity=processes.identify(child.pid),
         log=str(log),
     )
+
+
+def end(backend: Backend, home: Home, *, grace: float) -> None:
+    """End a backend with all that came from it: TERM, `grace` seconds, KILL.
+
+    What left its group would go on, and hold its slot for ever. Whoever shed the mark as well is known by the slot's
+    lock, as long as the backend lives: after that the slot may be another's.
+    """
+    lock = home.slots / f"{backend.slot}.lock"
+    holders = processes.with_open(lock) if backend.identity.alive and lock.exists() else []
+    processes.stop(backend.identity, grace=grace)
+    processes.kill(holders)
+    processes.kill_marked(NAME, backend.log)
 
 
 def last_lines(log: str, count: int = 3) -> str:

@@ -14,8 +14,9 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import psutil
@@ -27,6 +28,7 @@ from gitrelease.edges.home import open_log
 # A Popen that nobody holds is reaped by the next one, anywhere in this process; how it ended is lost with it.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second
+_PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -48,6 +50,70 @@ class Identity(msgspec.Struct, frozen=True):
     @property
     def alive(self) -> bool:
         return self.process() is not None
+
+
+class Member(NamedTuple):
+    """A living process as the kernel's table has it; `resident_mb` counts pages that it shares as well."""
+
+    pid: int
+    parent: int
+    session: int
+    started: int  # in the kernel's ticks since boot
+    resident_mb: float
+
+    def own_mb(self) -> float:
+        """Return its memory in megabytes, of shared pages its part only; 0 when it is gone."""
+        # Another user's cannot be read.
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/smaps_rollup").read_bytes().splitlines():
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) / 1024
+        return 0.0
+
+
+class Tree:
+    """A process with all that came from it: its session, its descendants, whoever carries its mark in the environment.
+
+    A daemon has left session and parents; the mark it keeps. One look reads a line of every process of the host, and
+    the environment of each once.
+    """
+
+    def __init__(self, leader: Identity, variable: str, value: str) -> None:
+        self._leader = leader
+        self._mark = os.fsencode(f"{variable}={value}")
+        self._marked: dict[tuple[int, int], bool] = {}
+
+    def members(self) -> list[Member]:
+        """Return those that live just now, the oldest first."""
+        leader, found = self._leader, dict[int, Member]()
+        # None is older than the leader, nor a child than its parent.
+        for one in sorted((one for one in _table() if one.started >= leader.started), key=lambda one: one.started):
+            stranger = one.pid == leader.pid and one.started != leader.started
+            ours = leader.pid in (one.pid, one.session) or one.parent in found or self._carries(one)
+            if ours and not stranger:
+                found[one.pid] = one
+        return list(found.values())
+
+    def _carries(self, one: Member) -> bool:
+        key = (one.pid, one.started)
+        if key not in self._marked:
+            try:
+                self._marked[key] = self._mark in Path(f"/proc/{one.pid}/environ").read_bytes().split(b"\0")
+            except OSError:  # another user's, or gone
+                self._marked[key] = False
+        return self._marked[key]
+
+
+def _table() -> Iterator[Member]:
+    """Yield the living processes of this host."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                # The name, in parentheses, may hold anything; see proc_pid_stat(5).
+                words = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+                if words[0] not in (b"Z", b"X"):
+                    resident = int(words[21]) * _PAGE / 1_048_576
+                    yield Member(int(folder.name), int(words[1]), int(words[3]), int(words[19]), resident)
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -165,6 +231,27 @@ def kill_group(identity: Identity) -> None:
             # A member is no older than its leader: an older process cannot be one of ours.
             if os.getpgid(process.pid) == identity.pid and identify(process.pid).started >= identity.started:
                 process.kill()
+
+
+def kill(identities: Iterable[Identity]) -> None:
+    """Send KILL to processes that are no group of ours any more; strangers with their pids are left alone."""
+    for identity in identities:
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(identity.pid)
+            try:
+                if identify(identity.pid) == identity and identity.pid != os.getpid():
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            finally:
+                os.close(handle)
+
+
+def kill_marked(variable: str, value: str) -> None:
+    """Send KILL to whoever was started with `variable` set to `value`, until nobody is left: they may have children."""
+    deadline = time.monotonic() + 5.0
+    while (left := marked(variable, value)) and time.monotonic() < deadline:
+        kill(left)
+        for identity in left:
+            wait_end(identity, deadline - time.monotonic())
 
 
 def usage(identity: Identity) -> Usage | None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Slots:
     def take(self, commit: str, *, shared: tuple[str, ...], names: tuple[str, ...] = NAMES) -> Slot:
         """Take a free slot, one that holds `commit` already if possible, and bring it to `commit`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in sorted(names, key=lambda name: self._standing(name) != commit):
+        for name in sorted(names, key=lambda name: self.standing(name) != commit):
             lock = self._lock(name)
             if lock is None:
                 continue
@@ -68,13 +69,18 @@ class Slots:
             code=Exit.REFUSED,
         )
 
-    def changed(self, slot: Slot) -> tuple[str, ...]:
-        """Return the files of a slot that are not as its commit has them; links to run-time files are ours."""
+    def changed(self, slot: Slot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the files of a slot that are not as its commit has them, and those that it does not have at all.
+
+        Links to run-time files are ours.
+        """
         # Not `status`: it names a folder that holds nothing but a link of ours, and not what is in it.
-        output = self.git.run("ls-files", "-z", "--others", "--modified", cwd=slot.path)
-        paths = dict.fromkeys(os.fsdecode(name) for name in output.split(b"\0") if name)
-        return tuple(
-            path for path in paths if "__pycache__" not in Path(path).parts and not (slot.path / path).is_symlink()
+        output = self.git.run("ls-files", "-z", "-t", "--others", "--modified", cwd=slot.path)
+        lines = [(line[:1], os.fsdecode(line[2:])) for line in output.split(b"\0") if line]
+        others = [path for tag, path in lines if tag == b"?" and "__pycache__" not in Path(path).parts]
+        return (
+            tuple(dict.fromkeys(path for tag, path in lines if tag != b"?")),
+            tuple(path for path in others if not (slot.path / path).is_symlink()),
         )
 
     def clear_free(self) -> list[str]:
@@ -93,6 +99,28 @@ class Slots:
             cleared.append(name)
         self.git.run("worktree", "prune")
         return cleared
+
+    def held(self) -> tuple[str, ...]:
+        """Return the slots that a running process holds."""
+        return tuple(name for name in NAMES if self._is_held(name))
+
+    def _is_held(self, name: str) -> bool:
+        try:
+            descriptor = os.open(self.folder / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def put_back(self, name: str, paths: Sequence[str]) -> None:
+        """Bring files of a slot that runs back to what its commit has."""
+        where = [f":(top,literal){path}" for path in paths]
+        self.git.run("restore", "--source=HEAD", "--worktree", "--", *where, cwd=self.folder / name)
 
     def remove_all(self) -> None:
         """Remove every slot and git's record of it; for `uninstall`."""
@@ -122,7 +150,7 @@ class Slots:
             return []
         return [] if taker.alive else processes.with_open(lock)
 
-    def _standing(self, name: str) -> str | None:
+    def standing(self, name: str) -> str | None:
         """Return the commit that a slot's HEAD names, read without starting git."""
         with contextlib.suppress(OSError):
             pointer = (self.folder / name / ".git").read_text().removeprefix("gitdir: ").strip()
@@ -131,7 +159,7 @@ class Slots:
 
     def _bring(self, name: str, commit: str, shared: tuple[str, ...]) -> None:
         path = self.folder / name
-        if self._standing(name) is None:
+        if self.standing(name) is None:
             self._create(path, commit)
         else:
             self._clear_stale_lock(path)

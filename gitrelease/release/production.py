@@ -15,8 +15,8 @@ import msgspec
 
 from gitrelease.core.events import Memory
 from gitrelease.core.settings import seconds
+from gitrelease.edges import backends, limits, probes, processes
 from gitrelease.edges import front as fronts
-from gitrelease.edges import probes, processes
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.faults import passing
 from gitrelease.edges.front import FrontControl, FrontGone
@@ -82,6 +82,7 @@ class Soak:
     number: int
     until: float
     log_offset: int
+    meter: limits.Meter | None = None
 
 
 class Production:
@@ -236,7 +237,7 @@ class Production:
         return processes.available_mb() >= needed
 
     def end(self, backend: Backend) -> None:
-        processes.stop(backend.identity, grace=seconds(self.world.settings.limits.stop))
+        backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))
 
     def save(self) -> None:
         write_atomically(self.world.home.processes, msgspec.json.encode(self.running))
@@ -245,8 +246,12 @@ class Production:
 
     def begin_soak(self, number: int, length: float) -> None:
         """Watch the live release `number` for `length` seconds from now."""
-        offset = self.running.live.log_offset if self.running.live else 0
-        self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset)
+        live, standby = self.running.live, self.running.standby
+        offset, meter = 0, None
+        if live is not None:
+            allowed = limits.beside(self.world.settings.limits, standby.backend if standby else None)
+            offset, meter = live.log_offset, limits.Meter(live.backend, allowed)
+        self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset, meter=meter)
 
 
 def read_running(path: Path) -> Running:

@@ -136,6 +136,7 @@ def prepare(
             report=report,
             name=backend_name(candidate.commit),
             given=(signed,) if signed else (),
+            beside=production.running.live.backend if production.running.live else None,
         )
     except Cancelled as cut:
         attempt(production, candidate, cut_off(candidate.trigger), kind, f"cut off: {cut}")

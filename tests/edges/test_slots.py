@@ -34,26 +34,26 @@ def slot(checkout: Clone, slots: Slots) -> Iterator[Slot]:
 
 def test_a_slot_as_it_was_taken_has_not_changed(slots: Slots, slot: Slot) -> None:
     assert (slot.path / ".streamlit" / "secrets.toml").read_text() == "token = 1\n"
-    assert slots.changed(slot) == ()
+    assert slots.changed(slot) == ((), ())
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "tracked"),
     [
-        ("app.py", "x = 2\n"),
-        ("new.txt", "x"),
-        ("folder/new.txt", "x"),
-        ("ignored.log", "x"),
-        (".streamlit/config.toml", ""),
+        ("app.py", "x = 2\n", True),
+        ("new.txt", "x", False),
+        ("folder/new.txt", "x", False),
+        ("ignored.log", "x", False),
+        (".streamlit/config.toml", "", False),
     ],
     ids=["changed", "new", "in a new folder", "ignored", "beside a link of ours"],
 )  # fmt: skip
-def test_what_was_written_into_a_slot_is_named(slots: Slots, slot: Slot, name: str, text: str) -> None:
+def test_what_was_written_into_a_slot_is_named(slots: Slots, slot: Slot, name: str, text: str, tracked: bool) -> None:
     path = slot.path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
 
-    assert slots.changed(slot) == (name,)
+    assert slots.changed(slot) == (((name,), ()) if tracked else ((), (name,)))
 
 
 def test_what_was_deleted_is_named_and_compiled_python_is_not(slots: Slots, slot: Slot) -> None:
@@ -61,7 +61,7 @@ def test_what_was_deleted_is_named_and_compiled_python_is_not(slots: Slots, slot
     (slot.path / "__pycache__").mkdir()
     (slot.path / "__pycache__" / "app.cpython-311.pyc").write_bytes(b"")
 
-    assert slots.changed(slot) == ("data/a.csv",)
+    assert slots.changed(slot) == (("data/a.csv",), ())
 
 
 def test_a_slot_is_cleaned_when_it_is_taken_again(checkout: Clone, slots: Slots, slot: Slot) -> None:

@@ -60,6 +60,17 @@ def open_session(port: int) -> dict[str, object]:
 
 
 TOP = "import pandas as pd\n"
+# Health is asked on connections of its own, and answers.
+CUT_OFF = """
+    import os, socket
+    for handle in os.listdir("/proc/self/fd"):
+        try:
+            connection = socket.socket(fileno=os.dup(int(handle)))
+            if connection.family == socket.AF_INET and connection.getpeername():
+                connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+"""
 
 
 @pytest.mark.parametrize(
@@ -75,8 +86,13 @@ TOP = "import pandas as pd\n"
         ("def create_nlp_dataset(", "def create_dataset(", "create_nlp_dataset"),
         # One matching attempt that holds the interpreter: health does not answer, TERM is not handled.
         (TOP, TOP + 're.match(r"(a+)+$", "a" * 40 + "b")\n', "within"),
+        ("def main():\n", "def main():\n    st.exception(ValueError('on purpose'))\n", "on purpose"),
+        ("def main():\n", f"def main():{CUT_OFF}", "session: the server"),
     ],
-    ids=["raises", "import error", "syntax error", "sleeps", "ends the process", "exits", "pattern", "method", "hangs"],
+    ids=[
+        "raises", "import error", "syntax error", "sleeps", "ends the process", "exits", "pattern", "method", "hangs",
+        "st.exception", "health, no session",
+    ],
 )  # fmt: skip
 def test_a_broken_candidate_is_refused_and_never_served(
     streamlit: Production, developer: Clone, old: str, new: str, reason: str
@@ -88,7 +104,7 @@ def test_a_broken_candidate_is_refused_and_never_served(
 
     said = " ".join(pushed.said.replace("remote:", "").split())
     assert pushed.code != 0
-    assert reason in said
+    assert reason in said, said
     assert "production untouched, production serves release/1" in said
     assert open_session(streamlit.port)["ok"] is True
     until(lambda: {one.pid for one in processes.marked(backends.MARK, str(streamlit.home))} <= running, "it is gone")
@@ -148,6 +164,27 @@ def test_an_error_that_only_a_session_shows_rolls_the_release_back_in_its_soak(
     until(lambda: streamlit.live() == before, "production goes back by itself")
     until(lambda: open_session(streamlit.port)["ok"] is True)
     assert any("only later" in item["reason"] for item in streamlit.status()["quarantined"])
+
+
+def test_what_breaks_only_in_the_third_session_is_rolled_back_in_its_soak(
+    streamlit: Production, developer: Clone
+) -> None:
+    before = streamlit.live()
+    change(
+        developer,
+        "def main():\n",
+        "def main():\n    import sys\n    sys.runs = getattr(sys, 'runs', 0) + 1\n"
+        "    if sys.runs > 2:\n        raise RuntimeError('the third')\n",
+    )
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+    assert pushed.code == 0, pushed.said
+
+    seen = open_session(streamlit.port)
+
+    assert seen["ok"] is False
+    until(lambda: streamlit.live() == before, "production goes back by itself")
+    until(lambda: open_session(streamlit.port)["ok"] is True)
+    assert any("the third" in item["reason"] for item in streamlit.status()["quarantined"])
 
 
 def test_check_tells_what_would_be_refused_without_touching_production(streamlit: Production, developer: Clone) -> None:

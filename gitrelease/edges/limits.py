@@ -1,0 +1,77 @@
+"""Does a backend stay within its limits? Its processes are counted a few times a second; docs/decisions/0017 says why.
+
+What a sample cannot see is what comes and goes between two of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from gitrelease.core.limits import Bounds, Sample, bounds, excess
+from gitrelease.core.settings import Limits
+from gitrelease.edges.backends import NAME, Backend
+from gitrelease.edges.processes import Tree
+
+EVERY = 0.2  # seconds between two samples
+
+
+class Meter:
+    """Counts the processes of one backend."""
+
+    def __init__(self, backend: Backend, allowed: Bounds) -> None:
+        self._tree = Tree(backend.identity, NAME, backend.log)
+        self._allowed = allowed
+
+    def look(self) -> str:
+        """Say which limit is passed just now, and by how much; nothing where none is."""
+        members = self._tree.members()
+        said = excess(Sample(len(members), sum(one.resident_mb for one in members)), self._allowed)
+        if said and len(members) > 1:
+            # Pages that a parent shares with its children are resident in each of them, and there but once.
+            said = excess(Sample(len(members), sum(one.own_mb() for one in members)), self._allowed)
+        return said
+
+
+def beside(limits: Limits, live: Backend | None) -> Bounds:
+    """Return what a release may use beside the `live` one."""
+    if limits.memory_most_mb or live is None:
+        return bounds(limits, live_mb=None)
+    members = Tree(live.identity, NAME, live.log).members()
+    return bounds(limits, live_mb=sum(one.resident_mb for one in members))
+
+
+class Sampler(threading.Thread):
+    """Takes samples until `result` is asked for; `end` is called at the first one that is beyond a limit."""
+
+    def __init__(self, meter: Meter, end: Callable[[], None]) -> None:
+        super().__init__(name="limits", daemon=True)
+        self._meter, self._end = meter, end
+        self._over = threading.Event()
+        self._said = ""
+
+    def __enter__(self) -> Sampler:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._said and not self._over.wait(EVERY):
+            self._sample()
+
+    def result(self) -> str:
+        """Take a last sample; say which limit was passed, nothing where none was."""
+        self._over.set()
+        self.join()
+        if not self._said:
+            self._sample()
+        return self._said
+
+    def _sample(self) -> None:
+        self._said = self._meter.look()
+        if self._said:
+            self._end()
