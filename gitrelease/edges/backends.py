@@ -115,9 +115,11 @@ def end(backend: Backend, home: Home, *, grace: float) -> None:
     lock, as long as the backend lives: after that the slot may be another's.
     """
     lock = home.slots / f"{backend.slot}.lock"
-    holders = processes.with_open(lock) if backend.identity.alive and lock.exists() else []
+    holders = set(processes.with_open(lock) if backend.identity.alive and lock.exists() else ()) - {backend.identity}
     processes.stop(backend.identity, grace=grace)
-    processes.kill(holders)
+    if holders:
+        # Once more: between fork and exec a git command of ours has all that we have open.
+        processes.kill(one for one in processes.with_open(lock) if one in holders)
     processes.kill_marked(NAME, backend.log)
 
 
