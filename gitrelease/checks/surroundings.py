@@ -33,6 +33,7 @@ class Surroundings:
         self._paths = _managed(world, candidate.commit)
         self._files = _stamps(world.git.root, self._paths)
         self._records = _records(world)
+        self._head = world.git.ref(world.settings.branch_ref)
         # What is being checked out just now changes by git's hand: only what runs counts.
         self._held = {name: world.slots.standing(name) for name in world.slots.held() if name != slot.name}
         self._slots = {name: self._slot(name, commit) for name, commit in self._held.items()}
@@ -69,13 +70,24 @@ class Surroundings:
         return _differ(self._slots[name], self._slot(name, commit)) if unmoved else []
 
     def _in_checkout(self) -> list[str]:
+        """Return the files of the checkout that became something that nobody's git has put there."""
         now = _stamps(self._world.git.root, self._paths)
-        return [path for path in _differ(self._files, now) if self._files[path] is not None]
+        found = [path for path in _differ(self._files, now) if self._files[path] is not None]
+        checkout, base = self._world.checkout, self._base()
+        if not found or base is None or checkout.git_is_at_work():
+            return []
+        if self._world.git.ref(self._world.settings.branch_ref) != self._head:
+            return []  # a pull, a commit: what it brought is looked at next
+        edited = set(checkout.edited_paths(base))
+        return [path for path in found if path in edited]
+
+    def _base(self) -> str | None:
+        """Return the commit that the files of the checkout belong to."""
+        return self._candidate.commit if self._candidate.trigger == "edit" else self._world.git.ref(records.CHECKOUT)
 
     def _put_back_files(self, paths: list[str]) -> str | None:
         """Put files of the checkout back: or they were released as a person's edit. Returns where what lay there is."""
-        git = self._world.git
-        base = self._candidate.commit if self._candidate.trigger == "edit" else git.ref(records.CHECKOUT)
+        git, base = self._world.git, self._base()
         known = [path for path in paths if base is not None and git.entry(base, path)]
         if not known:
             return None
