@@ -55,7 +55,7 @@ class Client:
         """Make sure that an agent answers, and that it has production up when it is wanted."""
         if self._answers():
             return
-        log = self.home.logs / "agent.log"
+        log = self.home.agent_log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             child = subprocess.Popen(

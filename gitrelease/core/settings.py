@@ -83,6 +83,8 @@ class Limits(Setting, frozen=True):
     linger: str = "30m"  # an old backend that still has open connections
     settle: str = "400ms"  # quiet time after which an edit on disk counts as finished
     wait: str = "120s"  # a push waits as long for another release to end
+    disk_mb: int = 200  # must stay free on the file system of .git after a release was checked out
+    log_mb: int = 20  # a log file that is larger is rotated; one older generation is kept
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 
 

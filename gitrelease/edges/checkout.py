@@ -204,11 +204,15 @@ class Checkout:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Readers see the old file or the new one, never half of it.
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-            new.write(wanted)
-            new.flush()
-            os.fsync(new.fileno())
-        Path(new.name).chmod(0o644)
-        Path(new.name).replace(path)
+            try:
+                new.write(wanted)
+                new.flush()
+                os.fsync(new.fileno())
+                Path(new.name).chmod(0o644)
+                Path(new.name).replace(path)
+            except OSError:
+                Path(new.name).unlink(missing_ok=True)
+                raise
         return backup
 
     # -- nothing is lost -------------------------------------------------------------------------------------

@@ -123,11 +123,14 @@ def _check_values(written: Written, text: str, name: str) -> None:
     for limit, value in msgspec.structs.asdict(written.limits).items():
         if isinstance(value, str):
             _check_duration(value, f"limits.{limit}", text, name)
-    if written.limits.memory_mb < 0:
-        raise _wrong(name, text, "limits.memory_mb", f"is {written.limits.memory_mb}", "a number of megabytes")
-    if written.limits.checks_memory_mb < 1:
-        used = f"is {written.limits.checks_memory_mb}"
-        raise _wrong(name, text, "limits.checks_memory_mb", used, "a number of megabytes, 1 at least")
+    for limit in ("memory_mb", "disk_mb"):
+        if getattr(written.limits, limit) < 0:
+            used = f"is {getattr(written.limits, limit)}"
+            raise _wrong(name, text, f"limits.{limit}", used, "a number of megabytes")
+    for limit in ("checks_memory_mb", "log_mb"):
+        if getattr(written.limits, limit) < 1:
+            used = f"is {getattr(written.limits, limit)}"
+            raise _wrong(name, text, f"limits.{limit}", used, "a number of megabytes, 1 at least")
     for kind, policy in written.policy.items():
         _check_policy(kind, policy, text, name)
     if written.app.kind == "command" and not written.app.command:

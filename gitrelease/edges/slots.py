@@ -70,12 +70,13 @@ class Slots:
 
     def changed(self, slot: Slot) -> tuple[str, ...]:
         """Return the files of a slot that are not as its commit has them; links to run-time files are ours."""
+        return self._changed(slot.path)
+
+    def _changed(self, path: Path) -> tuple[str, ...]:
         # Not `status`: it names a folder that holds nothing but a link of ours, and not what is in it.
-        output = self.git.run("ls-files", "-z", "--others", "--modified", cwd=slot.path)
-        paths = dict.fromkeys(os.fsdecode(name) for name in output.split(b"\0") if name)
-        return tuple(
-            path for path in paths if "__pycache__" not in Path(path).parts and not (slot.path / path).is_symlink()
-        )
+        output = self.git.run("ls-files", "-z", "--others", "--modified", cwd=path)
+        names = dict.fromkeys(os.fsdecode(name) for name in output.split(b"\0") if name)
+        return tuple(name for name in names if "__pycache__" not in Path(name).parts and not (path / name).is_symlink())
 
     def clear_free(self) -> list[str]:
         """Remove the slots that no process holds, with git's record of them; return their names."""
@@ -138,8 +139,10 @@ class Slots:
             try:
                 self._check_out(path, commit)
             except GitError:
-                # A slot is only a copy: a damaged one is made anew.
-                self._create(path, commit)
+                # On a full disk git cannot note that all is there already: the release must come up again all the same.
+                if self._standing(name) != commit or self._changed(path):
+                    # A slot is only a copy: a damaged one is made anew.
+                    self._create(path, commit)
         for relative in shared:
             self._link(path, relative)
 

@@ -50,6 +50,7 @@ from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import GOOD, LIVE, Records
+from gitrelease.release import room
 from gitrelease.release.branch import branch_for, branch_to
 from gitrelease.release.execute import (
     BringFiles,
@@ -117,6 +118,11 @@ def prepare(
         fate: AttemptOutcome = "refused" if candidate.trigger == "push" else "waiting"
         return _end(production, candidate, fate, kind, decision.why, hint=hint, begun=begun)
 
+    short_of = room.lacking(production, candidate.commit)
+    if short_of is not None:
+        hint = room.hint(production, candidate.trigger)
+        outcome = _end(production, candidate, "refused", kind, f"room: {short_of.detail}", hint=hint, begun=begun)
+        return msgspec.structs.replace(outcome, checks=(short_of,))
     make_room(production, report)
     staged = stage(
         world,
