@@ -52,11 +52,8 @@ _OF_HOST = {
     errno.ENOSPC: ("the disk is full", "Make room (df -h {0}; df -i {0}), gitrelease prune drops old releases"),
     errno.EDQUOT: ("the disk is full", "Make room within the quota (quota -s; df -h {0})"),
     errno.EROFS: ("the file system is read-only", "Find out why (dmesg), mount it for writing: mount -o remount,rw"),
-    errno.EACCES: (
-        "the rights do not allow it",
-        "Run it as the owner, or give it back to this user: chown -R USER {0}",
-    ),
-    errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back to this user: chown -R USER {0}"),
+    errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
+    errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
     errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n, LimitNOFILE=), then: gitrelease restart"),
     errno.ENFILE: ("too many files are open on this host", "Raise the limit: sysctl fs.file-max"),
     errno.ENOMEM: ("memory is out", "End what uses it (free -m)"),
