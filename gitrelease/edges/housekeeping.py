@@ -17,8 +17,10 @@ from gitrelease.edges.home import Home
 LOGS_KEPT = 50  # log files of backends that have ended, older generations included
 OLDER = ".1"  # is appended to the name of a log file that makes way for an empty one
 STALE = 86_400.0  # seconds after which nobody can be at work on a file of one moment any more
+_FEW_FILES = 16  # likewise
 _SCRATCH = re.compile(r"\..+\.(\d+)")  # as `write_atomically` names them
 _ABANDONED = frozenset({"spec.json", "output", "results", "replay", "gitrelease_checks.py"})
+_BALLAST = (32, 65_536)  # files, bytes each: a rollback writes a few objects, refs and events
 _FULL = 65_536  # bytes: what git and the journal need to write a few small files
 
 
@@ -31,13 +33,34 @@ class Room:
 
     @property
     def is_full(self) -> bool:
-        return self.free < _FULL or self.files == 0
+        return self.free < _FULL or (self.files is not None and self.files < _FEW_FILES)
 
 
 def room_at(path: Path) -> Room:
     """Return what the file system of `path` has left."""
     found = os.statvfs(path)
     return Room(free=found.f_bavail * found.f_frsize, files=found.f_favail if found.f_files else None)
+
+
+def lay_in_ballast(home: Home) -> None:
+    """Take a little room while there is some: on a full disk it is given up, so that a way back can be written."""
+    number, size = _BALLAST
+    left = room_at(home.root)
+    if left.free < 8 * number * size or (left.files is not None and left.files < 8 * number):
+        return
+    home.ballast.mkdir(mode=0o700, exist_ok=True)
+    for name in map(str, range(number)):
+        if not (home.ballast / name).exists():
+            with (home.ballast / name).open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+
+
+def drop_ballast(home: Home) -> bool:
+    """Give up the ballast where the disk is full; was it?"""
+    if not room_at(home.root).is_full or not home.ballast.exists():
+        return False
+    shutil.rmtree(home.ballast, ignore_errors=True)
+    return True
 
 
 def rotate(log: Path, *, most: int) -> bool:

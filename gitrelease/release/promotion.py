@@ -49,6 +49,7 @@ from gitrelease.edges import records
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.release import room
 from gitrelease.release.branch import branch_for, branch_to
@@ -260,6 +261,8 @@ def go_back(
         return Outcome(
             outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
         )
+    if drop_ballast(production.world.home):
+        report("disk", "is full: gave up what was kept free for a way back", None)
     verdict = reason or f"{live.name} was rolled back by {by}"
     with ThreadPoolExecutor(max_workers=1) as beside:
         # While the old release comes up: what the refs are going to say.
