@@ -90,6 +90,12 @@ class Checkout:
         output = self.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
         return tuple(os.fsdecode(path) for path in output.split(b"\0") if path)
 
+    def modified_paths(self) -> tuple[str, ...]:
+        """Return the managed files that differ on disk from the index; nothing is written for it."""
+        output = self.git.run("ls-files", "-z", "--modified", "--", ":/")
+        paths = (os.fsdecode(path) for path in output.split(b"\0") if path)
+        return tuple(path for path in paths if not is_document(path))
+
     def edited_paths(self, base: str, disk: str | None = None) -> tuple[str, ...]:
         """Return the managed files that differ on disk (or in the tree `disk`) from the commit or tree `base`."""
         changed = self.changed_paths(base, disk or self.disk_tree())

@@ -171,9 +171,13 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     """Make a prepared candidate live: tag, pointers, traffic, files, soak."""
     world, staged = production.world, prepared.staged
     candidate = staged.candidate
-    known = records.read(world.git)
     begun = time.monotonic()
-    release = _tagged(world, known, staged)
+    try:
+        known = records.read(world.git)
+        release = _tagged(world, known, staged)
+    except BaseException:
+        production.end(staged.backend)  # a full disk, say: nothing has moved
+        raise
     try:
         performed = carry_out(_steps_to(production, known, release, prepared), production)
     except BaseException as error:
