@@ -8,6 +8,8 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -162,7 +164,8 @@ def test_a_disk_that_fills_while_a_push_is_staged_leaves_the_old_release(small: 
     output, _ = push.communicate()
 
     assert push.returncode != 0, output
-    assert "No space left on device" in output or "the disk is full" in output
+    assert "the disk is full: it filled up while the candidate was staged" in output
+    assert "then push again" in output
     until(lambda: not small.production.status()["lock"], "the push has given the turn back")
     assert_whole(small.production, live="release/1", answer=ONE)
     small.make_room()
@@ -180,8 +183,6 @@ def test_a_disk_that_fills_just_before_the_promotion_leaves_the_old_release(smal
 
     def deploy() -> None:
         results.append(small.production.gitrelease(*command[1:]))
-
-    import threading
 
     for fill in (small.fill, lambda: None):
         thread = threading.Thread(target=deploy)
@@ -301,27 +302,22 @@ def test_a_read_only_file_system_is_called_one_and_production_serves(small: Smal
 
 
 def test_missing_rights_are_named_with_the_remedy(checkout: Production) -> None:
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("needs root, to become another user")
-    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    # Root may write everywhere, unless it has given that up.
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if without and shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv")
     checkout.init()
-    lent = Path(f"/tmp/gitrelease-rights-{os.getpid()}")  # noqa: S108  # pytest's own folders are closed to others
-    shutil.copytree(checkout.root, lent, symlinks=True)
-    try:
-        subprocess.run(["chown", "-R", "65534:65534", str(lent)], check=True)
-        (lent / ".git" / "gitrelease" / "logs").chmod(0o500)
-        import sys
+    logs = checkout.home / "logs"
+    logs.chmod(0o500)
+    command = [*without, sys.executable, "-m", "gitrelease", "-C", str(checkout.root), "up"]
 
-        command = [*nobody, "env", f"HOME={lent}", sys.executable, "-m", "gitrelease", "-C", str(lent), "up"]
-        if subprocess.run([*nobody, sys.executable, "-c", ""], capture_output=True, check=False).returncode != 0:
-            pytest.skip("needs a Python that another user may run")
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
-    finally:
-        shutil.rmtree(lent)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
 
+    logs.chmod(0o700)
     assert ran.returncode == 1, ran.stderr
     assert "the rights do not allow it: [Errno 13] Permission denied" in ran.stderr
     assert "chown -R USER" in ran.stderr
+    assert checkout.gitrelease("up").code == 0
 
 
 def test_an_agent_that_can_open_no_file_takes_nobody_for_dead(production: Production) -> None:
