@@ -121,7 +121,7 @@ def prepare(
 
     short_of = room.lacking(production, candidate.commit)
     if short_of is not None:
-        hint = room.hint(production, candidate.trigger)
+        hint = room.hint(candidate.trigger)
         outcome = _end(production, candidate, "refused", kind, f"room: {short_of.detail}", hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=(short_of,))
     make_room(production, report)

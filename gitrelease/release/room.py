@@ -17,10 +17,9 @@ def lacking(production: Production, commit: str) -> Check | None:
     return Check(name="room", kind="major", status="unknown", detail=problem) if problem else None
 
 
-def hint(production: Production, trigger: str) -> str:
+def hint(trigger: str) -> str:
     """Say what the one whose candidate did not fit can do."""
-    home = production.world.home.root
-    make = f"Make room (df -h {home}; df -i {home}; free -m), gitrelease prune drops old releases"
+    make = "Make room (df -h; df -i; free -m), gitrelease prune drops old releases"
     again = {"push": "then push again", "edit": "then commit it: it stays on disk as it is", "shell": "then again"}
     return f"{make}; {again.get(trigger, 'then pull or commit again: the branch is back at what is live')}"
 
@@ -32,8 +31,8 @@ def _on_disk(production: Production, commit: str) -> str:
     needed = size + files * _BLOCK
     if left.free < needed + reserve:
         return (
-            f"the disk has {_in_mb(left.free)} MB left; a slot for this release takes {_in_mb(needed)}"
-            f" and {_in_mb(reserve)} must stay free (limits.disk_mb)"
+            f"the disk has {_in_mb(left.free)} MB left; a slot for this release takes {_in_mb(needed)} MB,"
+            f" and {_in_mb(reserve)} MB must stay free (limits.disk_mb)"
         )
     if left.files is not None and left.files < files + _FEW_FILES:
         return f"the disk has room for {left.files} more files; a slot takes {files} and {_FEW_FILES} must stay free"

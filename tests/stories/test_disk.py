@@ -269,7 +269,7 @@ def test_a_file_system_without_inodes_refuses_a_release_and_takes_it_later(few_f
 
     assert refused.code != 0
     assert "more files; a slot takes" in said(refused)
-    assert "df -i " in said(refused)
+    assert "df -i" in said(refused)
     assert_whole(small.production, live="release/1", answer=ONE)
     for path in small.disk.glob("file-*"):
         path.unlink()
