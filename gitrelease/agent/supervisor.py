@@ -119,7 +119,7 @@ class Supervisor(threading.Thread):
         soak = self._production.soak
         if soak is None or soak.number != live.number:
             return
-        error, soak.log_offset = _first_error(Path(live.backend.log), soak.log_offset)
+        error, soak.log_offset = first_error(Path(live.backend.log), soak.log_offset)
         if error:
             self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {error}")
         elif time.monotonic() >= soak.until:
@@ -137,7 +137,7 @@ def _require_descriptors() -> None:
             os.close(descriptor)
 
 
-def _first_error(log: Path, offset: int) -> tuple[str, int]:
+def first_error(log: Path, offset: int) -> tuple[str, int]:
     """Return the first error marker in what `log` got since `offset`, with what follows it, and the new offset."""
     try:
         with log.open("rb") as file:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def rotate(log: Path, *, most: int) -> bool:
     return True
 
 
-def tidy(home: Home, *, running: Collection[Path], commits: Collection[str]) -> list[Path]:
+def tidy(home: Home, *, running: Collection[Path], commits: Callable[[], Collection[str]]) -> list[Path]:
     """Remove what nobody needs any more, and return it.
 
     Those are old logs of backends that are not `running`, check results of other than the released `commits`, and what
@@ -111,8 +111,10 @@ def _old_logs(home: Home, running: Collection[Path]) -> list[Path]:
     return sorted(ended, key=_written, reverse=True)[LOGS_KEPT:]
 
 
-def _old_baselines(home: Home, commits: Collection[str]) -> list[Path]:
-    return [path for path in home.baselines.glob("*.json") if path.stem not in commits]
+def _old_baselines(home: Home, commits: Callable[[], Collection[str]]) -> list[Path]:
+    there = list(home.baselines.glob("*.json"))
+    released = commits()  # asked last: what was written before is that of a release by now
+    return [path for path in there if path.stem not in released]
 
 
 def _scratch(home: Home) -> Iterator[Path]:

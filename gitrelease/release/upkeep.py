@@ -35,11 +35,10 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 
 def tidy(production: Production) -> int:
     """Remove what no release and no process needs any more; return how many files that were."""
-    known = records.read(production.world.git)
     housekeeping.lay_in_ballast(production.world.home)
     removed = housekeeping.tidy(
         production.world.home,
         running=[Path(backend.log) for backend in production.running.backends()],
-        commits={release.commit for release in known.releases},
+        commits=lambda: {release.commit for release in records.read(production.world.git).releases},
     )
     return len(removed)

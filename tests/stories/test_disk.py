@@ -16,8 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gitrelease.agent.supervisor import first_error
+from gitrelease.core.events import Proved, Stopped
 from gitrelease.edges import backends, processes
-from gitrelease.edges.home import short_name
+from gitrelease.edges.home import short_name, write_atomically
+from gitrelease.edges.journal import Journal
 from tests.checkout import SERVER, SETTINGS, Clone, Ended, Production, make_checkout, until
 
 FEW = SETTINGS.replace('start = "5s"', 'start = "20s"\ndisk_mb = 1\nlog_mb = 1')
@@ -378,6 +381,47 @@ def test_a_candidate_that_memory_is_too_short_for_is_refused_by_its_own_words(tm
         assert_whole(production, live="release/1", answer=ONE)
     finally:
         production.clear_away()
+
+
+def test_a_full_disk_takes_no_half_event_and_no_half_file(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    mounted(disk, "size=1m")
+    try:
+        journal = Journal(disk / "journal.jsonl")
+        journal.append(Proved(at=1.0, number=1))
+        settings = disk / "settings"
+        write_atomically(settings, b"old")
+        before = journal.path.read_bytes()
+        with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+        with pytest.raises(OSError, match="No space left"):
+            journal.append(Stopped(at=2.0, reason="x" * 10_000))  # a part of it fits into the last page
+        with pytest.raises(OSError, match="No space left"):
+            write_atomically(settings, b"new" * 10_000)
+
+        assert journal.path.read_bytes() == before
+        assert settings.read_bytes() == b"old"
+        assert sorted(one.name for one in disk.iterdir()) == ["filler", "journal.jsonl", "settings"]
+        (disk / "filler").unlink()
+        journal.append(Proved(at=3.0, number=3))
+        assert [event.at for event in journal.events()] == [1.0, 3.0]
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_soak_that_reads_a_log_which_was_emptied_misses_no_marker(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("x" * 1_000)
+    _, offset = first_error(log, 0)
+    os.truncate(log, 0)
+    with log.open("a") as file:
+        file.write("Uncaught app execution\nValueError: no\n")
+
+    error, _ = first_error(log, offset)
+
+    assert error == "Uncaught app execution: ValueError: no"
 
 
 def test_a_log_that_has_grown_is_emptied_and_its_end_is_kept(small: Small) -> None:
