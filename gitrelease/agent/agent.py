@@ -29,12 +29,13 @@ from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.turn import URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
-from gitrelease.core.errors import Busy, Exit, ReleaseError
+from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import AGENT_MARK, write_atomically
+from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.processes import identify
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.production import Production
@@ -83,6 +84,7 @@ class Agent:
         """
         home = self.world.home
         home.create()
+        drop_ballast(home)  # on a full disk production comes up all the same
         with home.agent_lock.open("w") as lock:
             self._lock = os.fstat(lock.fileno())
             try:
@@ -322,3 +324,9 @@ def main() -> int:
     except ReleaseError as error:
         log.error("%s. %s", error.message, error.hint)
         return int(error.code)
+    except OSError as error:
+        known = of_host(error, sys.argv[1])
+        if known is None:
+            raise
+        log.error("%s. %s", known.message, known.hint)
+        return int(known.code)

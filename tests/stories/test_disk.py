@@ -257,6 +257,22 @@ def test_a_backend_that_ends_on_a_full_disk_comes_up_again(small: Small) -> None
     assert small.production.answer() == ONE
 
 
+def test_production_comes_up_on_a_full_disk(small: Small) -> None:
+    small.production.commit_term("second")
+    small.production.await_live("release/2")
+    small.production.await_idle()
+    written = small.production.processes()
+    small.fill()
+    small.production.kill(small.production.agent_pid())
+    for one in (written["front"], written["live"]["backend"]["identity"], written["standby"]["backend"]["identity"]):
+        small.production.kill(int(one["pid"]))
+
+    up = small.production.gitrelease("up")
+
+    assert up.code == 0, up.said + small.production.agent_log()
+    assert_whole(small.production, live="release/2", answer="one revenue second profit")
+
+
 def test_a_file_system_without_inodes_refuses_a_release_and_takes_it_later(few_files: Small) -> None:
     small = few_files
     small.developer.commit_term("later")
