@@ -6,6 +6,7 @@ leave the repository as it was.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, Settings
 from gitrelease.core.settings import App
 from gitrelease.edges import backends, hooks, records
 from gitrelease.edges import settings as settings_files
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.home import Home, write_atomically
 from gitrelease.edges.slots import Slots
@@ -85,25 +87,32 @@ def init(
     _require_commits(git)
     _require_python_and_script(git, app, python)
     _check_port(port)
-    made_branch = _stand_on_branch(git, app["branch"], installed)
+    make_branch = _must_make_branch(git, app["branch"])
 
     home.create()
+    _write_down_what_was(git, home, installed, make_branch=make_branch)
+    passing("init: what was is written down")
+    if make_branch:
+        git.run("checkout", "--quiet", "-b", app["branch"])
+    passing("init: on the branch")
     app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
     content = settings_files.changed(_host_text(home), app=app, port=port).encode()
     settings_files.read(content, str(home.settings))
     write_atomically(home.settings, content)
+    passing("init: settings written")
     # A wrong setting is reported here, before anything is installed.
     world = open_world(git.root, initialised=False)
     for key, value in CONFIGURATION.items():
-        installed.configuration.setdefault(key, git.configuration(key))
         git.run("config", "--local", key, value)
+    passing("init: before the hooks")
     chained, links = hooks.install(git, home, branch=world.settings.app.branch)
-    hooks_path = git.configuration("core.hooksPath", local=False)
-    if hooks_path and Path(hooks_path) != git.directory / "hooks":
-        installed.configuration.setdefault("core.hooksPath", git.configuration("core.hooksPath"))
+    if _other_hooks_path(git):
         git.run("config", "--local", "core.hooksPath", str(git.directory / "hooks"))
+    passing("init: hooks installed")
     installed.links = sorted({*installed.links, *links})
     write_atomically(home.installed, msgspec.json.encode(installed))
+    home.installing.unlink(missing_ok=True)
+    passing("init: written down")
     if git.ref(records.CHECKOUT) is None:
         git.update_refs([RefUpdate(records.CHECKOUT, git.resolve("HEAD") or "")], reason="init")
     ignored = world.checkout.ignores_carried() and (git.root / world.settings.app.schema).exists()
@@ -115,7 +124,7 @@ def init(
         chained=chained,
         shared=list(world.settings.app.shared),
         carried=world.settings.app.schema if ignored and world.checkout.carries() else None,
-        made_branch=made_branch,
+        made_branch=make_branch,
     )
 
 
@@ -131,10 +140,27 @@ def _host_text(home: Home) -> str:
 
 
 def _read_installed(home: Home) -> Installed:
-    try:
-        return msgspec.json.decode(home.installed.read_bytes(), type=Installed)
-    except FileNotFoundError:
-        return Installed()
+    """Return what `init` wrote down, also one that was cut off."""
+    for path in (home.installed, home.installing):
+        with contextlib.suppress(FileNotFoundError):
+            return msgspec.json.decode(path.read_bytes(), type=Installed)
+    return Installed()
+
+
+def _write_down_what_was(git: Git, home: Home, installed: Installed, *, make_branch: bool) -> None:
+    """Keep how the repository is before anything in it is changed: an `init` that is cut off can be taken back too."""
+    changed = [*CONFIGURATION, *(["core.hooksPath"] if _other_hooks_path(git) else [])]
+    for key in changed:
+        installed.configuration.setdefault(key, git.configuration(key))
+    if make_branch:
+        installed.branch_from = git.head_ref()
+    write_atomically(home.installing, msgspec.json.encode(installed))
+
+
+def _other_hooks_path(git: Git) -> bool:
+    """Does git look for hooks elsewhere than where ours are?"""
+    named = git.configuration("core.hooksPath", local=False)
+    return bool(named) and Path(named or "") != git.directory / "hooks"
 
 
 def _require_own_repository(git: Git) -> None:
@@ -154,8 +180,8 @@ def _require_commits(git: Git) -> None:
         )
 
 
-def _stand_on_branch(git: Git, branch: str, installed: Installed) -> bool:
-    """Make sure that HEAD is on the deploy branch; it is made here when there is none. True when it was made."""
+def _must_make_branch(git: Git, branch: str) -> bool:
+    """Is HEAD on the deploy branch, or is that to be made here? `RepositoryError` when it is neither."""
     wanted = f"refs/heads/{branch}"
     head = git.head_ref()
     if head == wanted:
@@ -174,8 +200,6 @@ def _stand_on_branch(git: Git, branch: str, installed: Installed) -> bool:
         )
     if git.execute("check-ref-format", wanted)[0] != 0:
         raise SettingsError(f"{branch!r} is no branch name", hint="Choose another: gitrelease init --branch deploy")
-    git.run("checkout", "--quiet", "-b", branch)
-    installed.branch_from = head
     return True
 
 

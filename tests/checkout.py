@@ -157,7 +157,7 @@ class Production(Clone):
         command = [sys.executable, "-m", "gitrelease", "-C", str(self.root), *arguments]
         ran = subprocess.run(
             command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=self.root.parent,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **(env or {})}, timeout=6 * PATIENCE,
         )  # fmt: skip
         return Ended(ran)
 

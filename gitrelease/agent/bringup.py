@@ -16,7 +16,7 @@ import msgspec
 from gitrelease.candidate import of_branch
 from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import Memory
+from gitrelease.core.events import Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
@@ -25,6 +25,7 @@ from gitrelease.edges import processes, records
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
+from gitrelease.release.execute import record
 from gitrelease.release.production import Production, Running, Serving, read_running
 from gitrelease.release.promotion import (
     Prepared,
@@ -81,8 +82,8 @@ def _bring_files(production: Production, live: Release) -> None:
     unfinished = production.memory.unfinished
     if unfinished is not None and unfinished.tag == live.tag:
         production.world.checkout.follow(live.commit, live.source, at=time.time())
-    else:
-        production.memory.unfinished = None
+    elif unfinished is not None:
+        record(production, Abandoned(at=time.time(), number=unfinished.number))
 
 
 def _serve(production: Production, live: Release, *, cancel: Cancel, report: Report) -> Outcome:

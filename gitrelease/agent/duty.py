@@ -16,6 +16,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes, records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.release.execute import record
 from gitrelease.release.production import Fate, Production, Serving
@@ -156,8 +157,11 @@ class Duty:
     def _proved(self, production: Production, number: int) -> None:
         known = records.read(production.world.git)
         if known.live is not None and known.live.number == number:
+            passing("soak: before good")
             production.world.git.update_refs(
                 [RefUpdate(records.GOOD, known.live.tag)], reason=f"release/{number} proved good"
             )
+            passing("soak: good, not recorded")
             record(production, Proved(at=time.time(), number=number))
+            passing("soak: recorded")
             log.info("release/%d came through its soak", number)

@@ -174,8 +174,10 @@ def _take_edit(
     """Release what was edited on disk, as a commit; what is unfit is left as the person left it."""
     world = production.world
     checkout = world.checkout
-    if known.checkout is None or not checkout.on_branch() or checkout.in_progress() or checkout.git_is_at_work():
+    if known.checkout is None or not checkout.on_branch() or checkout.in_progress():
         return None
+    if checkout.git_is_at_work() or world.home.recovering.exists():
+        return None  # a mixture of two commits, and nobody's edit
     paths = checkout.edited_paths(world.git.ref(records.CHECKOUT) or known.checkout)
     if not paths:
         inbox.refused.clear()

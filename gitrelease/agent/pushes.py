@@ -22,16 +22,20 @@ from gitrelease.agent.turn import AGENT, Holder, Turn
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, ReleaseError
+from gitrelease.core.events import Attempted
+from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
 from gitrelease.edges.housekeeping import room_at
 from gitrelease.release.branch import settle
+from gitrelease.release.execute import record
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, prepare, promote
+from gitrelease.release.promotion import Prepared, attempt, prepare, promote
 
 
 class Office(Protocol):
@@ -82,7 +86,7 @@ class Pushes:
         world = production.world
         refusal = _refuse_at_once(production, old, new)
         if refusal is not None:
-            return refusal
+            return _told(production, new, by, refusal)
         holder = office.turn.holder
         # Looking whether something has arrived takes the agent milliseconds: not worth a word.
         if holder is not None and (holder.owner != AGENT or time.time() - holder.since > 1):
@@ -96,7 +100,7 @@ class Pushes:
                 wait=seconds(world.settings.limits.wait),
             )
         except Busy as busy:
-            return _refused(production, busy.message, busy.hint)
+            return _told(production, new, by, _refused(production, busy.message, busy.hint))
         keeps_turn = False
         try:
             judged = self._judge(old, new, approved=approved, by=by, cancel=cancel, report=report)
@@ -105,6 +109,7 @@ class Pushes:
             candidate, prepared = judged
             push = Push(candidate, holder, cancel, prepared if isinstance(prepared, Prepared) else None)
             self._remember(receive_pack, push)
+            passing("push: staged, its ref has not moved")
             keeps_turn = True
             return prepared if isinstance(prepared, Outcome) else _staged(production, prepared)
         finally:
@@ -120,14 +125,14 @@ class Pushes:
         world = production.world
         refusal = _refuse_moved(production, old)
         if refusal is not None:
-            return refusal
+            return _told(production, new, by, refusal)
         with ThreadPoolExecutor(max_workers=1) as beside:
             edited = beside.submit(_refuse_edited, production)
             known = records.read(world.git)
             candidate = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
             refusal = edited.result()
         if refusal is not None:
-            return refusal
+            return _told(production, new, by, refusal)
         prepared = prepare(production, known, candidate, approved=approved, cancel=cancel, report=report)
         if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
             return prepared
@@ -220,7 +225,10 @@ class Pushes:
                 return
             push.begun = True
         if push.prepared is not None:
-            self._office.serving().end(push.prepared.staged.backend)
+            production, diff = self._office.serving(), push.prepared.staged.diff
+            production.end(push.prepared.staged.backend)
+            kind = diff.kind if diff else Kind.MAJOR
+            attempt(production, push.candidate, "refused", kind, "cut off: its branch never moved")
         push.outcome.cancel()
         self._office.turn.give_back(push.holder)
         self._office.poke()
@@ -242,6 +250,15 @@ def _staged(production: Production, prepared: Prepared) -> Outcome:
         reason="it goes live as soon as the branch has moved",
         kind=prepared.staged.diff.kind if prepared.staged.diff else None,
     )
+
+
+def _told(production: Production, commit: str, by: str, refusal: Outcome) -> Outcome:
+    """Let the history tell of a push that was refused before it was looked at."""
+    record(
+        production,
+        Attempted(at=time.time(), commit=commit, trigger="push", outcome="refused", reason=refusal.reason, by=by),
+    )
+    return refusal
 
 
 def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | None:

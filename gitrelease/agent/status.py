@@ -123,7 +123,7 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
         "head": world.git.resolve("HEAD"),
         "dirty": list(dirty),
         "in_sync": _in_sync(world, known, disk),
-        "git_at_work": world.checkout.git_is_at_work(),
+        "git_at_work": world.checkout.git_is_at_work() or world.home.recovering.exists(),
     }
 
 

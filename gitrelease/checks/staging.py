@@ -34,6 +34,7 @@ from gitrelease.edges import backends, inside, probes, processes
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.slots import CHECK, Slot
 from gitrelease.world import World
 
@@ -124,6 +125,7 @@ def stage(
     except ReleaseError as error:
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
+    passing("stage: slot taken")
     with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
         try:
             scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
@@ -145,6 +147,7 @@ def stage(
             told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
         report("stage", told, time.monotonic() - begun)
         _tell_news(warned, findings, live, report)
+        passing("stage: judged")
         if not checking_only:
             undo.pop_all()
         return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
@@ -294,6 +297,7 @@ def _start_and_judge(
             raise
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
         return None, Findings((Check(name="start", kind="major", status="unknown", detail=problem),))
+    passing("stage: started")
     undo.callback(processes.stop, backend.identity, grace=seconds(world.settings.limits.stop))
     with contextlib.ExitStack() as stack:
         promise = None

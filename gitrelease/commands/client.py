@@ -22,6 +22,7 @@ from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK, Home, find
 
 AGENT_START = 20.0  # seconds
+AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
 
 
 class Client:
@@ -112,9 +113,11 @@ class Client:
 
     def _answers(self) -> bool:
         try:
-            wire.ask(self.home.agent_socket, "ping", {}, lambda _: None)
+            wire.ask(self.home.agent_socket, "ping", {}, lambda _: None, timeout=AGENT_ANSWER)
         except (wire.NoAgent, wire.AgentGone):
             return False
+        except TimeoutError as error:
+            raise silent() from error
         return True
 
 
@@ -129,6 +132,15 @@ def require_owner(client: Client) -> None:
 def poke(client: Client) -> None:
     """Let the agent have a look, where there is one: it watches this file."""
     client.home.poke.touch(mode=0o600)
+
+
+def silent() -> ReleaseError:
+    """Return the error for an agent that is there and does not answer."""
+    return ReleaseError(
+        f"the agent has not answered for {AGENT_ANSWER:g} s",
+        hint="What serves goes on serving; end that agent and start another: gitrelease recover",
+        code=Exit.UNEXPECTED,
+    )
 
 
 def not_up(home: Home) -> ReleaseError:

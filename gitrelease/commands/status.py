@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from gitrelease.commands.client import Client, client_for, print_json
+from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, silent
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
@@ -33,7 +33,9 @@ def run(context: typer.Context, as_json: Json = False) -> int:
 def read_status(client: Client) -> dict[str, Any]:
     """Return the status object, from the agent, or from refs and disk where there is none."""
     try:
-        return client.ask("status", {}, lambda _: None)
+        return wire.ask(client.home.agent_socket, "status", {}, lambda _: None, timeout=AGENT_ANSWER)
+    except TimeoutError as error:
+        raise silent() from error
     except (wire.NoAgent, wire.AgentGone):
         from gitrelease.agent import status
         from gitrelease.world import open_world
@@ -88,7 +90,7 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     edited = f"; edited: {', '.join(checkout['dirty'])}" if checkout["dirty"] else ""
     yield f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
     if checkout["git_at_work"]:
-        yield "          git is at work there (index.lock); when none runs any more: gitrelease recover"
+        yield "          git is at work there, or was cut off; when none runs any more: gitrelease recover"
     if state["lock"]:
         lock = state["lock"]
         yield f"busy      {lock['doing']} by {lock['owner']} (pid {lock['pid']}), since {ago(now - lock['since'])}"

@@ -46,6 +46,12 @@ class Promoting(Event, frozen=True, tag="promoting"):
     previous: int | None
 
 
+class Abandoned(Event, frozen=True, tag="abandoned"):
+    """The intent to let `number` become live was cut off before any ref had moved: it is void."""
+
+    number: int
+
+
 class Promoted(Event, frozen=True, tag="promoted"):
     """`number` is live and the work tree follows it; `seconds` from the trigger to live."""
 
@@ -102,7 +108,9 @@ class Drilled(Event, frozen=True, tag="drilled"):
     reason: str = ""
 
 
-AnyEvent = Attempted | Promoting | Promoted | Proved | Superseded | WentBack | Stopped | Settled | Pruned | Drilled
+AnyEvent = (
+    Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | WentBack | Stopped | Settled | Pruned | Drilled
+)
 
 
 class Memory(msgspec.Struct, kw_only=True):
@@ -129,8 +137,8 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.attempts.append(event)
                 if len(self.attempts) >= 2 * MOST_ATTEMPTS:
                     del self.attempts[:-MOST_ATTEMPTS]
-            case Promoting():
-                self.unfinished = event
+            case Promoting() | Abandoned():
+                self.unfinished = event if isinstance(event, Promoting) else None
             case Promoted(number=number, seconds=spent):
                 self.unfinished = None
                 self.seconds[number] = spent

@@ -174,6 +174,7 @@ class Checkout:
             self._give_up_merge()
         if self.git.blob(source, self.carried) is None:
             backup = self._write_carried(before, commit, at=at, clean=clean) or backup
+        passing("files: written, not noted")
         self.note(commit)
         return backup
 

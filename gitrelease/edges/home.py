@@ -19,6 +19,7 @@ class Home:
         self.root = git_directory / "gitrelease"
         self.settings = self.root / "host.toml"
         self.installed = self.root / "installed.json"  # what `init` changed, for `uninstall`
+        self.installing = self.root / "installing.json"  # likewise, as long as an `init` has not come to its end
         self.journal = self.root / "journal.jsonl"
         self.slots = self.root / "slots"
         self.run = self.root / "run"
@@ -31,6 +32,7 @@ class Home:
         self.poke = self.root / "poke"  # hooks touch it, the agent watches it
         self.wanted = self.run / "up"  # exists from `up` until `down`
         self.down = self.run / "down"  # exists from `down` until the next `up`: who asked for it
+        self.recovering = self.run / "recovering"  # files on disk are a mixture, until `recover` has come to its end
         self.agent_lock = self.run / "agent.lock"
         self.agent_pid = self.run / "agent.pid"  # pid and start, for hooks: they must know cheaply whether it lives
         self.agent_socket = self.run / "agent.sock"

@@ -79,8 +79,11 @@ def _link_other_folder(git: Git, folder: Path) -> list[str]:
     links: list[str] = []
     for hook in sorted(elsewhere.iterdir()) if elsewhere else ():
         name = hook.name + CHAINED if hook.name in SHIMS else hook.name
-        if _is_hook(hook) and not (folder / name).exists():
+        if not _is_hook(hook):
+            continue
+        if not (folder / name).exists():
             (folder / name).symlink_to(hook)
+        if (folder / name).is_symlink() and (folder / name).readlink() == hook:
             links.append(name)
     return links
 

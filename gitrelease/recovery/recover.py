@@ -25,6 +25,8 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     """
     directory = root / ".git"
     branch = options.branch or _branch(home)
+    if (directory / "index.lock").exists():
+        home.recovering.touch(mode=0o600)  # the lock is what tells of the mixture; this outlives it
     cleared = locks.clear_locks(root, directory)
     for lock in cleared:
         yield f"removed {lock.relative_to(directory)}, which a git that was killed had left"
@@ -32,7 +34,8 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     yield from heads.mend_head(directory, branch)
     yield from heads.mend_refs(directory)
     git = Git.discover(root)
-    torn = directory / "index.lock" in cleared or git.head_ref() != f"refs/heads/{branch}"
+    if git.head_ref() != f"refs/heads/{branch}":
+        home.recovering.touch(mode=0o600)
     yield from heads.mend_branch(git, branch)
     passing("recover: branch")
     yield from heads.mend_index(git)
@@ -46,7 +49,8 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     world = open_world(root)  # by the settings of what is live
     head = git.ref(world.settings.branch_ref) or ""
     live = records.read(git).live
-    yield from heads.mend_files(world.checkout, belonging_to(world, head, live), head, torn=torn)
+    yield from heads.mend_files(world.checkout, belonging_to(world, head, live), head, torn=home.recovering.exists())
+    home.recovering.unlink(missing_ok=True)
     passing("recover: files")
     yield from house.clear_slots(world.slots)
     passing("recover: slots")

@@ -7,6 +7,7 @@ import time
 from gitrelease.candidate import Candidate
 from gitrelease.core.events import Settled
 from gitrelease.edges import records
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
@@ -44,9 +45,12 @@ def settle(production: Production, candidate: Candidate) -> None:
     """The branch is at a commit that changes nothing that runs: let the files and the memory follow."""
     world = production.world
     updates = branch_for(production, candidate)
+    passing("settle: before the refs")
     if updates:
         world.git.update_refs(updates, reason="nothing that runs has changed")
+    passing("settle: before the files")
     world.checkout.follow(candidate.commit, candidate.source, at=time.time())
+    passing("settle: before the record")
     record(production, Settled(at=time.time(), source=candidate.source))
 
 
@@ -61,5 +65,7 @@ def turn_away(production: Production, candidate: Candidate, reason: str, *, cond
         updates += records.condemn(
             world.git, commit=candidate.known_as, key=candidate.key, reason=reason, at=time.time()
         )
+    passing("turn away: before the refs")
     world.git.update_refs(updates, reason="refused, back to live")
+    passing("turn away: before the files")
     return world.checkout.follow(known.live.commit, known.live.source, at=time.time())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gitrelease.core.events import AnyEvent, Promoting
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.release.production import Fate, Production, Serving
 
@@ -59,6 +60,7 @@ class Write:
 
 
 Step = Intend | MoveRefs | SwitchTraffic | BringFiles | Write
+_NAMES = {Intend: "intent", MoveRefs: "refs", SwitchTraffic: "traffic", BringFiles: "files", Write: "record"}
 
 
 @dataclass
@@ -72,7 +74,9 @@ def carry_out(steps: Sequence[Step], production: Production) -> Performed:
     """Perform `steps` in order."""
     performed = Performed()
     for step in steps:
+        passing(f"{_NAMES[type(step)]}: before")
         perform(step, production, performed)
+        passing(f"{_NAMES[type(step)]}: done")
     return performed
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.text import one_line
+from gitrelease.edges.faults import passing
 from gitrelease.world import World
 
 
@@ -40,5 +41,7 @@ def restore(world: World, name: str) -> KeepResult:
             code=Exit.REFUSED,
         )
     backup = world.checkout.snapshot("replaced", at=time.time())
+    passing("restore: before the files")
     world.checkout.restore(commit)
+    passing("restore: files written")
     return KeepResult(backup=backup, restored=full)

@@ -18,6 +18,7 @@ from gitrelease.core.settings import seconds
 from gitrelease.edges import front as fronts
 from gitrelease.edges import probes, processes
 from gitrelease.edges.backends import MARK, Backend
+from gitrelease.edges.faults import passing
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.processes import Identity
@@ -108,6 +109,7 @@ class Production:
         """
         with self.state:
             spent = self.point(serving.backend)
+            passing("traffic: switched, not written down")
             before, standby = self.running.live, self.running.standby
             if standby is not None and standby.backend.id == serving.backend.id:
                 standby = None

@@ -31,7 +31,7 @@ from gitrelease.core.decide import (
     thaw_hint,
 )
 from gitrelease.core.diff import Diff
-from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.errors import Cancelled, Exit, ReleaseError
 from gitrelease.core.events import (
     Attempted,
     AttemptOutcome,
@@ -48,6 +48,7 @@ from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.records import GOOD, LIVE, Records
@@ -125,15 +126,19 @@ def prepare(
         outcome = _end(production, candidate, "refused", kind, f"room: {short_of.detail}", hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=(short_of,))
     make_room(production, report)
-    staged = stage(
-        world,
-        candidate,
-        diff=diff,
-        live=Live(world, live.commit, cancel) if live else None,
-        cancel=cancel,
-        report=report,
-        name=backend_name(candidate.commit),
-    )
+    try:
+        staged = stage(
+            world,
+            candidate,
+            diff=diff,
+            live=Live(world, live.commit, cancel) if live else None,
+            cancel=cancel,
+            report=report,
+            name=backend_name(candidate.commit),
+        )
+    except Cancelled as cut:
+        attempt(production, candidate, cut_off(candidate.trigger), kind, f"cut off: {cut}")
+        raise
     if isinstance(staged, Unfit):
         hint = mend_hint(candidate.trigger, candidate.known_as)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
@@ -178,6 +183,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     except BaseException:
         production.end(staged.backend)  # a full disk, say: nothing has moved
         raise
+    passing("promote: tag written")
     try:
         performed = carry_out(_steps_to(production, known, release, prepared), production)
     except BaseException as error:
@@ -189,6 +195,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
         why = f"the branch moved meanwhile ({error})"
         return _end(production, candidate, "superseded", release.kind, why, begun=begun)
+    passing("promote: live, not told")
     keep_baseline(world, candidate.commit, staged.findings)
     attempt(production, candidate, "released", release.kind, release.summary)
     soak = world.settings.policy[release.kind].soak_seconds
@@ -459,6 +466,11 @@ def _end(
         seconds=round(time.monotonic() - begun, 3),
         waiting=outcome == "waiting",
     )
+
+
+def cut_off(trigger: str) -> AttemptOutcome:
+    """Return what became of a candidate that was cut off: what came by itself is looked at again by itself."""
+    return "superseded" if trigger in ("pull", "branch", "edit") else "refused"
 
 
 def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcome, kind: Kind, reason: str) -> None:

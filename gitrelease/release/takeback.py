@@ -26,6 +26,7 @@ from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.checkout import identity_env
+from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.release.production import Production
@@ -51,6 +52,7 @@ def take_back(
         why = equal_there(world, known, target, only)
         return Outcome(outcome="unchanged", release=live.name if live else None, kind=Kind.NONE, reason=why)
     candidate = candidate_of(world, known, part, by=by, reason=reason)
+    passing("part: committed")
     # The one who goes back has decided: what is lost is told, and refuses nothing.
     prepared = prepare(
         production, known, candidate, approved=True, explicit=True, by_hand=True, cancel=cancel, report=report
