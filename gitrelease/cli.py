@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.errors import Exit, ReleaseError, of_host
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.terminal import guard_streams
 
@@ -64,9 +64,18 @@ def _guarded(command: Callable[[], int]) -> int:
         # The reader of a pipe has seen enough (`gitrelease history | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except OSError as error:
+        known = of_host(error, ".git")
+        if known is None:
+            return _unexpected(error)
+        return _explain(known.message, known.hint, known.code)
     except Exception as error:  # noqa: BLE001  # the one handler for bugs: saved and named, never hidden
-        hint = f"This is a bug in gitrelease; the traceback is in {_save_traceback()}"
-        return _explain(f"unexpected: {type(error).__name__}: {error}", hint, Exit.UNEXPECTED)
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    hint = f"This is a bug in gitrelease; the traceback is in {_save_traceback()}"
+    return _explain(f"unexpected: {type(error).__name__}: {error}", hint, Exit.UNEXPECTED)
 
 
 def _explain(message: str, hint: str, code: Exit, *, outcome: str | None = None) -> int:

@@ -21,6 +21,7 @@ import msgspec
 
 from gitrelease.agent.background import LogFormat, guarded, log, log_outcome, to_log
 from gitrelease.agent.bringup import bring_up, take_down
+from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
 from gitrelease.agent.inbox import Inbox, reconcile
@@ -28,15 +29,17 @@ from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.turn import URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
-from gitrelease.core.errors import Busy, Exit, ReleaseError
+from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
+from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.processes import identify
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.production import Production
+from gitrelease.release.upkeep import tidy
 from gitrelease.world import World, open_world
 
 _NOT_NOTICED = "edits on this host are not noticed by themselves"
@@ -68,6 +71,8 @@ class Agent:
         self._server: socket.socket | None = None
         self._renewing = False
         self._ends_with = Exit.DONE
+        self._clients = Clients()
+        self._tidied: frozenset[str] = frozenset()  # the backends at that time
         self._lock: os.stat_result | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -79,6 +84,7 @@ class Agent:
         """
         home = self.world.home
         home.create()
+        drop_ballast(home)  # on a full disk production comes up all the same
         with open_log(home.agent_lock) as lock:
             self._lock = os.fstat(lock.fileno())
             try:
@@ -152,7 +158,7 @@ class Agent:
                 log.exception("accept")
                 self._stopping.wait(0.2)
                 continue
-            threading.Thread(target=desk.serve, args=(connection,), name="client", daemon=True).start()
+            self._clients.take(connection, desk.serve, stopping=self._stopping)
         server.close()
         if self._supervisor is not None:
             self._supervisor.stop()
@@ -244,6 +250,7 @@ class Agent:
             if self.production is not None and not self._stopping.is_set():
                 guarded("the watcher", self._follow)
                 guarded("the inbox", self._look_at_inbox)
+                guarded("tidying up", self._tidy)
 
     def _come_up(self) -> None:
         """Bring production up by ourselves; in the foreground the agent ends where that fails, and says how."""
@@ -273,6 +280,16 @@ class Agent:
             self._watcher.follow()
         except OSError as error:
             raise ReleaseError(f"{_NOT_NOTICED}: {error.strerror}", hint=_MORE_WATCHES) from error
+
+    def _tidy(self, _: Cancel) -> None:
+        """Remove what nobody needs any more, each time that other backends run."""
+        production = self.production
+        if production is None:
+            return
+        running = frozenset(backend.id for backend in production.running.backends())
+        if running != self._tidied:
+            self._tidied = running
+            tidy(production)
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
@@ -309,3 +326,9 @@ def main() -> int:
     except ReleaseError as error:
         log.error("%s. %s", error.message, error.hint)
         return int(error.code)
+    except OSError as error:
+        known = of_host(error, sys.argv[1])
+        if known is None:
+            raise
+        log.error("%s. %s", known.message, known.hint)
+        return int(known.code)

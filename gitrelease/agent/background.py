@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable
 from types import TracebackType
 
-from gitrelease.core.errors import Cancelled, ReleaseError
+from gitrelease.core.errors import Cancelled, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line, plain
@@ -38,6 +38,9 @@ def guarded(what: str, work: Callable[[Cancel], Outcome | None]) -> Outcome | No
         log.warning("%s: %s. %s", what, error.message, error.hint)
     except Cancelled as cancelled:
         log.info("%s: %s", what, cancelled)
+    except OSError as error:
+        known = of_host(error, "the checkout")
+        log.error("%s failed: %s", what, known or error, exc_info=known is None)
     except Exception:  # a bug: its traceback is logged; a thread that died of it would be worse
         log.exception("%s failed; production goes on as it is; see: gitrelease status", what)
     finally:

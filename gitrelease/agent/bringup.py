@@ -196,8 +196,13 @@ def take_down(world: World, production: Production | None) -> None:
 
 
 def end_strays(world: World, known: Running) -> None:
-    """End processes of ours that nobody knows any more: a candidate whose agent was killed while staging."""
+    """End processes of ours that nobody knows any more: a candidate whose agent was killed while staging.
+
+    The mark alone says little: a shell that was opened from the app has it, and what a person starts there.
+    """
     ours = {identity.pid for identity in (known.front, *(backend.identity for backend in known.backends())) if identity}
     for identity in processes.marked(MARK, str(world.home.root)):
-        if identity.pid not in ours and identity.pid != os.getpid() and not processes.descends(identity, ours):
+        if identity.pid in ours or identity.pid == os.getpid() or processes.descends(identity, ours):
+            continue
+        if processes.runs_from(identity, world.home.slots.resolve(), world.home.front_socket):
             processes.stop(identity, grace=0.5)

@@ -26,13 +26,15 @@ from gitrelease.agent.chores import Chores
 from gitrelease.agent.status import status
 from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
-from gitrelease.core.errors import Cancelled, Exit, ReleaseError
+from gitrelease.core.errors import Cancelled, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line, readable
 from gitrelease.edges import records, wire
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import GitError
 from gitrelease.edges.home import user_name
+from gitrelease.edges.housekeeping import room_at
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
 from gitrelease.release.promotion import Prepared, go_back, no_target, prepare, promote, target_of_rollback
@@ -136,16 +138,19 @@ class Desk:
             )
         try:
             answer = verb(request)
+        except GitError as error:
+            home = self._agent.world.home.root
+            full = of_host(OSError(errno.ENOSPC, error.message), str(home)) if room_at(home).is_full else None
+            return _error((full or error).message, (full or error).hint, error.code)
         except ReleaseError as error:
             return _error(error.message, error.hint, error.code)
         except Cancelled as cancelled:
             return _error(f"cancelled: {cancelled}", "Nothing was changed in production", Exit.REFUSED)
         except Exception as error:  # noqa: BLE001  # the handler for bugs: saved, named, and the agent goes on
-            log.exception("%s failed", request.verb)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                home = self._agent.world.home.root
-                hint = f"Make room (df -h {home}), see what is live (gitrelease status), then type it again"
-                return _error(f"the disk is full: {error}", hint, Exit.UNEXPECTED)
+            known = of_host(error, str(self._agent.world.home.root)) if isinstance(error, OSError) else None
+            log.error("%s failed: %s", request.verb, error, exc_info=known is None)
+            if known is not None:
+                return _error(known.message, known.hint, known.code)
             what = traceback.format_exc(limit=-1).strip().splitlines()[-1]
             return _error(
                 f"{request.verb} failed unexpectedly: {what}",
@@ -156,7 +161,7 @@ class Desk:
 
     @property
     def _log_file(self) -> str:
-        return str(self._agent.world.home.logs / "agent.log")
+        return str(self._agent.world.home.agent_log)
 
     # -- verbs -----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from contextlib import AbstractContextManager
@@ -16,10 +17,12 @@ from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes, records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.edges.git import RefUpdate
+from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.release.execute import record
 from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.release.promotion import go_back, serves, target_of_rollback
+
+AGAIN = 5.0  # seconds
 
 
 class Office(Protocol):
@@ -142,7 +145,16 @@ class Duty:
 
     def soak_passed(self, number: int) -> None:
         production = self._office.serving()
-        production.soak = None
+        soak, production.soak = production.soak, None
+        try:
+            self._proved(production, number)
+        except (GitError, OSError):
+            # It is good, and that cannot be written: a full disk, say. Its soak goes on until it can.
+            if soak is not None and production.soak is None:
+                production.soak = dataclasses.replace(soak, until=time.monotonic() + AGAIN)
+            raise
+
+    def _proved(self, production: Production, number: int) -> None:
         known = records.read(production.world.git)
         if known.live is not None and known.live.number == number:
             passing("soak: before good")

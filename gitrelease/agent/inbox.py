@@ -23,7 +23,7 @@ from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle, turn_away
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, attempt, frozen_now, prepare, promote
+from gitrelease.release.promotion import Prepared, attempt, frozen_now, prepare, promote, take_effect
 from gitrelease.release.restart import serve
 
 AGAIN = 5.0  # seconds
@@ -71,11 +71,11 @@ class Inbox:
 def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: Report) -> Outcome | None:
     """Look at branch and disk, release what has arrived; None when there was nothing to do.
 
-    What git refuses is tried again in a while, without anybody's poke.
+    What git, or the disk, refuses is tried again in a while, without anybody's poke.
     """
     try:
         outcome = _look(production, inbox, cancel=cancel, report=report)
-    except GitError:
+    except (GitError, OSError):
         inbox.again_in = AGAIN
         raise
     inbox.again_in = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
@@ -107,6 +107,11 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
             why = f"{known.live.name} is live by its tag and does not come up: {served.reason}"
             record(production, Stopped(at=time.time(), reason=why))
             raise ReleaseError(why, hint="Go back: gitrelease rollback; or mend what it needs: gitrelease restart")
+    elif production.memory.unfinished is not None and production.memory.unfinished.tag == known.live.tag:
+        # It is served, and what follows that could not be written: a full disk, say.
+        soak = world.settings.policy[known.live.kind].soak_seconds
+        take_effect(production, known, known.live, soak=soak)
+        world = production.world
     _drop_stale(production, inbox, head, frozen=frozen_now(known) is not None)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(

@@ -32,6 +32,7 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
+from gitrelease.edges.housekeeping import room_at
 from gitrelease.recovery.locks import clear_locks_of_branch
 from gitrelease.release.branch import settle
 from gitrelease.release.execute import record
@@ -138,6 +139,12 @@ class Pushes:
         prepared = prepare(production, known, candidate, approved=approved, cancel=cancel, report=report)
         if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
             return prepared
+        home = world.home.root
+        if isinstance(prepared, Prepared) and room_at(home).is_full:
+            # Git would only say that it cannot write a file.
+            production.end(prepared.staged.backend)
+            hint = f"Make room (df -h {home}; df -i {home}), then push again"
+            return _refused(production, "the disk is full: it filled up while the candidate was staged", hint)
         return candidate, prepared
 
     def promote(self, receive_pack: int, *, report: Report) -> Outcome:

@@ -13,6 +13,7 @@ from gitrelease.core.history import outcome_of, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, processes, records
+from gitrelease.edges.git import GitError
 from gitrelease.edges.records import CHECKOUT, Records
 from gitrelease.release.production import Production, Serving, read_running
 from gitrelease.world import World
@@ -110,7 +111,10 @@ def _release_of(known: Records, commit: str) -> str | None:
 
 def checkout_state(world: World, known: Records) -> dict[str, Any]:
     """Say where HEAD is, which managed files differ from what was written last, and whether it is what is live."""
-    disk = world.checkout.disk_tree()
+    try:
+        disk = world.checkout.disk_tree()
+    except GitError:
+        return _state_without_writing(world, known)  # a full disk: how production stands must be seen all the same
     base = world.git.ref(CHECKOUT) or (known.live.commit if known.live else None)
     dirty = world.checkout.edited_paths(base, disk) if base else ()
     if known.live is None:  # what no commit has was carried into no release yet: nobody has edited it
@@ -120,6 +124,18 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
         "dirty": list(dirty),
         "in_sync": _in_sync(world, known, disk),
         "git_at_work": world.checkout.git_is_at_work() or world.home.recovering.exists(),
+    }
+
+
+def _state_without_writing(world: World, known: Records) -> dict[str, Any]:
+    """Say the same as far as it can be told without writing an object: files that differ from the index."""
+    head = world.git.resolve("HEAD")
+    dirty = world.checkout.modified_paths()
+    return {
+        "head": head,
+        "dirty": list(dirty),
+        "in_sync": known.live is not None and head == known.live.source and not dirty,
+        "git_at_work": world.checkout.git_is_at_work(),
     }
 
 

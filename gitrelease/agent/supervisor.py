@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import threading
@@ -19,9 +20,12 @@ from gitrelease.edges import probes
 from gitrelease.edges.processes import Identity
 from gitrelease.release.production import Production, Serving
 from gitrelease.release.promotion import serves
+from gitrelease.release.upkeep import rotate_logs
 
 TICK = 2.0  # seconds between two looks at a quiet production
 TICK_SOAKING = 0.5
+DESCRIPTORS = 8  # that a look at production needs at once
+UPKEEP = 5.0  # seconds between two looks at the size of the logs
 
 
 class OnDuty(Protocol):
@@ -49,6 +53,7 @@ class Supervisor(threading.Thread):
         self._stopping = False
         self._failures = 0
         self._front_failures = 0
+        self._upkeep_at = 0.0  # monotonic
 
     def stop(self) -> None:
         self._stopping = True
@@ -60,16 +65,26 @@ class Supervisor(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping:
-            production = self._production
-            busy = production.soak is not None or production.running.leaving
-            with _handles(production.running.front, _live_identity(production)) as handles:
-                select.select([*handles, self._wake], [], [], TICK_SOAKING if busy else TICK)
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._wake)
+            guarded("the supervisor", lambda _: self._await_event())
             if not self._stopping:
                 guarded("the supervisor", lambda _: self._look())
 
+    def _await_event(self) -> None:
+        production = self._production
+        busy = production.soak is not None or production.running.leaving
+        tick = TICK_SOAKING if busy else TICK
+        try:
+            with _handles(production.running.front, _live_identity(production)) as handles:
+                select.select([*handles, self._wake], [], [], tick)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            select.select([self._wake], [], [], tick)
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+
     def _look(self) -> None:
+        _require_descriptors()
         if self._duty.homeless():
             return
         production = self._production
@@ -91,6 +106,9 @@ class Supervisor(threading.Thread):
             return
         self._judge_soak(live)
         production.retire(now=time.time())
+        if time.monotonic() >= self._upkeep_at:
+            self._upkeep_at = time.monotonic() + UPKEEP
+            rotate_logs(production)
 
     def _end_of_backend(self, live: Serving, why: str) -> None:
         soak = self._production.soak
@@ -103,7 +121,7 @@ class Supervisor(threading.Thread):
         soak = self._production.soak
         if soak is None or soak.number != live.number:
             return
-        error, soak.log_offset = _first_error(Path(live.backend.log), soak.log_offset)
+        error, soak.log_offset = first_error(Path(live.backend.log), soak.log_offset)
         beyond = soak.meter.look() if soak.meter is not None else ""
         if beyond:
             self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {beyond}")
@@ -115,10 +133,23 @@ class Supervisor(threading.Thread):
             self._duty.soak_passed(live.number)
 
 
-def _first_error(log: Path, offset: int) -> tuple[str, int]:
+def _require_descriptors() -> None:
+    """Raise `OSError` when this process can open no more files: whom it cannot ask, it must not take for dead."""
+    opened: list[int] = []
+    try:
+        for _ in range(DESCRIPTORS):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def first_error(log: Path, offset: int) -> tuple[str, int]:
     """Return the first error marker in what `log` got since `offset`, with what follows it, and the new offset."""
     try:
         with log.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < offset:
+                offset = 0  # somebody has emptied it: all of it is new
             file.seek(offset)
             added = file.read()
     except FileNotFoundError:

@@ -7,6 +7,7 @@ in the app's interpreter while the app itself starts, so that it costs no time o
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -42,6 +43,8 @@ from gitrelease.edges.slots import CHECK, Slot
 from gitrelease.world import World
 
 _NOTHING = Findings()
+# What the host has run out of says nothing of the app's interpreter.
+_NOT_THE_APP = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 Report = Callable[[str, str, float | None], None]
 
@@ -343,6 +346,8 @@ def _start_and_judge(
     try:
         backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
     except OSError as error:
+        if error.errno in _NOT_THE_APP:
+            raise
         problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
         return None, Findings((Check(name="start", kind="major", status="unknown", detail=problem),))
     passing("stage: started")

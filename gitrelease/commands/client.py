@@ -57,7 +57,7 @@ class Client:
         if self._answers():
             return
         require_owner(self)
-        log = self.home.logs / "agent.log"
+        log = self.home.agent_log
         with open_log(log) as output:
             child = subprocess.Popen(
                 [sys.executable, "-I", "-m", "gitrelease.agent", str(self.root)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 
 
 class Exit(enum.IntEnum):
@@ -44,6 +45,30 @@ class Busy(ReleaseError):
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message, hint=hint, code=Exit.BUSY)
+
+
+# What a host can run out of, or not allow: what is wrong, and the remedy.
+_OF_HOST = {
+    errno.ENOSPC: ("the disk is full", "Make room (df -h {0}; df -i {0}), gitrelease prune drops old releases"),
+    errno.EDQUOT: ("the disk is full", "Make room within the quota (quota -s; df -h {0})"),
+    errno.EROFS: ("the file system is read-only", "Find out why (dmesg), mount it for writing: mount -o remount,rw"),
+    errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
+    errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
+    errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n, LimitNOFILE=), then: gitrelease restart"),
+    errno.ENFILE: ("too many files are open on this host", "Raise the limit: sysctl fs.file-max"),
+    errno.ENOMEM: ("memory is out", "End what uses it (free -m)"),
+    errno.EAGAIN: ("no more processes can be started", "End what there is too much of, or raise the limit (ulimit -u)"),
+}
+
+
+def of_host(error: OSError, home: str) -> ReleaseError | None:
+    """Say what the host ran out of or does not allow, for everything that writes below `home`; None for a bug."""
+    known = _OF_HOST.get(error.errno or 0)
+    if known is None:
+        return None
+    what, remedy = known
+    hint = f"{remedy.format(home)}; see what is live (gitrelease status), then type it again"
+    return ReleaseError(f"{what}: {error}", hint=hint, code=Exit.UNEXPECTED)
 
 
 class Cancelled(Exception):

@@ -87,6 +87,8 @@ class Limits(Setting, frozen=True):
     wait: str = "120s"  # a push waits as long for another release to end
     processes_most: int = 64  # of a candidate, and of a release that soaks
     memory_most_mb: int = 0  # likewise; 0: twice what the live one uses, 1000 at least
+    disk_mb: int = 200  # must stay free on the file system of .git after a release was checked out
+    log_mb: int = 20  # a log file that is larger is rotated; one older generation is kept
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 
 

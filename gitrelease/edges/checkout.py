@@ -90,6 +90,12 @@ class Checkout:
         output = self.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
         return tuple(os.fsdecode(path) for path in output.split(b"\0") if path)
 
+    def modified_paths(self) -> tuple[str, ...]:
+        """Return the managed files that differ on disk from the index; nothing is written for it."""
+        output = self.git.run("ls-files", "-z", "--modified", "--", ":/")
+        paths = (os.fsdecode(path) for path in output.split(b"\0") if path)
+        return tuple(path for path in paths if not is_document(path))
+
     def edited_paths(self, base: str, disk: str | None = None) -> tuple[str, ...]:
         """Return the managed files that differ on disk (or in the tree `disk`) from the commit or tree `base`."""
         changed = self.changed_paths(base, disk or self.disk_tree())
@@ -205,11 +211,15 @@ class Checkout:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Readers see the old file or the new one, never half of it.
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-            new.write(wanted)
-            new.flush()
-            os.fsync(new.fileno())
-        Path(new.name).chmod(0o644)
-        Path(new.name).replace(path)
+            try:
+                new.write(wanted)
+                new.flush()
+                os.fsync(new.fileno())
+                Path(new.name).chmod(0o644)
+                Path(new.name).replace(path)
+            except OSError:
+                Path(new.name).unlink(missing_ok=True)
+                raise
         return backup
 
     # -- nothing is lost -------------------------------------------------------------------------------------

@@ -203,6 +203,12 @@ class Git:
                 self._listed = {**dict(list(self._listed.items())[1 - _LISTED :]), tree: listed}
         return listed
 
+    def size_of(self, tree: str) -> tuple[int, int]:
+        """Return the bytes of all files of `tree` (or commit), and how many files and folders it has."""
+        listed = self.run("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", tree).split(b"\0")
+        sizes = [entry.split(b"\t", 1)[0].split()[3] for entry in listed if entry]
+        return sum(int(size) for size in sizes if size.isdigit()), len(sizes)
+
     def entry(self, tree: str, path: str) -> TreeEntry | None:
         """Return the file `path` of `tree` (or commit), or None where it has no such file."""
         listed = self._listed.get(tree)

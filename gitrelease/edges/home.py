@@ -28,8 +28,11 @@ class Home:
         self.slots = self.root / "slots"
         self.run = self.root / "run"
         self.logs = self.root / "logs"
+        self.agent_log = self.logs / "agent.log"
+        self.front_log = self.logs / "front.log"
         self.pushes = self.root / "push"  # push options, by the pid of git receive-pack
         self.baselines = self.root / "baselines"  # check results of what was released, by commit
+        self.ballast = self.root / "ballast"  # room that is given up for a way back on a full disk
         self.poke = self.root / "poke"  # hooks touch it, the agent watches it
         self.wanted = self.run / "up"  # exists from `up` until `down`
         self.down = self.run / "down"  # exists from `down` until the next `up`: who asked for it
@@ -72,11 +75,21 @@ def write_atomically(path: Path, content: bytes) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    scratch.replace(path)
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        scratch.replace(path)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of `content`; a disk that is nearly full takes a part of it, and only then says that it is full."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def open_log(path: Path) -> BinaryIO:

@@ -6,6 +6,7 @@ before the next one is written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core.events import AnyEvent, Memory, replay
-from gitrelease.edges.home import write_atomically
+from gitrelease.edges.home import write_all, write_atomically
 
 _decode = msgspec.json.Decoder(AnyEvent).decode
 _encode = msgspec.json.Encoder().encode
@@ -34,8 +35,13 @@ class Journal:
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                os.write(descriptor, (b"\n" if torn else b"") + _encode(event) + b"\n")
-                os.fdatasync(descriptor)
+                try:
+                    write_all(descriptor, (b"\n" if torn else b"") + _encode(event) + b"\n")
+                    os.fdatasync(descriptor)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(descriptor, size)  # half an event is none
+                    raise
             finally:
                 os.close(descriptor)
 

@@ -8,6 +8,7 @@ are built on it, make every process look like another. This module alone imports
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import select
@@ -16,7 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 import psutil
@@ -147,8 +148,11 @@ def spawn(
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `argv` in a session of its own, its output appended to `log`, nothing on its standard input."""
-    with open_log(log) as output:
+    """Start `argv` in a session of its own, its output appended to `log`, nothing on its standard input.
+
+    Where nothing can be written any more the output is lost, and the process is started all the same.
+    """
+    with _appending(log) as output:
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
@@ -161,6 +165,15 @@ def spawn(
         )
     _children[child.pid] = child
     return child
+
+
+def _appending(log: Path) -> IO[bytes]:
+    try:
+        return open_log(log)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        return Path(os.devnull).open("ab")
 
 
 def how_ended(identity: Identity) -> str:
@@ -196,14 +209,29 @@ def wait_end(identity: Identity, timeout: float) -> bool:
 
 def stop(identity: Identity, *, grace: float) -> None:
     """End a process and its group: TERM, `grace` seconds, KILL. A stranger with its pid is left alone."""
-    if identity.alive:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(identity.pid, signal.SIGTERM)
+    if _signal(identity, signal.SIGTERM):
         wait_end(identity, grace)
     _reap(identity)
     kill_group(identity)
     wait_end(identity, 5.0)
     _reap(identity)
+
+
+def _signal(identity: Identity, number: signal.Signals) -> bool:
+    """Send a signal to that process and to no other: between look and signal its pid may be given away."""
+    try:
+        handle = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not identity.alive:
+            return False
+        signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def _reap(identity: Identity) -> None:
@@ -336,6 +364,31 @@ def with_open(path: Path) -> list[Identity]:
                         found.append(identify(process.pid))
                         break
     return found
+
+
+def runs_from(identity: Identity, folder: Path, control: Path) -> bool:
+    """Does the process work in `folder`, hold a file in it open, or is it the front that `control` steers?
+
+    Never one at a terminal: all of ours are started without one, so that one is a person's.
+    """
+    place = Path(f"/proc/{identity.pid}")
+    # Another user's cannot be read, and is none of ours.
+    with contextlib.suppress(OSError):
+        if int((place / "stat").read_bytes().rpartition(b")")[2].split()[4]) != 0:
+            return False
+        argv = (place / "cmdline").read_bytes().split(b"\0")
+        if b"gitrelease.front" in argv and os.fsencode(control) in argv:
+            return True
+        if (place / "cwd").readlink().is_relative_to(folder):
+            return True
+        return any(_names(handle, folder) for handle in (place / "fd").iterdir())
+    return False
+
+
+def _names(handle: Path, folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return handle.readlink().is_relative_to(folder)
+    return False
 
 
 def working_in(folder: Path, program: str) -> list[int]:

@@ -123,20 +123,24 @@ def _check_values(written: Written, text: str, name: str) -> None:
     for limit, value in msgspec.structs.asdict(written.limits).items():
         if isinstance(value, str):
             _check_duration(value, f"limits.{limit}", text, name)
-    for limit in ("memory_mb", "memory_most_mb"):
-        if getattr(written.limits, limit) < 0:
-            used = f"is {getattr(written.limits, limit)}"
-            raise _wrong(name, text, f"limits.{limit}", used, "a number of megabytes")
-    if written.limits.processes_most < 1:
-        used = f"is {written.limits.processes_most}"
-        raise _wrong(name, text, "limits.processes_most", used, "a number of processes, 1 at least")
-    if written.limits.checks_memory_mb < 1:
-        used = f"is {written.limits.checks_memory_mb}"
-        raise _wrong(name, text, "limits.checks_memory_mb", used, "a number of megabytes, 1 at least")
+    for limit, least in _LEAST.items():
+        _check_number(getattr(written.limits, limit), least, f"limits.{limit}", text, name)
     for kind, policy in written.policy.items():
         _check_policy(kind, policy, text, name)
     if written.app.kind == "command" and not written.app.command:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
+
+
+_LEAST = {
+    "memory_mb": 0, "memory_most_mb": 0, "disk_mb": 0, "checks_memory_mb": 1, "log_mb": 1, "processes_most": 1,
+}  # fmt: skip
+
+
+def _check_number(value: int, least: int, path: str, text: str, name: str) -> None:
+    if value < least:
+        unit = "megabytes" if path.endswith("_mb") else "processes"
+        accepted = f"a number of {unit}" + (f", {least} at least" if least else "")
+        raise _wrong(name, text, path, f"is {value}", accepted)
 
 
 def _check_policy(kind: Kind, policy: PartialPolicy, text: str, name: str) -> None:

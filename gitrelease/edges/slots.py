@@ -74,13 +74,16 @@ class Slots:
 
         Links to run-time files are ours.
         """
+        return self._changed(slot.path)
+
+    def _changed(self, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         # Not `status`: it names a folder that holds nothing but a link of ours, and not what is in it.
-        output = self.git.run("ls-files", "-z", "-t", "--others", "--modified", cwd=slot.path)
+        output = self.git.run("ls-files", "-z", "-t", "--others", "--modified", cwd=path)
         lines = [(line[:1], os.fsdecode(line[2:])) for line in output.split(b"\0") if line]
-        others = [path for tag, path in lines if tag == b"?" and "__pycache__" not in Path(path).parts]
+        others = [name for tag, name in lines if tag == b"?" and "__pycache__" not in Path(name).parts]
         return (
-            tuple(dict.fromkeys(path for tag, path in lines if tag != b"?")),
-            tuple(path for path in others if not (slot.path / path).is_symlink()),
+            tuple(dict.fromkeys(name for tag, name in lines if tag != b"?")),
+            tuple(name for name in others if not (path / name).is_symlink()),
         )
 
     def clear_free(self) -> list[str]:
@@ -166,8 +169,10 @@ class Slots:
             try:
                 self._check_out(path, commit)
             except GitError:
-                # A slot is only a copy: a damaged one is made anew.
-                self._create(path, commit)
+                # On a full disk git cannot note that all is there already: the release must come up again all the same.
+                if self.standing(name) != commit or any(self._changed(path)):
+                    # A slot is only a copy: a damaged one is made anew.
+                    self._create(path, commit)
         for relative in shared:
             self._link(path, relative)
 

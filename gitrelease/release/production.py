@@ -159,7 +159,7 @@ class Production:
         child = fronts.start(
             self.listeners,
             control=home.front_socket,
-            log=home.logs / "front.log",
+            log=home.front_log,
             hold=seconds(self.world.settings.limits.hold),
             env={**os.environ, MARK: str(home.root)},
         )
@@ -230,11 +230,21 @@ class Production:
         return given_up
 
     def _fits_one_more(self) -> bool:
+        return processes.available_mb() >= self.needed_mb()
+
+    def needed_mb(self) -> float:
+        """Return how many megabytes of memory one more backend is reckoned to need."""
         needed = float(self.world.settings.limits.memory_mb)
         if not needed and self.running.live is not None:
             used = processes.usage(self.running.live.backend.identity)
             needed = used.memory_mb if used else 0.0
-        return processes.available_mb() >= needed
+        return needed
+
+    def waiting_mb(self) -> float:
+        """Return how many megabytes the backends have that only wait: the standby and those on their way out."""
+        live = self.running.live
+        waiting = [backend for backend in self.running.backends() if live is None or backend.id != live.backend.id]
+        return sum(used.memory_mb for used in map(processes.usage, (one.identity for one in waiting)) if used)
 
     def end(self, backend: Backend) -> None:
         backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))

@@ -51,7 +51,9 @@ from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.records import GOOD, LIVE, Records
+from gitrelease.release import room
 from gitrelease.release.branch import branch_for, branch_to
 from gitrelease.release.execute import (
     BringFiles,
@@ -125,6 +127,11 @@ def prepare(
         fate: AttemptOutcome = "refused" if candidate.trigger == "push" else "waiting"
         return _end(production, candidate, fate, kind, decision.why, hint=hint, begun=begun)
 
+    short_of = room.lacking(production, candidate.commit)
+    if short_of is not None:
+        hint = room.hint(candidate.trigger)
+        outcome = _end(production, candidate, "refused", kind, f"room: {short_of.detail}", hint=hint, begun=begun)
+        return msgspec.structs.replace(outcome, checks=(short_of,))
     make_room(production, report)
     try:
         staged = stage(
@@ -178,9 +185,13 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     """Make a prepared candidate live: tag, pointers, traffic, files, soak."""
     world, staged = production.world, prepared.staged
     candidate = staged.candidate
-    known = records.read(world.git)
     begun = time.monotonic()
-    release = _tagged(world, known, staged)
+    try:
+        known = records.read(world.git)
+        release = _tagged(world, known, staged)
+    except BaseException:
+        production.end(staged.backend)  # a full disk, say: nothing has moved
+        raise
     passing("promote: tag written")
     try:
         performed = carry_out(_steps_to(production, known, release, prepared), production)
@@ -270,6 +281,8 @@ def go_back(
         return Outcome(
             outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
         )
+    if drop_ballast(production.world.home):
+        report("disk", "is full: gave up what was kept free for a way back", None)
     verdict = reason or f"{live.name} was rolled back by {by}"
     with ThreadPoolExecutor(max_workers=1) as beside:
         # While the old release comes up: what the refs are going to say.

@@ -46,14 +46,34 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
     developer.commit_term("second")
     developer.push()  # the host's settings hold from this release on
     first = production.processes()["standby"]["backend"]["identity"]["pid"]
+
+    restarted = production.gitrelease("restart")
+
+    assert restarted.code == 0
+    assert "gave up the standby of release/1" in " ".join(restarted.said.split())
+    assert not Path(f"/proc/{first}").exists()
+
+
+def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_up_for_it(
+    production: Production,
+) -> None:
+    settings = production.home / "host.toml"
+    settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
+    developer = production.clone()
+    developer.commit_term("second")
+    developer.push()  # the host's settings hold from this release on
     developer.commit_term("third")
 
     pushed = developer.push()
+    back = production.gitrelease("rollback")
 
-    assert pushed.code == 0
-    assert "gave up the standby of release/1" in " ".join(pushed.said.replace("remote:", "").split())
-    assert not Path(f"/proc/{first}").exists()
-    assert production.status()["standby"] == "release/2"
+    said = " ".join(pushed.said.replace("remote:", "").split())
+    assert pushed.code == 1
+    assert "room: one more backend is reckoned to need 99999999 MB of memory" in said
+    assert "then push again" in said
+    assert back.code == 0, back.said
+    assert "release/1 is still warm" in back.said
+    assert production.answer() == "one revenue profit"
 
 
 def test_an_export_that_readers_understand_differently_is_warned_of(production: Production) -> None:

@@ -1,0 +1,53 @@
+"""Would one more release fit on this host? Asked before it is staged; a way back is never refused for lack of room."""
+
+from __future__ import annotations
+
+from gitrelease.core.outcome import Check
+from gitrelease.edges import housekeeping, processes
+from gitrelease.release.production import Production
+
+_BLOCK = 4096  # bytes that a small file takes at least
+_FEW_FILES = 64  # that must stay: refs, tag and commit objects, logs
+_MB = 1 << 20
+
+
+def lacking(production: Production, commit: str) -> Check | None:
+    """Return the check that says what a slot and a backend for `commit` lack, with numbers; None when both fit."""
+    problem = _on_disk(production, commit) or _in_memory(production)
+    return Check(name="room", kind="major", status="unknown", detail=problem) if problem else None
+
+
+def hint(trigger: str) -> str:
+    """Say what the one whose candidate did not fit can do."""
+    make = "Make room (df -h; df -i; free -m), gitrelease prune drops old releases"
+    again = {"push": "then push again", "edit": "then commit it: it stays on disk as it is", "shell": "then again"}
+    return f"{make}; {again.get(trigger, 'then pull or commit again: the branch is back at what is live')}"
+
+
+def _on_disk(production: Production, commit: str) -> str:
+    world = production.world
+    left, reserve = housekeeping.room_at(world.home.root), world.settings.limits.disk_mb * _MB
+    size, files = world.git.size_of(commit)
+    needed = size + files * _BLOCK
+    if left.free < needed + reserve:
+        return (
+            f"the disk has {_in_mb(left.free)} MB left; a slot for this release takes {_in_mb(needed)} MB,"
+            f" and {_in_mb(reserve)} MB must stay free (limits.disk_mb)"
+        )
+    if left.files is not None and left.files < files + _FEW_FILES:
+        return f"the disk has room for {left.files} more files; a slot takes {files} and {_FEW_FILES} must stay free"
+    return ""
+
+
+def _in_memory(production: Production) -> str:
+    needed = production.needed_mb()
+    have = processes.available_mb()
+    waiting = production.waiting_mb() if have < needed else 0.0
+    if have + waiting >= needed:
+        return ""
+    gain = f", {waiting:.0f} more if what only waits were ended" if waiting else ""
+    return f"one more backend is reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
+
+
+def _in_mb(size: int) -> str:
+    return f"{size / _MB:.0f}" if size >= 10 * _MB else f"{size / _MB:.1f}"

@@ -1,0 +1,44 @@
+"""What does production leave behind while it runs, and who bounds it? Logs are rotated, what is not needed goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from gitrelease.edges import housekeeping, records
+from gitrelease.release.production import Production, Serving
+
+
+def rotate_logs(production: Production) -> None:
+    """Rotate the logs that have grown too large, unless a soak reads one of them: none of its words may be lost."""
+    home, most = production.world.home, production.world.settings.limits.log_mb << 20
+    with production.state:
+        if production.soak is not None:
+            return
+        for log in (home.agent_log, home.front_log):
+            housekeeping.rotate(log, most=most)
+        running = production.running
+        rotated = {one.log for one in running.backends() if housekeeping.rotate(Path(one.log), most=most)}
+        if rotated:
+            live, standby = _from_the_start(running.live, rotated), _from_the_start(running.standby, rotated)
+            production.running = msgspec.structs.replace(running, live=live, standby=standby)
+            production.save()
+
+
+def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | None:
+    """What a rotated log says from now on is at its start: a soak that is still to come reads from there."""
+    if serving is None or serving.backend.log not in rotated:
+        return serving
+    return msgspec.structs.replace(serving, log_offset=0)
+
+
+def tidy(production: Production) -> int:
+    """Remove what no release and no process needs any more; return how many files that were."""
+    housekeeping.lay_in_ballast(production.world.home)
+    removed = housekeeping.tidy(
+        production.world.home,
+        running=[Path(backend.log) for backend in production.running.backends()],
+        commits=lambda: {release.commit for release in records.read(production.world.git).releases},
+    )
+    return len(removed)

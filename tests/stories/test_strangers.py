@@ -1,0 +1,198 @@
+"""What looks like one of ours and is none is never signalled; what is ours and will not end is killed with its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gitrelease.edges import backends, processes
+from gitrelease.edges.processes import Identity
+from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+
+# Ignores TERM, and has two children in its group: one that ignores it as well, and one that does not.
+STUBBORN = SERVER.replace(
+    'if __name__ == "__main__":\n',
+    """\
+if __name__ == "__main__":
+    import pathlib, signal, subprocess
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"
+    children = [subprocess.Popen([sys.executable, "-c", one]) for one in (deaf, "import signal; signal.pause()")]
+    pathlib.Path("children").write_text(" ".join(str(child.pid) for child in children))
+""",
+)
+
+
+class Strangers:
+    """Processes of this test that gitrelease knows nothing of."""
+
+    def __init__(self) -> None:
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **(env or {})}
+        child = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self.started.append(child)
+        return child
+
+    def serve(self, folder: Path, *, port: int | None = None, env: dict[str, str] | None = None) -> None:
+        """Start a copy of the app, with the command line that ours has, in another folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "server.py").write_text(SERVER)
+        number = port or backends.free_port()
+        self.start(sys.executable, "server.py", str(number), cwd=folder, env=env)
+        until(lambda: processes.port_owner(number), "the stranger listens")
+
+    def all_alive(self) -> bool:
+        return all(child.poll() is None for child in self.started)
+
+
+@pytest.fixture
+def strangers() -> Iterator[Strangers]:
+    made = Strangers()
+    yield made
+    for child in made.started:
+        child.kill()
+        child.wait()
+
+
+def test_up_is_refused_by_a_strangers_port_which_it_names_and_leaves_alone(
+    checkout: Production, strangers: Strangers
+) -> None:
+    checkout.init()
+    strangers.serve(checkout.root.parent / "other", port=checkout.port)
+
+    ended = checkout.gitrelease("up")
+
+    assert ended.code != 0
+    assert f"port {checkout.port} is taken by pid {strangers.started[0].pid}: " in ended.said
+    assert "gitrelease init --port PORT" in ended.said
+    assert strangers.all_alive()
+
+
+def test_processes_that_look_like_ours_survive_everything_that_we_do(
+    production: Production, strangers: Strangers
+) -> None:
+    folder = production.root.parent
+    copied = {backends.MARK: str(production.home)}
+    strangers.serve(folder / "sandbox")
+    strangers.serve(folder / "other" / ".git" / "gitrelease" / "slots" / "a")
+    strangers.serve(folder / "sandbox of an operator", env=copied)  # in a shell that was opened from the app
+    strangers.start("sleep", "600", cwd=production.root, env=copied)
+    strangers.start("tail", "-f", str(production.home / "logs" / "agent.log"), cwd=production.home, env=copied)
+
+    production.commit_term("second")
+    production.await_live("release/2")
+    assert production.gitrelease("restart").code == 0
+    assert production.gitrelease("rollback").code == 0
+    production.kill(production.agent_pid())
+    assert production.gitrelease("restart").code == 0
+    assert production.gitrelease("down").code == 0
+    assert production.gitrelease("up").code == 0
+
+    assert strangers.all_alive()
+    assert production.answer() == "one revenue profit"
+
+
+def test_a_shell_that_an_operator_opened_in_a_slot_survives(production: Production) -> None:
+    slot = production.home / "slots" / str(production.processes()["live"]["backend"]["slot"])
+    pid, terminal = pty.fork()
+    if pid == 0:  # the shell: at a terminal, in the slot, with the app's environment
+        os.chdir(slot)
+        os.execvpe("cat", ["cat"], {**os.environ, backends.MARK: str(production.home)})  # noqa: S606
+    shell = processes.identify(pid)
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "cat\n", "the shell has started")
+
+    assert production.gitrelease("down").code == 0
+
+    alive = shell.alive
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert alive
+
+
+def test_a_candidate_whose_agent_was_killed_is_ended_by_the_next(production: Production) -> None:
+    slot = production.home / "slots" / "e"
+    slot.mkdir()
+    mark = {**os.environ, backends.MARK: str(production.home)}
+    left = subprocess.Popen(["sleep", "600"], cwd=slot, env=mark, start_new_session=True)
+    production.kill(production.agent_pid())
+
+    assert production.gitrelease("restart").code == 0
+
+    assert left.wait(timeout=20) == -signal.SIGTERM
+
+
+def _give_away(identity: dict[str, int | str], pid: int) -> None:
+    identity["pid"] = pid
+
+
+def test_strangers_with_the_pids_that_we_wrote_down_are_left_alone(
+    production: Production, strangers: Strangers
+) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.await_idle()
+    for _ in range(4):
+        strangers.start("sleep", "600", cwd=production.root)
+    pids = [child.pid for child in strangers.started]
+    written = production.processes()
+    production.kill(production.agent_pid())
+    ours = [written["front"], written["live"]["backend"]["identity"], written["standby"]["backend"]["identity"]]
+    for identity, pid in zip(ours, pids, strict=False):
+        production.kill(int(identity["pid"]))
+        _give_away(identity, pid)
+    (production.home / "run" / "processes.json").write_bytes(msgspec.json.encode(written))
+    started = (production.home / "run" / "agent.pid").read_text().split()[1]
+    (production.home / "run" / "agent.pid").write_text(f"{pids[3]} {started}\n")
+    taker = msgspec.structs.replace(processes.identify(pids[3]), started=1)
+    for name in "abcde":
+        (production.home / "slots" / f"{name}.lock").write_bytes(msgspec.json.encode(taker))
+
+    assert production.gitrelease("restart").code == 0
+    assert production.answer() == "one revenue second profit"
+    assert production.gitrelease("down").code == 0
+
+    assert strangers.all_alive()
+
+
+def test_a_backend_that_ignores_term_is_killed_with_its_group_and_nobody_else(
+    tmp_path: Path, strangers: Strangers
+) -> None:
+    files = {"server.py": STUBBORN, "gitrelease.toml": SETTINGS, ".gitignore": "children\n"}
+    production = make_checkout(tmp_path, files)
+    try:
+        production.init().up()
+        production.await_idle()
+        backend = production.processes()["live"]["backend"]
+        slot = production.home / "slots" / str(backend["slot"])
+        group = [processes.identify(int(pid)) for pid in (slot / "children").read_text().split()]
+        group.append(msgspec.convert(backend["identity"], Identity))
+        strangers.serve(tmp_path / "bystander")
+        strangers.start(sys.executable, "-c", "import signal; signal.pause()", cwd=tmp_path)
+        assert [one.alive for one in group] == [True] * 3
+
+        ended = production.gitrelease("down")
+
+        assert ended.code == 0, ended.said
+        assert [processes.wait_end(one, 5.0) for one in group] == [True] * 3
+        assert strangers.all_alive()
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            production.clear_away()
+        shutil.rmtree(tmp_path / "production", ignore_errors=True)
