@@ -314,6 +314,18 @@ def test_every_exit_code_is_explained():
     assert [row[0] for row in rows(section) if row[0].isdigit()] == [str(int(code)) for code in Exit]
 
 
+# -- reliability -----------------------------------------------------------------------------------------------------
+
+SHOWN = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", (ROOT / "docs" / "reliability.md").read_text())
+
+
+@pytest.mark.parametrize(("file", "name"), SHOWN)
+def test_every_fault_names_a_test_that_exists(file, name):
+    text = (ROOT / "tests" / "stories" / file).read_text()
+
+    assert not name or f"def {name}(" in text
+
+
 # -- links -------------------------------------------------------------------------------------------------------------
 
 LINKS = [

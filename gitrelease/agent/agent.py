@@ -32,6 +32,7 @@ from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records, wire
+from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
@@ -288,8 +289,8 @@ class Agent:
             return
         running = frozenset(backend.id for backend in production.running.backends())
         if running != self._tidied:
-            self._tidied = running
             tidy(production)
+            self._tidied = running
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
@@ -318,6 +319,7 @@ def main() -> int:
     """Run the agent for the checkout that the command line names."""
     forget_local_variables()
     os.environ.pop(AGENT_MARK, None)  # it stays in what the kernel shows of this process
+    forget_marks()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormat("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -22,7 +22,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, processes, records
 from gitrelease.edges import front as fronts
-from gitrelease.edges.backends import MARK
+from gitrelease.edges.backends import MARK, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.release.execute import record
@@ -30,7 +30,6 @@ from gitrelease.release.production import Production, Running, Serving, read_run
 from gitrelease.release.promotion import (
     Prepared,
     addresses,
-    backend_name,
     go_back,
     prepare,
     promote,

@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Callable
 
+from gitrelease.agent.background import log
+
 RESERVED = 64  # descriptors for what is no client: lock, sockets, watches, git and the app while they are started
 EACH = 6  # that an answer may need: connection, cancel, a pipe, a git command
 FEWEST = 2
@@ -27,15 +29,23 @@ class Clients:
             while self._inside >= _most() and not stopping.is_set():
                 self._changed.wait(0.2)
             self._inside += 1
-        threading.Thread(target=self._serve, args=(connection, serve), name="client", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(connection, serve), name="client", daemon=True).start()
+        except RuntimeError as error:  # the host gives us no more threads: this client types it again
+            log.warning("a client was turned away: %s; allow this user more processes (ulimit -u)", error)
+            connection.close()
+            self._left()
 
     def _serve(self, connection: socket.socket, serve: Callable[[socket.socket], None]) -> None:
         try:
             serve(connection)
         finally:
-            with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
+            self._left()
+
+    def _left(self) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
 
 
 def _most() -> int:

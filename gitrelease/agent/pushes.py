@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gitrelease.agent.background import log
+from gitrelease.agent.background import guarded, log
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import AGENT, Holder, Turn
 from gitrelease.candidate import Candidate, of_branch
@@ -112,8 +112,8 @@ class Pushes:
             candidate, prepared = judged
             push = Push(candidate, holder, cancel, prepared if isinstance(prepared, Prepared) else None)
             self._remember(receive_pack, push)
-            passing("push: staged, its ref has not moved")
             keeps_turn = True
+            passing("push: staged, its ref has not moved")
             return prepared if isinstance(prepared, Outcome) else _staged(production, prepared)
         finally:
             if not keeps_turn:
@@ -174,12 +174,10 @@ class Pushes:
         for push in staged:
             threading.Thread(target=self._finish_if_moved, args=(push,), name="push", daemon=True).start()
 
-    def _finish_if_moved(self, push: Push) -> bool:
+    def _finish_if_moved(self, push: Push) -> None:
         world = self._office.serving().world
-        moved = world.git.ref(world.settings.branch_ref) == push.candidate.source
-        if moved:
+        if world.git.ref(world.settings.branch_ref) == push.candidate.source:
             self._finish(push)
-        return moved
 
     def _finish(self, push: Push) -> None:
         """Make a staged push live and let the files follow, unless somebody is at it already."""
@@ -207,33 +205,43 @@ class Pushes:
         world = self._office.serving().world
         limit = time.monotonic() + seconds(world.settings.limits.wait)
         with _end_of(receive_pack) as ended:
-            # A suspended pusher must not keep the turn for ever either.
-            while push.begun or (time.monotonic() < limit and not push.cancel.reason):
-                if ended(0.2):
-                    break
-            in_time = ended(0)
-            if in_time:
-                _clear_locks(world)
-            if not push.begun and not self._finish_if_moved(push):
+            try:
+                # A suspended pusher must not keep the turn for ever either.
+                while push.begun or (time.monotonic() < limit and not push.cancel.reason):
+                    if ended(0.2):
+                        break
+                if ended(0):
+                    guarded("what a push left", lambda _: _clear_locks(world))
+                if not push.begun:
+                    guarded("a push that is over", lambda _: self._finish_if_moved(push))
+            finally:
                 self._drop(push)
-            with self._lock:
-                self._pushes.pop(receive_pack, None)
-            if not in_time and ended(None):
-                _clear_locks(world)
+                with self._lock:
+                    self._pushes.pop(receive_pack, None)
+            if ended(None):
+                guarded("what a push left", lambda _: _clear_locks(world))
 
     def _drop(self, push: Push) -> None:
         with self._lock:
             if push.begun:
                 return
             push.begun = True
-        if push.prepared is not None:
-            production, diff = self._office.serving(), push.prepared.staged.diff
-            production.end(push.prepared.staged.backend)
-            kind = diff.kind if diff else Kind.MAJOR
-            attempt(production, push.candidate, "refused", kind, "cut off: its branch never moved")
-        push.outcome.cancel()
-        self._office.turn.give_back(push.holder)
-        self._office.poke()
+        try:
+            if push.prepared is not None:
+                guarded("a push that was cut off", lambda _: _end_cut_off(self._office.serving(), push))
+        finally:
+            push.outcome.cancel()
+            self._office.turn.give_back(push.holder)
+            self._office.poke()
+
+
+def _end_cut_off(production: Production, push: Push) -> None:
+    """End what was staged for a push whose branch never moved, and let the history tell of it."""
+    if push.prepared is not None:
+        production.end(push.prepared.staged.backend)
+        diff = push.prepared.staged.diff
+        kind = diff.kind if diff else Kind.MAJOR
+        attempt(production, push.candidate, "refused", kind, "cut off: its branch never moved")
 
 
 def _clear_locks(world: World) -> None:
@@ -251,7 +259,9 @@ def _end_of(pid: int) -> Iterator[Callable[[float | None], bool]]:
         yield lambda _: True
         return
     try:
-        yield lambda timeout: bool(select.select([handle], [], [], timeout)[0])
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        yield lambda timeout: bool(poll.poll(None if timeout is None else timeout * 1000))
     finally:
         os.close(handle)
 

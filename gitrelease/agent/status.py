@@ -113,7 +113,7 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
     """Say where HEAD is, which managed files differ from what was written last, and whether it is what is live."""
     try:
         disk = world.checkout.disk_tree()
-    except GitError:
+    except (GitError, OSError):
         return _state_without_writing(world, known)  # a full disk: how production stands must be seen all the same
     base = world.git.ref(CHECKOUT) or (known.live.commit if known.live else None)
     dirty = world.checkout.edited_paths(base, disk) if base else ()
@@ -135,7 +135,7 @@ def _state_without_writing(world: World, known: Records) -> dict[str, Any]:
         "head": head,
         "dirty": list(dirty),
         "in_sync": known.live is not None and head == known.live.source and not dirty,
-        "git_at_work": world.checkout.git_is_at_work(),
+        "git_at_work": world.checkout.git_is_at_work() or world.home.recovering.exists(),
     }
 
 

@@ -122,7 +122,7 @@ class Supervisor(threading.Thread):
         if soak is None or soak.number != live.number:
             return
         error, soak.log_offset = first_error(Path(live.backend.log), soak.log_offset)
-        beyond = soak.meter.look() if soak.meter is not None else ""
+        beyond = self._production.measure(soak, live)
         if beyond:
             self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {beyond}")
             if not serves(self._production, live.backend):

@@ -9,6 +9,7 @@ from gitrelease.checks.baseline import keep_baseline, read_baseline
 from gitrelease.checks.checking import questions
 from gitrelease.checks.findings import Findings
 from gitrelease.checks.staging import Unfit, stage
+from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.world import World
 
@@ -45,7 +46,7 @@ class Live:
             live=None,
             cancel=self.cancel,
             report=_unheard,
-            name="baseline",
+            name=backend_name(self.commit),
             checking_only=True,
         )
         if not (isinstance(outcome, Unfit) and outcome.unknown):

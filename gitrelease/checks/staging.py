@@ -133,10 +133,12 @@ def stage(
     except ReleaseError as error:
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
-    passing("stage: slot taken")
-    around = None if checking_only or checked_before else Surroundings(world, candidate, slot)
+    around = None
     with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
         try:
+            passing("stage: slot taken")
+            if not checking_only and not checked_before:
+                around = Surroundings(world, candidate, slot)
             scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
             judged_by = live.commit if live else None
             backend, findings = _start_and_judge(
@@ -228,8 +230,9 @@ def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:
 
 def _end_left_behind(world: World) -> None:
     """End what holds the slot for checks after whoever took it was killed; only what was started from a slot."""
-    started = processes.marked(MARK, str(world.home.root))
-    for holder in world.slots.left_behind(CHECK):
+    holders = world.slots.left_behind(CHECK)
+    started = processes.marked(MARK, str(world.home.root)) if holders else []
+    for holder in holders:
         if holder in started:
             processes.stop(holder, grace=0.5)
 
@@ -400,7 +403,10 @@ def probe(
     app, limit = world.settings.app, seconds(world.settings.limits.start)
     begun = time.monotonic()
     deadline = begun + limit
-    running = os.pidfd_open(backend.identity.pid)
+    try:
+        running = os.pidfd_open(backend.identity.pid)
+    except ProcessLookupError:  # it has ended already, and was reaped
+        return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
     try:
         if app.kind == "command":
             well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)

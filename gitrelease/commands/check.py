@@ -29,6 +29,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
     from gitrelease.edges import records
+    from gitrelease.edges.backends import backend_name
     from gitrelease.edges.cancel import Cancel
     from gitrelease.world import open_world
 
@@ -46,7 +47,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
         judged = stage(
             world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
             cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
-            name=f"check-{candidate.commit[:10]}",
+            name=backend_name(candidate.commit),
             checking_only=True, given=(signed,) if signed else (),
         )  # fmt: skip
     losses = unexplained_losses(world, live, candidate, judged.findings)

@@ -87,11 +87,10 @@ class Client:
         progress: Callable[[wire.Message], None],
     ) -> wire.Message:
         """Ask the agent; where there is none, do it `alone`, with no agent starting meanwhile."""
-        try:
+        if self._answers():
             return self.ask(verb, arguments, progress)
-        except (wire.NoAgent, wire.AgentGone):
-            with self.without_agent():
-                return alone()
+        with self.without_agent():
+            return alone()
 
     @contextlib.contextmanager
     def without_agent(self) -> Iterator[None]:

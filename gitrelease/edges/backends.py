@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,17 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 MARK = "GITRELEASE_HOME"
 # Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
 NAME = "GITRELEASE_BACKEND"
+
+
+def forget_marks() -> None:
+    """Remove from this process what the app that started it, through a hook or a shell, was known by."""
+    for name in (MARK, NAME):
+        os.environ.pop(name, None)
+
+
+def backend_name(commit: str) -> str:
+    """Return a name for a backend and its log that no other one has."""
+    return f"{commit[:10]}-{time.time_ns() // 1_000_000:x}"
 
 
 def interpreter(app: App, checkout: Path) -> Path:

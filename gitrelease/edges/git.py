@@ -6,6 +6,7 @@ Only this module imports GitPython. Every command is an argument list; data from
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -138,7 +139,8 @@ class Git:
             "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C",
             **(env or {}),
         }  # fmt: skip
-        with tempfile.TemporaryFile() as given:
+        # In memory: the disk may be full, and looking must work all the same.
+        with os.fdopen(os.memfd_create("git", os.MFD_CLOEXEC), "w+b") as given:
             if stdin:
                 given.write(stdin)
                 given.seek(0)
@@ -326,6 +328,12 @@ class Git:
             *_DURABLE, "update-ref", "-m", f"gitrelease: {reason}", "--stdin",
             stdin=("\n".join(lines) + "\n").encode(),
         )  # fmt: skip
+
+    def pack_tags(self, prefix: str, *, beyond: int) -> None:
+        """Pack the tags into one file when more than `beyond` below `prefix` are files of their own: each is opened."""
+        with contextlib.suppress(FileNotFoundError):
+            if sum(1 for _ in (self.directory / prefix).iterdir()) > beyond:
+                self.run("pack-refs")
 
     def configuration(self, key: str, *, local: bool = True) -> str | None:
         status, output, _ = self.execute("config", *(("--local",) if local else ()), "--get", key)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelease.edges.home import Home
+from gitrelease.edges.home import Home, open_log
 
 LOGS_KEPT = 50  # log files of backends that have ended, older generations included
 OLDER = ".1"  # is appended to the name of a log file that makes way for an empty one
@@ -51,8 +51,12 @@ def lay_in_ballast(home: Home) -> None:
     home.ballast.mkdir(mode=0o700, exist_ok=True)
     for name in map(str, range(number)):
         if not (home.ballast / name).exists():
-            with (home.ballast / name).open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, size)
+            try:
+                with open_log(home.ballast / name) as file:
+                    os.posix_fallocate(file.fileno(), 0, size)
+            except OSError:
+                (home.ballast / name).unlink(missing_ok=True)  # an empty file is no ballast
+                raise
 
 
 def drop_ballast(home: Home) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Journal:
-    """The journal file of a production checkout; several readers, one writer: the agent."""
+    """The journal file of a production checkout; several readers, one writer: whoever holds the lock of the agent."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,10 +69,10 @@ class Journal:
                 write_atomically(self.path, b"".join(line + b"\n" for line in sound))
         return len(lines) - len(sound)
 
-    def rewrite(self, events: Iterable[AnyEvent]) -> None:
-        """Replace what is written by `events`; a reader sees the old journal or the new one."""
+    def compact(self, keep: Callable[[Iterable[AnyEvent]], Iterable[AnyEvent]]) -> None:
+        """Let the journal hold what `keep` makes of it; a reader sees the old one or the new, a writer waits."""
         with self._lock:
-            write_atomically(self.path, b"".join(_encode(event) + b"\n" for event in events))
+            write_atomically(self.path, b"".join(_encode(event) + b"\n" for event in keep(self.events())))
 
     def memory(self) -> Memory:
         return replay(self.events())

@@ -5,6 +5,7 @@ What a sample cannot see is what comes and goes between two of them.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -72,6 +73,11 @@ class Sampler(threading.Thread):
         return self._said
 
     def _sample(self) -> None:
-        self._said = self._meter.look()
-        if self._said:
-            self._end()
+        try:
+            self._said = self._meter.look()
+            if self._said:
+                self._end()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
+            # The host is out of something for a moment: the next sample may see more, and so does the last one.

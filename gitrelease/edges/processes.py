@@ -392,12 +392,15 @@ def _names(handle: Path, folder: Path) -> bool:
 
 
 def working_in(folder: Path, program: str) -> list[int]:
-    """Return the pids of the processes of `program` that work in `folder`: to be told, never to be signalled."""
+    """Return the pids of the processes of `program` (`git`, and so `git-receive-pack`) that work in `folder`.
+
+    They are to be told, never to be signalled.
+    """
     found: list[int] = []
     for process in psutil.process_iter():
         # Another user's cannot be read, and are not seen.
         with contextlib.suppress(psutil.Error, OSError):
-            if process.name() == program and Path(process.cwd()).is_relative_to(folder):
+            if process.name().partition("-")[0] == program and Path(process.cwd()).is_relative_to(folder):
                 found.append(process.pid)
     return found
 

@@ -85,15 +85,19 @@ def peer(connection: socket.socket) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def connect(path: Path) -> Iterator[Channel]:
-    """Connect to the agent; `NoAgent` where nobody listens."""
+def connect(path: Path, *, timeout: float | None = None) -> Iterator[Channel]:
+    """Connect to the agent; `NoAgent` where nobody listens, `TimeoutError` after `timeout` seconds without a word."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connection.settimeout(timeout)
     try:
         with short_name(path) as name:
             connection.connect(name)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
         raise NoAgent(str(path)) from error
+    except TimeoutError:
+        connection.close()
+        raise
     channel = Channel(connection)
     try:
         yield channel
@@ -124,8 +128,7 @@ def ask(
 def _ask_once(
     path: Path, verb: str, arguments: Message, progress: Callable[[Message], None], timeout: float | None
 ) -> Message:
-    with connect(path) as channel:
-        channel.connection.settimeout(timeout)
+    with connect(path, timeout=timeout) as channel:
         try:
             channel.send({"protocol": PROTOCOL, "version": __version__, "verb": verb, "arguments": arguments})
             while (message := channel.receive()) is not None:

@@ -7,13 +7,14 @@ import time
 import msgspec
 
 from gitrelease.checks.staging import Report, Unfit, stage_again
-from gitrelease.core.errors import Exit
+from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Drilled
 from gitrelease.core.history import Release
+from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import backend_name
+from gitrelease.release.room import lacking
 
 
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,13 @@ def drill(production: Production, target: Release, *, cancel: Cancel, report: Re
 
     Nobody waits for it: it takes no turn, and a release under way goes on.
     """
+    short_of = lacking(production, target.commit)
+    if short_of is not None:
+        raise ReleaseError(
+            f"there is no room for a rehearsal: {short_of.detail}",
+            hint="A rollback itself is tried all the same; make room (df -h; free -m), then: gitrelease drill",
+            code=Exit.REFUSED,
+        )
     begun = time.monotonic()
     stands_by = production.warm(target.number) is not None
     warm = round(time.monotonic() - begun, 3) if stands_by else None

@@ -93,9 +93,9 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
         case BringFiles(commit=commit, source=source, clean=clean):
             try:
                 performed.backup = world.checkout.follow(commit, source, at=time.time(), clean=clean)
-            except GitError as error:
-                # A person's own git holds the index, say. Production is not served from here, and the inbox
-                # brings the files up as soon as it can: their commit is not noted as written.
+            except (GitError, OSError) as error:
+                # A person's own git holds the index, say, or the disk is full. Production is not served from here,
+                # and the inbox brings the files up as soon as it can: their commit is not noted as written.
                 log.warning("the work tree follows later: %s", error)
         case _:
             assert_never(step)

@@ -106,11 +106,10 @@ class Production:
     def switch(self, serving: Serving, *, then: Fate, now: float) -> float:
         """Give new connections to `serving`; return how many milliseconds the front took.
 
-        `then` is what becomes of the backend that served before.
+        `then` is what becomes of the backend that served before. It is written down first: an agent that starts in
+        between would end what users get already as a stray.
         """
         with self.state:
-            spent = self.point(serving.backend)
-            passing("traffic: switched, not written down")
             before, standby = self.running.live, self.running.standby
             if standby is not None and standby.backend.id == serving.backend.id:
                 standby = None
@@ -122,10 +121,14 @@ class Production:
                     standby = before
                 else:
                     leaving.append(Leaving(before.backend, now + (BAD_LINGER if then is Fate.BAD else self._linger)))
-            self.running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
+            running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
+            self._write(running)
+            self.running = running
+            passing("traffic: written down, not switched")
+            spent = self.point(serving.backend)
             if self.soak is not None and before is not None and before.backend.log != serving.backend.log:
                 self.soak.log_offset = serving.log_offset  # the new process has a log of its own
-            self.save()
+                self.soak.meter = None  # and is measured anew
         return spent
 
     def point(self, backend: Backend) -> float:
@@ -250,18 +253,25 @@ class Production:
         backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))
 
     def save(self) -> None:
-        write_atomically(self.world.home.processes, msgspec.json.encode(self.running))
+        self._write(self.running)
+
+    def _write(self, running: Running) -> None:
+        write_atomically(self.world.home.processes, msgspec.json.encode(running))
 
     # -- soak ------------------------------------------------------------------------------------------------
 
     def begin_soak(self, number: int, length: float) -> None:
         """Watch the live release `number` for `length` seconds from now."""
-        live, standby = self.running.live, self.running.standby
-        offset, meter = 0, None
-        if live is not None:
+        offset = self.running.live.log_offset if self.running.live else 0
+        self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset)
+
+    def measure(self, soak: Soak, live: Serving) -> str:
+        """Say which limit the soaking release passes just now; nothing where it passes none."""
+        if soak.meter is None:  # not when it went live: whoever waits for that need not wait for this
+            standby = self.running.standby
             allowed = limits.beside(self.world.settings.limits, standby.backend if standby else None)
-            offset, meter = live.log_offset, limits.Meter(live.backend, allowed)
-        self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset, meter=meter)
+            soak.meter = limits.Meter(live.backend, allowed)
+        return soak.meter.look()
 
 
 def read_running(path: Path) -> Running:

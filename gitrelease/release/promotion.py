@@ -47,7 +47,7 @@ from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
-from gitrelease.edges.backends import Backend
+from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
@@ -152,7 +152,11 @@ def prepare(
         hint = mend_hint(candidate.trigger, candidate.known_as)
         outcome = _end(production, candidate, "refused", kind, staged.reason, hint=hint, begun=begun)
         return msgspec.structs.replace(outcome, checks=staged.checks)
-    losses = unexplained_losses(world, live, candidate, staged.findings)
+    try:
+        losses = unexplained_losses(world, live, candidate, staged.findings)
+    except BaseException:
+        production.end(staged.backend)
+        raise
     lacking = [decision.why] if isinstance(decision, AfterApproval) else []
     if not approved:
         lacking.append(objections(retyped=staged.findings.retyped, losses=losses))
@@ -205,10 +209,11 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         why = f"the branch moved meanwhile ({error})"
         return _end(production, candidate, "superseded", release.kind, why, begun=begun)
     passing("promote: live, not told")
-    keep_baseline(world, candidate.commit, staged.findings)
-    attempt(production, candidate, "released", release.kind, release.summary)
+    # First of all: what follows writes to the disk, which may be full.
     soak = world.settings.policy[release.kind].soak_seconds
     take_effect(production, known, release, soak=soak)
+    keep_baseline(world, candidate.commit, staged.findings)
+    attempt(production, candidate, "released", release.kind, release.summary)
     report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
     return Outcome(
         outcome="released",
@@ -448,11 +453,6 @@ def serves(production: Production, backend: Backend) -> bool:
     return live is not None and live.backend.id == backend.id
 
 
-def backend_name(commit: str) -> str:
-    """Return a name for a backend and its log that no other one has."""
-    return f"{commit[:10]}-{time.time_ns() // 1_000_000:x}"
-
-
 def _end(
     production: Production,
     candidate: Candidate,
@@ -486,11 +486,16 @@ def attempt(production: Production, candidate: Candidate, outcome: AttemptOutcom
     """Write to the journal what became of a candidate; once, where a timer pulls the same one again and again."""
     last = production.memory.attempts[-1] if production.memory.attempts else None
     by_itself = candidate.trigger in ("pull", "branch")
-    told = (candidate.known_as, candidate.trigger, outcome, reason)
-    if by_itself and last is not None and told == (last.commit, last.trigger, last.outcome, last.reason):
+    told = (candidate.known_as, candidate.trigger, outcome, _subject(reason))
+    if by_itself and last is not None and told == (last.commit, last.trigger, last.outcome, _subject(last.reason)):
         return
     event = Attempted(
         at=time.time(), commit=candidate.known_as, trigger=candidate.trigger, outcome=outcome,
         reason=reason, by=candidate.by, key=candidate.key, kind=kind.value,
     )  # fmt: skip
     record(production, event)
+
+
+def _subject(reason: str) -> str:
+    """Return which check a reason is of: how much room there is, say, changes from one look to the next."""
+    return reason.partition(":")[0]

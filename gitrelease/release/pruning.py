@@ -70,7 +70,8 @@ def _forget(world: World, known: Records, dropped: Iterable[Release]) -> None:
     """Let the journal and the kept check results tell of the releases that are left."""
     gone = {release.number for release in dropped}
     left = [release for release in known.releases if release.number not in gone]
-    world.journal.rewrite(compacted(world.journal.events(), kept={release.number for release in left}))
+    numbers = {release.number for release in left}
+    world.journal.compact(lambda events: compacted(events, kept=numbers))
     commits = {release.commit for release in left}
     for file in world.home.baselines.glob("*.json"):
         if file.stem not in commits:

@@ -9,9 +9,10 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
+from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.production import Fate, Production, Serving
-from gitrelease.release.promotion import backend_name, make_room, take_effect
+from gitrelease.release.promotion import make_room, serves, take_effect
 
 
 def restart(production: Production, *, instance: str | None, cancel: Cancel, report: Report) -> Outcome:
@@ -51,7 +52,12 @@ def serve(production: Production, release: Release, *, cancel: Cancel, report: R
         return staged
     serving = Serving.from_now(release.number, staged.backend)
     before = production.running.live
-    production.switch(serving, then=Fate.LEAVES, now=time.time())
+    try:
+        production.switch(serving, then=Fate.LEAVES, now=time.time())
+    except BaseException:
+        if not serves(production, staged.backend):
+            production.end(staged.backend)
+        raise
     if before is None or before.number != release.number:
         soak = production.world.settings.policy[release.kind].soak_seconds
         take_effect(production, records.read(production.world.git), release, soak=soak)

@@ -9,6 +9,8 @@ import msgspec
 from gitrelease.edges import housekeeping, records
 from gitrelease.release.production import Production, Serving
 
+_LOOSE_TAGS = 100  # releases that may lie in files of their own
+
 
 def rotate_logs(production: Production) -> None:
     """Rotate the logs that have grown too large, unless a soak reads one of them: none of its words may be lost."""
@@ -33,12 +35,12 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
     return msgspec.structs.replace(serving, log_offset=0)
 
 
-def tidy(production: Production) -> int:
-    """Remove what no release and no process needs any more; return how many files that were."""
-    housekeeping.lay_in_ballast(production.world.home)
-    removed = housekeeping.tidy(
+def tidy(production: Production) -> None:
+    """Remove what no release and no process needs any more, and keep a little room for a way back."""
+    production.world.git.pack_tags(records.RELEASES, beyond=_LOOSE_TAGS)
+    housekeeping.tidy(
         production.world.home,
         running=[Path(backend.log) for backend in production.running.backends()],
         commits=lambda: {release.commit for release in records.read(production.world.git).releases},
     )
-    return len(removed)
+    housekeeping.lay_in_ballast(production.world.home)
