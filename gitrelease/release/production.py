@@ -122,13 +122,19 @@ class Production:
                 else:
                     leaving.append(Leaving(before.backend, now + (BAD_LINGER if then is Fate.BAD else self._linger)))
             running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
-            self._write(running)
+            unwritten: OSError | None = None
+            try:
+                self._write(running)
+            except OSError as error:  # a full disk: users come first
+                unwritten = error
             self.running = running
             passing("traffic: written down, not switched")
             spent = self.point(serving.backend)
             if self.soak is not None and before is not None and before.backend.log != serving.backend.log:
                 self.soak.log_offset = serving.log_offset  # the new process has a log of its own
                 self.soak.meter = None  # and is measured anew
+        if unwritten is not None:
+            raise unwritten
         return spent
 
     def point(self, backend: Backend) -> float:
