@@ -27,7 +27,7 @@ from gitrelease.agent.duty import Duty
 from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
-from gitrelease.agent.turn import URGENT_WAIT, Holder, Turn
+from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
@@ -295,7 +295,7 @@ class Agent:
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
         try:
-            holder = self.turn.take(owner="agent", pid=os.getpid(), doing="looking at the inbox", cancel=cancel, wait=0)
+            holder = self.turn.take(owner="agent", pid=os.getpid(), doing=LOOK, cancel=cancel, wait=0)
         except Busy:
             return None
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gitrelease.agent.turn import AGENT, SHORT_WAIT
+from gitrelease.agent.turn import AGENT, LOOK, PUSH, SHORT_WAIT
 from gitrelease.edges import records
 from gitrelease.release.drill import drill
 from gitrelease.release.keeping import restore, snapshot
@@ -33,6 +33,7 @@ class Chores:
             "prune": self._prune,
             "drill": self._drill,
             "verify": self._verify,
+            "freeze": self._freeze,
         }
 
     @contextmanager
@@ -73,3 +74,9 @@ class Chores:
         production = self._agent.serving()
         checks = verify(production, request.cancel)
         return {"checks": msgspec.to_builtins(checks)}
+
+    def _freeze(self, request: Request) -> dict[str, Any]:
+        """Cut off what came by itself and is being staged: production was frozen a moment ago."""
+        self._agent.turn.hurry(f"{request.by} froze production", doing=(PUSH, LOOK))
+        self._agent.poke()
+        return {}

@@ -166,7 +166,7 @@ class Desk:
     # -- verbs -----------------------------------------------------------------------------------------------
 
     def _ping(self, _: Request) -> dict[str, Any]:
-        return {"version": __version__, "pid": os.getpid(), "foreground": self._agent.foreground}
+        return {"version": __version__, "pid": os.getpid()}
 
     def _up(self, request: Request) -> Outcome:
         agent = self._agent

@@ -54,7 +54,10 @@ class Inbox:
         return next((one for one in candidates if commit in (one.commit, one.source)), None)
 
     def wait(self, candidate: Candidate, outcome: Outcome, known: Records) -> None:
-        """Remember what waits, and what for."""
+        """Remember what waits, and what for; of edits the last one, which is what lies on disk."""
+        for key, other in list(self.waiting.items()):
+            if candidate.trigger == other.candidate.trigger == "edit":
+                self.forget(key)
         self.waiting[candidate.key] = Waiting(
             candidate,
             kind=outcome.kind or Kind.MAJOR,

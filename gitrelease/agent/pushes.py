@@ -19,7 +19,7 @@ from typing import Protocol
 
 from gitrelease.agent.background import guarded, log
 from gitrelease.agent.inbox import Inbox
-from gitrelease.agent.turn import AGENT, Holder, Turn
+from gitrelease.agent.turn import AGENT, PUSH, Holder, Turn
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, ReleaseError
@@ -98,7 +98,7 @@ class Pushes:
             holder = office.turn.take(
                 owner=by,
                 pid=receive_pack,
-                doing="push",
+                doing=PUSH,
                 cancel=cancel,
                 wait=seconds(world.settings.limits.wait),
             )

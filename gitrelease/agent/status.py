@@ -15,7 +15,7 @@ from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, processes, records
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import CHECKOUT, Records
-from gitrelease.release.production import Production, Serving, read_running
+from gitrelease.release.production import Production, Running, read_running
 from gitrelease.world import World
 
 
@@ -60,7 +60,7 @@ def status(
         },
         "checkout": checkout_state(world, known),
         "instances": [
-            _instance(world, instance, running.live, production is not None) for instance in world.settings.instances
+            _instance(world, instance, running, production is not None) for instance in world.settings.instances
         ],
         "agent": {"running": agent is not None, "pid": agent},
         "lock": None
@@ -148,7 +148,8 @@ def _in_sync(world: World, known: Records, disk: str) -> bool:
     return difference(world, known.live.commit, disk).kind is Kind.NONE
 
 
-def _instance(world: World, instance: Instance, live: Serving | None, watched: bool) -> dict[str, Any]:
+def _instance(world: World, instance: Instance, running: Running, watched: bool) -> dict[str, Any]:
+    live = running.live
     host = instance.address if instance.address not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  # shown, not bound
     row: dict[str, Any] = {
         "name": instance.name,
@@ -165,7 +166,9 @@ def _instance(world: World, instance: Instance, live: Serving | None, watched: b
     if live is None:
         return row
     used = processes.usage(live.backend.identity)
-    well = used is not None and probes.healthy(world.settings.app, live.backend.port, timeout=1.0)[0]
+    # Without the front nobody gets there, whoever answers on the port.
+    reached = running.front is not None and running.front.alive
+    well = reached and used is not None and probes.healthy(world.settings.app, live.backend.port, timeout=1.0)[0]
     row |= {
         "pid": live.backend.identity.pid,
         "release": f"release/{live.number}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gitrelease.core.errors import Busy
@@ -13,6 +14,7 @@ from gitrelease.edges.cancel import Cancel
 URGENT_WAIT = 10.0  # seconds: until whoever is only staging has given way to a rollback
 SHORT_WAIT = 2.0  # seconds: a look at the inbox that finds nothing is no release under way
 AGENT = "agent"  # owns the turn when nobody asked
+PUSH, LOOK = "push", "looking at the inbox"  # what comes by itself
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,15 @@ class Turn:
                 self._holder = None
                 self._changed.notify_all()
 
-    def hurry(self, reason: str, *, only: str | None = None) -> None:
-        """Ask whoever has the turn (only if it is `only`) to stop, as far as it has not switched anything yet."""
+    def hurry(self, reason: str, *, only: str | None = None, doing: Collection[str] = ()) -> None:
+        """Ask whoever has the turn to stop, as far as it has not switched anything yet.
+
+        Only if it is `only`, and does one of `doing`, where these are given.
+        """
         with self._changed:
-            if self._holder is not None and only in (None, self._holder.owner):
-                self._holder.cancel.set(reason)
+            holder = self._holder
+            if holder is not None and only in (None, holder.owner) and (not doing or holder.doing in doing):
+                holder.cancel.set(reason)
 
     def busy(self) -> Busy:
         holder = self._holder

@@ -26,11 +26,13 @@ def run(
     if as_json:
         print_json(end)
     elif end["ok"]:
-        warm = f"; its standby answers, then it is a switch ({end['warm_seconds']:.2f} s to see it)"
-        typer.echo(
-            f"a rollback to {end['release']} works: up from its tag in {end['cold_seconds']:.1f} s"
-            + (warm if end["warm_seconds"] is not None else "; it has no standby")
+        seen = end["warm_seconds"]
+        warm = (
+            "it has no standby"
+            if seen is None
+            else f"its standby answers, then it is a switch ({seen:.2f} s to see it)"
         )
+        typer.echo(f"a rollback to {end['release']} works: up from its tag in {end['cold_seconds']:.1f} s; {warm}")
     else:
         typer.echo(f"a rollback to {end['release']} would fail: {end['reason']}", err=True)
         typer.echo("  mend what it needs, or name another one: gitrelease drill RELEASE", err=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import client_for, poke, print_json, require_owner, user
+from gitrelease.commands.client import AGENT_ANSWER, client_for, print_json, require_owner, user
 from gitrelease.commands.options import Json, Reason, ending
 
 
@@ -27,14 +28,14 @@ def run(
     """Refuse pushes, let pulls, commits and edits wait; what a person types and an automatic way back go on."""
     from gitrelease.core.errors import ReleaseError
     from gitrelease.core.freeze import Freeze, moment
-    from gitrelease.edges import records
+    from gitrelease.edges import records, wire
     from gitrelease.world import open_world
 
     client = client_for(context.obj)
     require_owner(client)
     now = float(int(time.time()))  # as the tag keeps it
     try:
-        end = moment(until, now=now) if until else None
+        end = moment(until, now=now) if until is not None else None
     except ValueError as error:
         raise ReleaseError(
             f"--until {until}: {error}", hint="Write a length (30m, 2h), a time (18:30) or a date (2026-01-05 18:30)"
@@ -43,7 +44,8 @@ def run(
     freeze = Freeze(by=user(), since=now, reason=reason, until=end)
     update = records.freeze(git, freeze, commit=git.resolve("HEAD") or "")
     git.update_refs([update], reason="freeze")
-    poke(client)
+    with contextlib.suppress(wire.NoAgent, wire.AgentGone, TimeoutError):
+        wire.ask(client.home.agent_socket, "freeze", {"by": freeze.by}, lambda _: None, timeout=AGENT_ANSWER)
     if as_json:
         print_json({"frozen": True, "by": freeze.by, "reason": reason, "until": end})
     else:

@@ -48,10 +48,17 @@ def run(
         print(one_line(line, 400), file=sys.stderr, flush=True)
 
     _end_agents(client, tell)
-    with client.without_agent():
-        options = Options(branch=branch, script=script, schema=schema, port=port, python=python)
-        for line in mend(client.root, client.home, options):
-            tell(line)
+    options = Options(branch=branch, script=script, schema=schema, port=port, python=python)
+    try:
+        with client.without_agent():
+            for line in mend(client.root, client.home, options):
+                tell(line)
+    except BaseException:
+        # What serves must be looked after all the same; where that fails, too, what went wrong first is told.
+        if client.home.wanted.exists():
+            with contextlib.suppress(ReleaseError):
+                client.start_agent()
+        raise
     end = _bring_up(client, tell)
     code = int(end.pop("code", Exit.DONE))
     if as_json:
@@ -83,15 +90,16 @@ def _end_agents(client: Client, tell: Tell) -> None:
     from gitrelease.edges import processes
     from gitrelease.edges.home import AGENT_MARK
 
+    agents = processes.marked(AGENT_MARK, str(client.home.root))
+    if any("--foreground" in processes.arguments(agent) for agent in agents):
+        raise ReleaseError(
+            "production runs under a service manager, which would start it again in between",
+            hint="Stop it there; gitrelease recover; gitrelease down; and start it there again",
+            code=Exit.REFUSED,
+        )
     with contextlib.suppress(wire.NoAgent, wire.AgentGone, TimeoutError):
-        if wire.ask(client.home.agent_socket, "ping", {}, show_progress, timeout=_PATIENCE).get("foreground"):
-            raise ReleaseError(
-                "production runs under a service manager, which would start it again in between",
-                hint="Stop it there; gitrelease recover; gitrelease down; and start it there again",
-                code=Exit.REFUSED,
-            )
         wire.ask(client.home.agent_socket, "make-way", {}, show_progress, timeout=_PATIENCE)
-    for agent in processes.marked(AGENT_MARK, str(client.home.root)):
+    for agent in agents:
         if not processes.wait_end(agent, _PATIENCE):
             tell(f"ended the agent (pid {agent.pid}), which was busy or did not answer")
             processes.stop(agent, grace=_PATIENCE)

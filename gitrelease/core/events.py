@@ -197,8 +197,9 @@ def compacted(events: Iterable[AnyEvent], *, kept: Collection[int], attempts: in
 
     def tells(place: int, event: AnyEvent) -> bool:
         match event:
-            case Promoted(number=number) | Proved(number=number) | Superseded(number=number) | WentBack(number=number):
-                return number in kept or place in stays
+            # A `Promoting` names the tag object: the release can be put back from it.
+            case Promoting() | Promoted() | Proved() | Superseded() | WentBack():
+                return event.number in kept or place in stays
             case Pruned():
                 return True
             case _:

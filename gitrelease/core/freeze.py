@@ -57,16 +57,26 @@ def moment(text: str, *, now: float) -> float:
     """
     text = text.strip()
     try:
-        return now + seconds(text)
+        length = seconds(text)
     except ValueError:
-        pass  # no length of time: a time of day, or a date
+        return _of_clock(text, now)
+    if not length:
+        raise ValueError(f"{text} is over already")
+    return now + length
+
+
+def _of_clock(text: str, now: float) -> float:
+    """Return the next moment at which a clock shows `text`, or the one that it names as a date."""
     today = _local(now)
     try:
         clock = datetime.strptime(text, "%H:%M")
         found = today.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
         found = found if found.timestamp() > now else found + timedelta(days=1)
     except ValueError:
-        found = datetime.fromisoformat(text)
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError("that is no length of time, no time of day and no date") from error
     end = found.timestamp()
     if end <= now:
         raise ValueError(f"{text} is over already")

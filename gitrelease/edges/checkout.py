@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gitrelease.core.documents import is_document
@@ -73,10 +73,17 @@ class Checkout:
         With `untracked`, files that git neither tracks nor ignores are in it too.
         """
         with self._scratch_index() as env:
-            self.git.run("add", "-A" if untracked else "-u", "--", ":/", env=env)
+            # A repository within ours that has no commit yet can be added by nobody, and is its own.
+            apart = [f":(exclude,top,literal){path}" for path in self._repositories_within()] if untracked else []
+            self.git.run("add", "-A" if untracked else "-u", "--", ":/", *apart, env=env)
             if (self.git.root / self.carried).is_file():
                 self.git.run("add", "--force", "--", f":(top,literal){self.carried}", env=env)
             return self.git.text("write-tree", env=env)
+
+    def _repositories_within(self) -> list[str]:
+        """Return untracked folders that are repositories of their own: git lists each as one, not what is in it."""
+        listed = self.git.run("ls-files", "-z", "--others", "--exclude-standard").split(b"\0")
+        return [os.fsdecode(path).rstrip("/") for path in listed if path.endswith(b"/")]
 
     def carries(self) -> bool:
         """Is the carried file one that git does not track?"""
@@ -258,12 +265,42 @@ class Checkout:
         listed = self.git.text("for-each-ref", "--sort=-creatordate", "--format=%(refname)", BACKUPS.rstrip("/"))
         return [name.removeprefix("refs/tags/") for name in listed.split()]
 
-    def restore(self, commit: str) -> None:
-        """Write the files of `commit` to the work tree, and remove tracked files that it does not have.
+    def backed_up(self, commit: str) -> tuple[str, ...]:
+        """Return the paths that a backup changes against the commit that it was made on."""
+        return self.changed_paths(f"{commit}^", commit)
+
+    def moved_since(self, commit: str, paths: Sequence[str]) -> list[str]:
+        """Return those of `paths` that are not any more what the backup `commit` was made on.
+
+        The carried file is in no commit of a person: nothing tells what it was made on.
+        """
+        before, now = ({entry.path: entry for entry in self.git.list_tree(name)} for name in (f"{commit}^", "HEAD"))
+        return [path for path in paths if path != self.carried and before.get(path) != now.get(path)]
+
+    def in_no_snapshot(self, paths: Sequence[str]) -> list[str]:
+        """Return what lies in the way of `paths` and would be kept by no snapshot, since git ignores it."""
+        kept = {entry.path for entry in self.git.list_tree(self.disk_tree(untracked=True))}
+        found: list[str] = []
+        for path in paths:
+            here = self.git.root / path
+            above = [folder for folder in here.parents if folder.is_relative_to(self.git.root)]
+            if (here.is_dir() and not here.is_symlink()) or (os.path.lexists(here) and path not in kept):
+                found.append(path)
+            found += [str(one.relative_to(self.git.root)) for one in above if one.is_file()]
+        return list(dict.fromkeys(found))
+
+    def restore(self, commit: str, paths: Sequence[str]) -> None:
+        """Bring `paths` to what `commit` has, or remove what it does not have.
 
         Neither the branch nor the index moves: what comes back is an edit on disk, as it was.
         """
-        self.git.run("restore", "--source", commit, "--worktree", "--no-overlay", "--", ":/")
+        there = {entry.path for entry in self.git.list_tree(commit)}
+        wanted = [f":(top,literal){path}" for path in paths if path in there]
+        if wanted:
+            self.git.run("restore", "--source", commit, "--worktree", "--", *wanted)
+        for path in paths:
+            if path not in there:
+                (self.git.root / path).unlink(missing_ok=True)
 
     def _merged(self) -> list[str]:
         """Return the other heads of a merge that is under way."""

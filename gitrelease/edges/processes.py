@@ -213,6 +213,7 @@ def stop(identity: Identity, *, grace: float) -> None:
         wait_end(identity, grace)
     _reap(identity)
     kill_group(identity)
+    _signal(identity, signal.SIGKILL)  # it need not lead a group
     wait_end(identity, 5.0)
     _reap(identity)
 
@@ -389,6 +390,15 @@ def _names(handle: Path, folder: Path) -> bool:
     with contextlib.suppress(OSError):
         return handle.readlink().is_relative_to(folder)
     return False
+
+
+def arguments(identity: Identity) -> tuple[str, ...]:
+    """Return the command line of a process, empty when it is gone."""
+    process = identity.process()
+    try:
+        return tuple(process.cmdline()) if process is not None else ()
+    except psutil.Error:
+        return ()
 
 
 def working_in(folder: Path, program: str) -> list[int]:

@@ -70,7 +70,7 @@ class Records:
 
     @property
     def next_number(self) -> int:
-        number = self.releases[-1].number + 1 if self.releases else 1
+        number = max((*(one.number for one in self.releases), *self.bad, *self.pinned), default=0) + 1
         while number in self.taken:
             number += 1
         return number
@@ -91,7 +91,7 @@ def read(git: Git) -> Records:
             continue
         ref, kind, name, peeled, date, named, message = record.split("\0", 6)
         # The pointers are the tag objects themselves: what is live is known, whoever deleted or moved its tag.
-        called = named if ref in (LIVE, GOOD) else ref if ref.startswith(RELEASES) else ""
+        called = named if ref in (LIVE, GOOD) or ref.startswith(PINNED) else ref if ref.startswith(RELEASES) else ""
         number = release_number(called)
         release = None
         if number is not None and kind == "tag":

@@ -13,6 +13,7 @@ from gitrelease.edges import records
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.git import Git, RefUpdate
 
+_REBASES = ("rebase-merge", "rebase-apply")
 _REF = re.compile(rb"(ref: refs/\S+|[0-9a-f]{40}|[0-9a-f]{64})\n?")
 
 
@@ -32,6 +33,22 @@ def mend_refs(directory: Path) -> Iterator[str]:
             yield f"removed {path.relative_to(directory)}, which held no commit"
 
 
+def mend_unreadable(git: Git) -> Iterator[str]:
+    """Remove our refs whose object, or whose commit's tree, nobody can read: over one of them every look fails."""
+    refs = git.text("for-each-ref", "--format=%(refname)", records.RELEASES.rstrip("/"), records.OURS.rstrip("/"))
+    names = refs.split()
+    asked = "".join(f"{name}^{{tree}}\n" for name in names).encode()
+    status, output, _ = git.execute("cat-file", "--batch-check", stdin=asked)
+    answers = output.decode(errors="replace").splitlines()
+    if status == 0 and len(answers) == len(names) and not any(line.endswith("missing") for line in answers):
+        return
+    # A damaged object may end git half-way: each is asked for by itself.
+    for name in names:
+        if git.execute("cat-file", "-e", f"{name}^{{tree}}")[0] != 0:
+            git.run("update-ref", "--no-deref", "-d", name)
+            yield f"removed {name}, whose object cannot be read any more"
+
+
 def mend_branch(git: Git, branch: str) -> Iterator[str]:
     """Put the deploy branch back where its commit is gone, and HEAD on it; what HEAD was at stays reachable.
 
@@ -44,6 +61,10 @@ def mend_branch(git: Git, branch: str) -> Iterator[str]:
         yield f"the branch {branch} was gone; it is at {short(commit)} again"
     if git.head_ref() != ref:
         at = git.resolve("HEAD")
+        if any((git.directory / name).exists() for name in _REBASES):
+            # Gone on with from here, it would move the deploy branch. What it was to bring is on its own branch still.
+            git.run("rebase", "--quit")
+            yield "gave up a rebase that was under way; its branch is as it was before"
         if at is not None and not git.is_ancestor(at, ref):
             git.update_refs([records.keep(at)], reason="recover")
         git.run("symbolic-ref", "HEAD", ref)

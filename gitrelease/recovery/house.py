@@ -55,10 +55,12 @@ def mend_settings(git: Git, home: Home, options: Options) -> Iterator[str]:
 def _put_aside(home: Home) -> Path | None:
     """Rename host settings that cannot be read, so that `init` writes new ones."""
     try:
-        settings_files.read(home.settings.read_bytes(), str(home.settings))
+        written = settings_files.read(home.settings.read_bytes(), str(home.settings))
     except FileNotFoundError:
         return None
     except SettingsError:
+        written = {}
+    if not written.get("app"):  # `init` writes more than that: a power cut has emptied it, say
         aside = home.settings.with_name(f"host.toml.broken-{time.time_ns() // 1_000_000_000}")
         home.settings.rename(aside)
         return aside

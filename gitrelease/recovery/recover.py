@@ -34,6 +34,7 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     yield from heads.mend_head(directory, branch)
     yield from heads.mend_refs(directory)
     git = Git.discover(root)
+    yield from heads.mend_unreadable(git)
     if git.head_ref() != f"refs/heads/{branch}":
         home.recovering.touch(mode=0o600)
     yield from heads.mend_branch(git, branch)

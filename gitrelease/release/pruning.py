@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
 from gitrelease.core.pruning import droppable
@@ -32,6 +33,12 @@ def prune(world: World, *, keep: int, dry_run: bool) -> PruneResult:
     Commits are not removed: git does that when nothing holds them any more, two weeks later at the earliest.
     """
     known = records.read(world.git)
+    if known.live is None and known.releases:
+        raise ReleaseError(
+            "no release is live by the refs, so nothing says which ones are needed",
+            hint="Put that right first: gitrelease recover",
+            code=Exit.REFUSED,
+        )
     dropped = droppable(
         known.releases,
         live=known.live.number if known.live else None,

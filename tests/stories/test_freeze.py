@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.checkout import Production, until
+import subprocess
+
+from tests.checkout import PATIENCE, Production, until
 
 
 def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(production: Production) -> None:
@@ -92,3 +94,31 @@ def test_an_end_that_is_no_moment_is_refused_with_what_is_accepted(production: P
     assert "--until monday" in ended.said
     assert "18:30" in ended.said
     assert production.status()["frozen"] is None
+
+
+def test_what_is_being_staged_is_cut_off_by_a_freeze(checkout: Production) -> None:
+    """A push that was accepted a moment later would go live in a frozen production."""
+    checkout.replace("gitrelease.toml", 'start = "5s"', 'start = "60s"')
+    checkout.commit("Patience")
+    checkout.init().up()
+    checkout.await_idle()
+    go = checkout.root.parent / "go"
+    developer = checkout.clone()
+    waits = f"import os\n\nwhile not os.path.exists('{go}'):\n    pass\n"
+    developer.replace("server.py", "import sys\n", f"import sys\n{waits}")
+    developer.commit("Wait for a file")
+    command = ["git", "push", "-o", "approve", "origin", "deploy"]
+    with subprocess.Popen(
+        command, cwd=developer.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as push:
+        until(lambda: (checkout.status()["lock"] or {}).get("doing") == "push", "the push is staged")
+
+        frozen = checkout.gitrelease("freeze", "-m", "audit")
+        said, _ = push.communicate(timeout=PATIENCE)
+        go.touch()
+
+    assert frozen.code == 0, frozen.said
+    assert push.returncode != 0
+    assert "froze production" in said
+    checkout.await_idle()
+    assert checkout.live() == "release/1"

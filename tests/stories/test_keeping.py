@@ -213,3 +213,84 @@ def test_what_keeps_needs_a_production_checkout(checkout: Production, verb: str)
 
     assert ended.code == 2
     assert "init" in ended.said
+
+
+# -- what a restore leaves alone -------------------------------------------------------------------------------------
+
+
+def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
+    production.gitrelease("freeze")
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "mine",\n')
+    production.write("notes.txt", "a note\n")
+    kept = production.gitrelease("snapshot", "--json").json["backup"]
+    production.git("checkout", "--", "server.py")
+    production.gitrelease("unfreeze")
+    developer = production.clone()
+    developer.commit_term("theirs")
+    assert developer.push().code == 0
+
+    ended = production.gitrelease("restore", kept)
+
+    assert ended.code == 3
+    assert f"server.py has changed since {kept} was made" in ended.said
+    assert "git apply -3" in ended.said
+    assert "theirs" in production.answer()
+    assert production.git("diff", "--name-only") == ""
+
+
+def test_what_others_changed_elsewhere_stays_when_work_comes_back(checkout: Production) -> None:
+    checkout.init()
+    checkout.write("README.md", "My words\n")
+    kept = checkout.gitrelease("snapshot", "--json").json["backup"]
+    checkout.git("checkout", "--", "README.md")
+    checkout.commit_term("theirs")
+
+    assert checkout.gitrelease("restore", kept).code == 0
+
+    assert checkout.read("README.md") == "My words\n"
+    assert '"theirs"' in checkout.read("server.py")
+
+
+def test_a_restore_does_not_run_over_what_git_ignores(checkout: Production) -> None:
+    checkout.init()
+    checkout.write("secret.env", "old\n")
+    kept = checkout.gitrelease("snapshot", "--json").json["backup"]
+    checkout.write(".gitignore", "secret.env\n")
+    checkout.write("secret.env", "precious\n")
+
+    ended = checkout.gitrelease("restore", kept)
+
+    assert ended.code == 3
+    assert "secret.env is in the way" in ended.said
+    assert checkout.read("secret.env") == "precious\n"
+
+
+def test_a_repository_within_ours_bars_no_snapshot(checkout: Production) -> None:
+    checkout.init()
+    checkout.write("server.py", "changed\n")
+    checkout.git("init", "--quiet", "within")
+
+    kept = checkout.gitrelease("snapshot", "--json").json["backup"]
+
+    assert checkout.git("show", f"{kept}:server.py") == "changed"
+
+
+def test_prune_refuses_where_nothing_says_what_is_needed(production: Production) -> None:
+    production.git("update-ref", "-d", "refs/gitrelease/live")
+
+    ended = production.gitrelease("prune")
+
+    assert ended.code == 3
+    assert "gitrelease recover" in ended.said
+    assert production.git("tag", "--list", "release/*") == "release/1"
+
+
+def test_a_drill_without_a_standby_says_so_in_words(production: Production) -> None:
+    release_terms(production, "two")
+    production.gitrelease("down")
+    production.gitrelease("up")
+
+    ended = production.gitrelease("drill")
+
+    assert ended.code == 0, ended.said
+    assert "it has no standby" in ended.out

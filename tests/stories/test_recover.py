@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -320,3 +321,91 @@ def test_what_is_no_checkout_is_said_with_the_remedy(tmp_path: Path, checkout: P
 
     assert ended.code == 2
     assert "is in no checkout" in ended.said
+
+
+def test_a_rebase_that_is_under_way_is_given_up_and_its_branch_kept(two: Production) -> None:
+    """Gone on with on the deploy branch, it would release what it brings."""
+    two.git("checkout", "--quiet", "-b", "mine", "HEAD^")
+    two.replace("server.py", '"revenue",\n', '"revenue",\n    "mine",\n')
+    commit = two.commit("Mine")
+    two.git("rebase", "--quiet", "deploy", ok=False)
+    assert (two.root / ".git" / "rebase-merge").exists()
+
+    ended = recover(two)
+
+    assert "gave up a rebase" in done(ended)
+    assert not (two.root / ".git" / "rebase-merge").exists()
+    assert two.git("rev-parse", "mine") == commit
+    assert two.git("status", "--porcelain") == ""
+
+
+def test_tags_come_back_after_a_prune_and_no_number_is_given_twice(two: Production) -> None:
+    two.commit_term("third")
+    two.await_live("release/3")
+    two.await_idle()
+    two.gitrelease("pin", "release/1")
+    assert two.gitrelease("rollback", "release/2").code == 0
+    assert two.gitrelease("prune", "--keep", "50").code == 0
+    for number in (1, 2, 3):
+        two.git("tag", "-d", f"release/{number}")
+
+    recover(two)
+    two.commit_term("fourth")
+
+    assert two.git("tag", "--list", "release/*").split() == ["release/1", "release/2", "release/3"]
+    two.await_live("release/4")
+
+
+@pytest.mark.parametrize("victim", ["refs/tags/release/1", "refs/tags/release/2"])
+def test_a_tag_whose_object_is_damaged_bars_nobody(two: Production, victim: str) -> None:
+    two.await_idle()
+    name = two.git("rev-parse", victim)
+    path = two.root / ".git" / "objects" / name[:2] / name[2:]
+    path.chmod(0o600)
+    path.write_bytes(b"")
+
+    ended = two.gitrelease("recover", "--json")
+
+    assert ended.code == 0, ended.said
+    assert f"removed {victim}, whose object cannot be read" in done(ended)
+    assert two.status()["instances"][0]["health"] == "healthy"
+
+
+def test_a_recover_that_fails_leaves_an_agent(two: Production) -> None:
+    agent = two.agent_pid()
+    (two.home / "host.toml").rename(two.home / "kept")
+    (two.home / "host.toml").mkdir()
+
+    ended = two.gitrelease("recover")
+
+    (two.home / "host.toml").rmdir()
+    (two.home / "kept").rename(two.home / "host.toml")
+    assert ended.code == 1
+    recover(two)
+    assert two.agent_pid() != agent
+
+
+def test_a_production_of_a_service_manager_is_refused_also_when_it_hangs(checkout: Production) -> None:
+    checkout.init()
+    command = [sys.executable, "-m", "gitrelease", "-C", str(checkout.root), "up", "--foreground"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as served:
+        until(lambda: checkout.live() == "release/1", "production is up")
+        checkout.await_idle()
+        os.kill(served.pid, signal.SIGSTOP)
+
+        ended = checkout.gitrelease("recover")
+
+        os.kill(served.pid, signal.SIGCONT)
+        assert ended.code == 3
+        assert "runs under a service manager" in ended.said
+        assert checkout.answer() == "one revenue profit"
+        served.terminate()
+
+
+def test_settings_that_a_power_cut_emptied_are_made_anew(two: Production) -> None:
+    (two.home / "host.toml").write_bytes(b"")
+
+    ended = recover(two, "--port", str(two.port), "--python", sys.executable)
+
+    assert "settings of this host could not be read" in done(ended)
+    assert f"port = {two.port}" in (two.home / "host.toml").read_text()
