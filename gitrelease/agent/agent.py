@@ -31,7 +31,7 @@ from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import records, wire
+from gitrelease.edges import hooks, records, wire
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
@@ -184,6 +184,9 @@ class Agent:
                 return outcome
             self.production = production
             home = self.world.home
+            renewed = hooks.refresh(self.world.git, home, branch=self.world.settings.app.branch)
+            if renewed:
+                log.info("hooks of this version are installed: %s", ", ".join(renewed))
             write_atomically(home.wanted, b"")
             home.down.unlink(missing_ok=True)
             self._supervisor = Supervisor(production, Duty(self))

@@ -52,12 +52,34 @@ def install(git: Git, home: Home, *, branch: str) -> tuple[list[str], list[str]]
         path = folder / name
         if path.exists() and not _is_ours(path):
             path.rename(path.with_name(name + CHAINED))
-        text = shim_source(shim).replace("@BRANCH@", _safe_branch(branch))
-        for placeholder, value in (("HOME", home.root), ("ROOT", git.root), ("PYTHON", sys.executable)):
-            text = text.replace(f"'@{placeholder}@'", shlex.quote(str(value)))
-        path.write_text(text)
-        path.chmod(0o755)
+        _write(path, _text(shim, git, home, branch=branch))
     return [name for name in SHIMS if (folder / (name + CHAINED)).exists()], links
+
+
+def refresh(git: Git, home: Home, *, branch: str) -> list[str]:
+    """Bring the shims that are installed to those of this version; return their names. What is missing stays so."""
+    renewed: list[str] = []
+    for name, shim in SHIMS.items():
+        path, text = git.directory / "hooks" / name, _text(shim, git, home, branch=branch)
+        if path.is_file() and _is_ours(path) and path.read_text() != text:
+            _write(path, text)
+            renewed.append(name)
+    return renewed
+
+
+def _text(shim: str, git: Git, home: Home, *, branch: str) -> str:
+    text = shim_source(shim).replace("@BRANCH@", _safe_branch(branch))
+    for placeholder, value in (("HOME", home.root), ("ROOT", git.root), ("PYTHON", sys.executable)):
+        text = text.replace(f"'@{placeholder}@'", shlex.quote(str(value)))
+    return text
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a hook as a whole: a shell that is just running the old one reads on in it."""
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.write_text(text)
+    scratch.chmod(0o755)
+    scratch.replace(path)
 
 
 def uninstall(git: Git, *, links: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -410,3 +411,15 @@ def test_a_failure_says_what_production_serves(production: Production) -> None:
     assert "production serves release/1" in words.said
     assert told.json["release"] == "release/1"
     assert (words.code, told.code) == (2, 2)
+
+
+def test_hooks_of_an_earlier_version_are_renewed_when_production_comes_up(checkout: Production) -> None:
+    checkout.init()
+    hook = checkout.root / ".git" / "hooks" / "update"
+    ours = hook.read_text()
+    hook.write_text(ours.replace("exit 1", "exit 0"))
+
+    checkout.up()
+
+    assert hook.read_text() == ours
+    assert os.access(hook, os.X_OK)
