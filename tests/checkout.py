@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gitrelease.edges import wire
+
 # A server that starts in a tenth of a second: what is tested here is the release, not Streamlit.
 SERVER = """\
 import http.server
@@ -174,6 +176,13 @@ class Production(Clone):
     def status(self) -> dict[str, Any]:
         return self.gitrelease("status", "--json").json
 
+    def state(self) -> dict[str, Any]:
+        """Return the status as the agent tells it: cheaper than `status`, for those who wait for something."""
+        try:
+            return wire.ask(self.home / "run" / "agent.sock", "status", {}, lambda _: None, timeout=PATIENCE)
+        except (wire.NoAgent, wire.AgentGone):
+            return self.status()
+
     def live(self) -> str | None:
         """Return the name of the live release, read with plain git."""
         return (
@@ -184,11 +193,11 @@ class Production(Clone):
     def await_live(self, release: str) -> None:
         until(lambda: self.live() == release, f"{release} goes live")
         # The refs move first, then the traffic and the files.
-        until(lambda: not self.status()["lock"], "the promotion is over")
+        until(lambda: not self.state()["lock"], "the promotion is over")
 
     def await_idle(self) -> None:
         """Wait until nothing is under way and nothing soaks."""
-        until(lambda: not (state := self.status())["lock"] and not state["soaking"], "an idle production")
+        until(lambda: not (state := self.state())["lock"] and not state["soaking"], "an idle production")
 
     def answer(self, timeout: float = 10.0) -> str:
         """Ask the public port as a user would."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import threading
 import time
 from collections.abc import Iterator
@@ -17,13 +16,14 @@ from gitrelease.core.health import SOAK_MARKERS, unhealthy
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges import probes
-from gitrelease.edges.processes import Identity
+from gitrelease.edges.processes import Identity, await_any
 from gitrelease.release.production import Production, Serving
 from gitrelease.release.promotion import serves
 from gitrelease.release.upkeep import rotate_logs
 
 TICK = 2.0  # seconds between two looks at a quiet production
 TICK_SOAKING = 0.5
+SHORTEST_TICK = 0.02
 DESCRIPTORS = 8  # that a look at production needs at once
 UPKEEP = 5.0  # seconds between two looks at the size of the logs
 
@@ -73,13 +73,15 @@ class Supervisor(threading.Thread):
         production = self._production
         busy = production.soak is not None or production.running.leaving
         tick = TICK_SOAKING if busy else TICK
+        if production.soak is not None:  # its end is a moment, not a tick
+            tick = min(tick, max(production.soak.until - time.monotonic(), SHORTEST_TICK))
         try:
             with _handles(production.running.front, _live_identity(production)) as handles:
-                select.select([*handles, self._wake], [], [], tick)
+                await_any([*handles, self._wake], tick)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
-            select.select([self._wake], [], [], tick)
+            await_any([self._wake], tick)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
 

@@ -189,6 +189,14 @@ def how_ended(identity: Identity) -> str:
     return f"it was killed by {signal.Signals(ended.si_status).name}"
 
 
+def await_any(handles: Sequence[int], timeout: float) -> bool:
+    """Wait until one of `handles`, however many, is readable; False when none is after `timeout` seconds."""
+    poll = select.poll()
+    for handle in handles:
+        poll.register(handle, select.POLLIN)
+    return bool(poll.poll(max(timeout, 0) * 1000))
+
+
 def wait_end(identity: Identity, timeout: float) -> bool:
     """Wait until the process has ended, with all its threads; False when it has not after `timeout` seconds.
 
@@ -202,7 +210,7 @@ def wait_end(identity: Identity, timeout: float) -> bool:
         with contextlib.suppress(ProcessLookupError):
             if identify(identity.pid) != identity:
                 return True
-        return bool(select.select([handle], [], [], max(timeout, 0))[0])
+        return await_any([handle], timeout)
     finally:
         os.close(handle)
 

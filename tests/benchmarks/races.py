@@ -174,7 +174,7 @@ class Races:
         self.production.git("reset", "--quiet")
 
     def _quiet(self) -> bool:
-        state = self.production.status()
+        state = self.production.state()
         settled = state["checkout"]["in_sync"] or state["waiting"] or state["refused_edits"]
         return bool(not state["lock"] and not state["soaking"] and settled and not self._dirty(state))
 

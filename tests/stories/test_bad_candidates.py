@@ -42,7 +42,7 @@ def held(production: Production) -> set[str]:
 
 
 def assert_as_before(production: Production, before: set[int], slots: set[str]) -> None:
-    until(lambda: production.status()["lock"] is None, "the turn is free")
+    until(lambda: production.state()["lock"] is None, "the turn is free")
     until(lambda: running(production) <= before, "nothing of it runs")
     until(lambda: held(production) <= slots, "its slot is free")
     assert production.live() == "release/1"

@@ -131,7 +131,7 @@ class Scene:
     def assert_settled(self) -> None:
         """Nothing is held, nothing is left over, and production serves one release, whole."""
         production = self.production
-        until(lambda: production.status()["lock"] is None, "the turn is free")
+        until(lambda: production.state()["lock"] is None, "the turn is free")
         until(lambda: not self.left_over(), f"the end of what is left over: {self.left_over()}")
         production.await_idle()
         live = production.live()

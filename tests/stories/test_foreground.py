@@ -68,7 +68,7 @@ def test_it_takes_over_what_an_agent_in_the_background_looks_after(production: P
 
     service = Service(production)
 
-    until(lambda: production.status()["agent"]["pid"] not in (agent, None))
+    until(lambda: production.state()["agent"]["pid"] not in (agent, None))
     assert production.agent_pid() == service.process.pid
     assert production.backend_pid() == backend
     assert production.live() == "release/1"

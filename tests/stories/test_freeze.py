@@ -27,7 +27,9 @@ def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(pr
 def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(production: Production) -> None:
     production.gitrelease("freeze", "-m", "audit")
     commit = production.commit_term("patience")
-    waiting = until(lambda: production.status()["waiting"])
+    # Its file may be seen before it is committed: an edit waits for a moment then.
+    until(lambda: [one["trigger"] for one in production.state()["waiting"]] == ["branch"], "the commit waits")
+    waiting = production.status()["waiting"]
 
     ended = production.gitrelease("unfreeze")
 
@@ -41,7 +43,7 @@ def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(p
 def test_a_freeze_ends_by_itself_and_lets_go_what_waited(production: Production) -> None:
     production.gitrelease("freeze", "--until", "3s")
     production.commit_term("later")
-    until(lambda: production.status()["waiting"])
+    until(lambda: production.state()["waiting"])
 
     production.await_live("release/2")
 
@@ -52,7 +54,7 @@ def test_an_edit_during_a_freeze_stays_on_disk_and_waits(production: Production)
     production.gitrelease("freeze")
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
 
-    until(lambda: production.status()["waiting"])
+    until(lambda: production.state()["waiting"])
 
     assert '"edited"' in production.read("server.py")
     production.gitrelease("unfreeze")
@@ -67,7 +69,7 @@ def test_a_freeze_binds_no_person_and_no_documents(production: Production) -> No
 
     words = developer.push()
     commit = production.commit_term("by hand")
-    until(lambda: production.status()["waiting"])
+    until(lambda: production.state()["waiting"])
     deployed = production.gitrelease("deploy", commit)
     back = production.gitrelease("rollback")
 
@@ -83,7 +85,7 @@ def test_a_freeze_outlives_the_agent(production: Production) -> None:
 
     production.commit_term("woken")
 
-    until(lambda: production.status()["waiting"])
+    until(lambda: production.state()["waiting"])
     assert production.live() == "release/1"
 
 
@@ -111,7 +113,7 @@ def test_what_is_being_staged_is_cut_off_by_a_freeze(checkout: Production) -> No
     with subprocess.Popen(
         command, cwd=developer.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as push:
-        until(lambda: (checkout.status()["lock"] or {}).get("doing") == "push", "the push is staged")
+        until(lambda: (checkout.state()["lock"] or {}).get("doing") == "push", "the push is staged")
 
         frozen = checkout.gitrelease("freeze", "-m", "audit")
         said, _ = push.communicate(timeout=PATIENCE)

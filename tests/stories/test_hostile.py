@@ -118,7 +118,7 @@ def test_no_command_hands_a_terminal_what_came_from_outside(hostile: Production)
 
 def test_a_hostile_edit_and_its_refusal_are_told_plainly(hostile: Production) -> None:
     hostile.replace("server.py", 'VERSION = "one"', f"raise ValueError({EVIL + FORGED!r})")
-    until(lambda: hostile.status()["waiting"] or hostile.status()["refused_edits"], "the edit is refused")
+    until(lambda: hostile.state()["waiting"] or hostile.status()["refused_edits"], "the edit is refused")
 
     said = hostile.gitrelease("status").said
 

@@ -79,7 +79,7 @@ def test_a_pulled_major_change_waits_for_approval(production: Production) -> Non
 
     pull(production, "--ff-only")
 
-    waiting = until(lambda: production.status()["waiting"])
+    waiting = until(lambda: production.state()["waiting"])
     assert [(item["commit"], item["trigger"], item["kind"]) for item in waiting] == [(commit, "pull", "major")]
     assert production.answer().startswith("one")
     assert production.gitrelease("deploy", "--approve").code == 0
@@ -110,7 +110,7 @@ def test_an_edit_of_a_file_whose_name_is_no_utf8_is_released_with_the_others(che
     odd.write_text("A = 2  # see\n")
     checkout.replace("server.py", '"profit",', '"profit", "edited",')
 
-    until(lambda: checkout.status()["waiting"])
+    until(lambda: checkout.state()["waiting"])
     assert checkout.gitrelease("deploy", "--approve").code == 0
     assert "edited" in checkout.answer()
     assert checkout.git("status", "--porcelain") == ""
@@ -125,7 +125,7 @@ def test_an_edit_in_a_directory_that_came_with_a_release_is_noticed(production: 
 
     production.write("lib/words.py", "A = 2\n")
 
-    waiting = until(lambda: production.status()["waiting"])
+    waiting = until(lambda: production.state()["waiting"])
     assert [item["trigger"] for item in waiting] == ["edit"]
 
 
@@ -142,7 +142,7 @@ def test_an_edit_in_a_directory_that_went_and_came_again_is_noticed(production: 
 
     production.write("lib/words.py", "A = 2\n")
 
-    waiting = until(lambda: production.status()["waiting"])
+    waiting = until(lambda: production.state()["waiting"])
     assert [item["trigger"] for item in waiting] == ["edit"]
 
 

@@ -193,7 +193,7 @@ def test_a_drill_that_fails_says_so_while_production_goes_on(checkout: Productio
     checkout.init().up()
     checkout.replace("server.py", f'open("{needed}").close()\n', "")
     commit = checkout.commit("Need it no more")
-    until(lambda: checkout.status()["waiting"])
+    until(lambda: checkout.state()["waiting"])
     assert checkout.gitrelease("deploy", commit, "--approve").code == 0
     needed.unlink()
 

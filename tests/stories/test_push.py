@@ -34,7 +34,7 @@ def test_a_push_goes_live_as_soon_as_its_branch_has_moved(production: Production
     assert developer.push().code == 0
 
     until(lambda: production.live() == "release/2")
-    until(lambda: not production.status()["lock"])
+    until(lambda: not production.state()["lock"])
     assert "carbon footprint" in production.answer()
     assert production.git("status", "--porcelain") == ""
 
@@ -213,7 +213,7 @@ def test_a_refused_atomic_push_leaves_no_trace(production: Production) -> None:
     pushed = developer.push("--atomic", "origin", "deploy", "HEAD:locked")
 
     assert pushed.code != 0
-    until(lambda: production.status()["lock"] is None)
+    until(lambda: production.state()["lock"] is None)
     assert production.live() == "release/1"
     assert "atomic" not in production.read("server.py")
     assert "atomic" not in production.answer()
@@ -230,12 +230,12 @@ def test_a_push_cut_off_in_staging_gives_the_turn_back(production: Production) -
         ["git", "push", "-o", "approve", "origin", "deploy"], cwd=developer.root, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    until(lambda: production.status()["lock"], "the push has the turn")
+    until(lambda: production.state()["lock"], "the push has the turn")
 
     os.killpg(pushing.pid, signal.SIGKILL)
     pushing.wait()
 
-    until(lambda: production.status()["lock"] is None, "the turn is free again")
+    until(lambda: production.state()["lock"] is None, "the turn is free again")
     assert production.answer().startswith("one")
     developer.git("reset", "--quiet", "--hard", "HEAD~1")
     developer.commit_term("afterwards")
@@ -256,7 +256,7 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
 
     assert sorted(push.returncode == 0 for push in pushing) == [False, True], said
     assert production.live() == "release/2"
-    until(lambda: production.status()["lock"] is None, "the turn is free again")
+    until(lambda: production.state()["lock"] is None, "the turn is free again")
 
 
 def test_a_push_over_an_edit_on_the_host_is_refused(production: Production) -> None:

@@ -73,7 +73,7 @@ def test_what_lies_on_disk_while_git_is_at_work_is_no_edit(two: Production) -> N
 
     two.replace("server.py", '"revenue",\n', '"revenue",\n    "half",\n')
 
-    until(lambda: two.status()["checkout"]["dirty"] == ["server.py"])
+    until(lambda: two.state()["checkout"]["dirty"] == ["server.py"])
     assert "git is at work there" in two.gitrelease("status").out
     lock.unlink()
     two.await_live("release/3")  # looked at again by itself

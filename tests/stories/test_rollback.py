@@ -106,7 +106,7 @@ def test_an_unknown_release_is_refused_with_where_to_look(production: Production
 def test_uncommitted_work_is_kept_before_a_rollback_replaces_it(production: Production) -> None:
     release(production, "second")
     production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
-    until(lambda: production.status()["checkout"]["dirty"])
+    until(lambda: production.state()["checkout"]["dirty"])
     production.write("untracked.txt", "mine\n")
 
     ended = production.gitrelease("rollback")
@@ -215,7 +215,7 @@ def test_a_release_that_crashes_in_its_soak_is_rolled_back_by_itself(checkout: P
     checkout.await_idle()
     checkout.commit_term("fragile")
     checkout.await_live("release/2")
-    until(lambda: checkout.status()["soaking"])
+    until(lambda: checkout.state()["soaking"])
 
     checkout.kill(checkout.backend_pid())
 
@@ -244,7 +244,7 @@ def soaking(checkout: Production) -> Production:
     checkout.await_idle()
     checkout.commit_term("fragile")
     checkout.await_live("release/2")
-    until(lambda: checkout.status()["soaking"])
+    until(lambda: checkout.state()["soaking"])
     return checkout
 
 

@@ -244,7 +244,7 @@ def test_deploy_with_approval_needs_a_signature_too(checkout: Production, develo
 def test_an_edit_on_disk_is_refused_and_stays(checkout: Production, developer: Clone) -> None:
     checkout.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
 
-    refused = until(lambda: checkout.status()["refused_edits"], "the edit is refused")
+    refused = until(lambda: checkout.state()["refused_edits"], "the edit is refused")
 
     assert refused == ["signature: an edit on disk is signed by nobody"]
     assert '"edited"' in checkout.read("server.py")
@@ -257,7 +257,7 @@ def test_an_unsigned_commit_on_the_host_is_taken_back_and_can_be_signed(
     before = checkout.git("rev-parse", "deploy")
     unsigned = checkout.commit_term("esg score")
     until(lambda: checkout.git("rev-parse", "deploy") == before, "the branch goes back")
-    until(lambda: not checkout.status()["lock"])
+    until(lambda: not checkout.state()["lock"])
     signer.sign_with(checkout, signer.known)
 
     checkout.git("cherry-pick", "--allow-empty", unsigned)

@@ -59,7 +59,7 @@ def test_a_killed_backend_answers_again_and_requests_are_held_meanwhile(producti
 
     assert answer == "one revenue profit"
     until(lambda: production.backend_pid() != pid)
-    until(lambda: production.status()["instances"][0]["restarts"] == 1)
+    until(lambda: production.state()["instances"][0]["restarts"] == 1)
 
 
 def test_a_killed_front_comes_back_with_its_backlog(production: Production) -> None:
@@ -160,7 +160,7 @@ def test_an_agent_of_another_version_makes_way_for_the_installed_one(production:
     assert answers == [{"end": {"again": True}}]
     until(lambda: "another version is installed now" in production.agent_log())
     until(lambda: production.agent_log().count(f"agent {agent} serves") == 2, "the same process serves again")
-    until(lambda: production.status()["agent"]["running"])
+    until(lambda: production.state()["agent"]["running"])
     assert production.backend_pid() == backend
 
 
@@ -171,7 +171,7 @@ def test_up_serves_an_older_release_when_the_live_one_does_not_start_any_more(ch
     checkout.await_idle()
     checkout.replace("server.py", 'if __name__ == "__main__":\n', f'open("{needed}")\nif __name__ == "__main__":\n')
     commit = checkout.commit("Need a file")
-    until(lambda: checkout.status()["waiting"])
+    until(lambda: checkout.state()["waiting"])
     assert checkout.gitrelease("deploy", commit, "--approve").code == 0
     checkout.await_idle()
     checkout.gitrelease("down")
