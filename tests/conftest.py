@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,27 @@ from gitrelease.edges.environment import LOCAL_VARIABLES
 from tests.checkout import Production, make_checkout
 
 DATE = "2026-01-05T12:00:00 +0000"
+
+
+# What the default run leaves out, since others of its kind are in it; `-m long` runs these, `-m ""` all.
+LONG = re.compile(
+    r"completes_or_never_starts\[(local-ctrl-c-(waiting|staged|moved)|ssh-ctrl-c|ssh-killed-(waiting|staged))"
+    r"|keeps_nobody_waiting\[(local-(waiting|moved)|ssh-(waiting|staging|staged))"
+    r"|told_and_finds_his_push_waiting\[ssh|outlives_it\[ssh"
+    r"|nothing_of_ours\[(all|0666)|whom_to_be\[(history|diff|regions|deploy|down|check)"
+    r"|a_production_checkout\[--(filter=tree:0|no-tags)|go_live\[0002"
+    r"|leaves_production_whole\[(failed soak|selective|cold rollback|(client|standby)-traffic|standby-stage)"
+    r"|work_passes\[(selective|cold rollback|failed soak|documents|refused)"
+    r"|taken_back\[init: (on the branch|settings written|written down)"
+    r"|put_back\[refs/(tags/release/1|gitrelease/(good|checkout))|on_its_branch_again\[(ref|\\x00)"
+    r"|not_read_by_the_agent|at_once_lose_nothing\[2"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if LONG.search(item.nodeid):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True)

@@ -166,7 +166,15 @@ class Desk:
     # -- verbs -----------------------------------------------------------------------------------------------
 
     def _ping(self, _: Request) -> dict[str, Any]:
-        return {"version": __version__, "pid": os.getpid()}
+        """Say that we are there, and what is under way: without a look at refs or files."""
+        agent = self._agent
+        holder, soak = agent.turn.holder, agent.production.soak if agent.production else None
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "doing": holder.doing if holder else None,
+            "soaking": soak.number if soak else None,
+        }
 
     def _up(self, request: Request) -> Outcome:
         agent = self._agent

@@ -15,6 +15,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Stopped
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.settings import seconds
 from gitrelease.core.text import readable
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
@@ -47,6 +48,7 @@ class Inbox:
     waiting: dict[str, Waiting] = field(default_factory=dict)  # by content key
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
+    settles_in: float | None = None  # seconds: somebody has only just written what lies on disk
 
     def find(self, commit: str) -> Candidate | None:
         """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
@@ -76,12 +78,14 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
 
     What git, or the disk, refuses is tried again in a while, without anybody's poke.
     """
+    inbox.settles_in = None
     try:
         outcome = _look(production, inbox, cancel=cancel, report=report)
     except (GitError, OSError):
         inbox.again_in = AGAIN
         raise
-    inbox.again_in = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
+    waits = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
+    inbox.again_in = min((one for one in (waits, inbox.settles_in) if one is not None), default=None)
     return outcome
 
 
@@ -184,6 +188,11 @@ def _take_edit(
     paths = checkout.edited_paths(world.git.ref(records.CHECKOUT) or known.checkout)
     if not paths:
         inbox.refused.clear()
+        return None
+    age = checkout.age(paths)
+    quiet = seconds(world.settings.limits.settle)
+    if 0 <= age < quiet:
+        inbox.settles_in = quiet - age  # whatever made us look: an editor may be in the middle of it
         return None
     names = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     source = checkout.commit_edit(

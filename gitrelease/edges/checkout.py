@@ -108,6 +108,11 @@ class Checkout:
         changed = self.changed_paths(base, disk or self.disk_tree())
         return tuple(path for path in changed if not is_document(path))
 
+    def age(self, paths: Sequence[str]) -> float:
+        """Return how many seconds ago the youngest of `paths` was written; those that are gone count as long ago."""
+        written = [(self.git.root / path).lstat().st_mtime for path in paths if os.path.lexists(self.git.root / path)]
+        return time.time() - max(written, default=0.0)
+
     # -- an edit becomes a commit ----------------------------------------------------------------------------
 
     def identity(self) -> tuple[str, str]:
