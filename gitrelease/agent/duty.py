@@ -145,14 +145,17 @@ class Duty:
 
     def soak_passed(self, number: int) -> None:
         production = self._office.serving()
-        soak, production.soak = production.soak, None
+        soak = production.soak
         try:
             self._proved(production, number)
         except (GitError, OSError):
             # It is good, and that cannot be written: a full disk, say. Its soak goes on until it can.
-            if soak is not None and production.soak is None:
+            if soak is not None and production.soak is soak:
                 production.soak = dataclasses.replace(soak, until=time.monotonic() + AGAIN)
             raise
+        # Last: whoever sees that nothing soaks may rely on what the refs say.
+        if production.soak is soak:
+            production.soak = None
 
     def _proved(self, production: Production, number: int) -> None:
         known = records.read(production.world.git)

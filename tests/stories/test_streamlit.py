@@ -87,7 +87,8 @@ CUT_OFF = """
         # One matching attempt that holds the interpreter: health does not answer, TERM is not handled.
         (TOP, TOP + 're.match(r"(a+)+$", "a" * 40 + "b")\n', "within"),
         ("def main():\n", "def main():\n    st.exception(ValueError('on purpose'))\n", "on purpose"),
-        ("def main():\n", f"def main():{CUT_OFF}", "session: the server"),
+        # It cuts whatever is connected while it runs: now and then a question for its health, told first, as well.
+        ("def main():\n", f"def main():{CUT_OFF}", "session"),
     ],
     ids=[
         "raises", "import error", "syntax error", "sleeps", "ends the process", "exits", "pattern", "method", "hangs",
