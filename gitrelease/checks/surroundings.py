@@ -29,8 +29,9 @@ class Surroundings:
     """How everything around a candidate looked before it was started."""
 
     def __init__(self, world: World, candidate: Candidate, slot: Slot) -> None:
-        self._world, self._candidate = world, candidate
-        self._paths = _managed(world, candidate.commit)
+        self._world = world
+        self._base = world.git.ref(records.CHECKOUT)
+        self._paths = _not_edited(world, candidate, self._base)
         self._files = _stamps(world.git.root, self._paths)
         self._records = _records(world)
         self._head = world.git.ref(world.settings.branch_ref)
@@ -73,7 +74,7 @@ class Surroundings:
         """Return the files of the checkout that became something that nobody's git has put there."""
         now = _stamps(self._world.git.root, self._paths)
         found = [path for path in _differ(self._files, now) if self._files[path] is not None]
-        checkout, base = self._world.checkout, self._base()
+        checkout, base = self._world.checkout, self._base
         if not found or base is None or checkout.git_is_at_work():
             return []
         if self._world.git.ref(self._world.settings.branch_ref) != self._head:
@@ -81,19 +82,24 @@ class Surroundings:
         edited = set(checkout.edited_paths(base))
         return [path for path in found if path in edited]
 
-    def _base(self) -> str | None:
-        """Return the commit that the files of the checkout belong to."""
-        return self._candidate.commit if self._candidate.trigger == "edit" else self._world.git.ref(records.CHECKOUT)
-
     def _put_back_files(self, paths: list[str]) -> str | None:
         """Put files of the checkout back: or they were released as a person's edit. Returns where what lay there is."""
-        git, base = self._world.git, self._base()
+        git, base = self._world.git, self._base
         known = [path for path in paths if base is not None and git.entry(base, path)]
         if not known:
             return None
         kept = self._world.checkout.snapshot("staged", at=time.time())
         git.run("restore", f"--source={base}", "--worktree", "--", *(f":(top,literal){path}" for path in known))
         return kept
+
+
+def _not_edited(world: World, candidate: Candidate, base: str | None) -> list[str]:
+    """Return the files of the checkout that are nobody's edit: one that is just judged may be changed or taken back."""
+    paths = _managed(world, candidate.commit)
+    if candidate.trigger != "edit" or base is None:
+        return paths
+    edited = set(world.checkout.changed_paths(base, candidate.commit))
+    return [path for path in paths if path not in edited]
 
 
 def _managed(world: World, commit: str) -> list[str]:

@@ -54,7 +54,7 @@ class Client:
 
     def start_agent(self) -> None:
         """Make sure that an agent answers, and that it has production up when it is wanted."""
-        if self._answers():
+        if self.answers():
             return
         require_owner(self)
         log = self.home.agent_log
@@ -69,7 +69,7 @@ class Client:
                 start_new_session=True,
             )
         deadline = time.monotonic() + AGENT_START
-        while not self._answers():
+        while not self.answers():
             if child.poll() not in (None, 0) or time.monotonic() > deadline:
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise ReleaseError(
@@ -78,19 +78,6 @@ class Client:
                     code=Exit.UNEXPECTED,
                 )
             time.sleep(0.01)
-
-    def ask_or_do(
-        self,
-        verb: str,
-        arguments: wire.Message,
-        alone: Callable[[], wire.Message],
-        progress: Callable[[wire.Message], None],
-    ) -> wire.Message:
-        """Ask the agent; where there is none, do it `alone`, with no agent starting meanwhile."""
-        if self._answers():
-            return self.ask(verb, arguments, progress)
-        with self.without_agent():
-            return alone()
 
     @contextlib.contextmanager
     def without_agent(self) -> Iterator[None]:
@@ -110,7 +97,8 @@ class Client:
         with open_log(self.home.agent_lock) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Is an agent there? `ReleaseError` for one that is there and does not answer."""
         try:
             wire.ask(self.home.agent_socket, "ping", {}, lambda _: None, timeout=AGENT_ANSWER)
         except (wire.NoAgent, wire.AgentGone):

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import client_for, end_or_raise, print_json, require_owner, show_progress, user
+from gitrelease.commands.chore import ask_or_do
+from gitrelease.commands.client import print_json
 from gitrelease.commands.options import DryRun, Json, ending
 
 
@@ -23,20 +24,10 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Drop releases beyond the newest N; never the live, the last good, a pinned one, nor where a rollback would go."""
-    import msgspec
-
     from gitrelease.release.pruning import prune
-    from gitrelease.world import open_world
 
-    client = client_for(context.obj)
-    require_owner(client)
-    end = end_or_raise(
-        client.ask_or_do(
-            "prune",
-            {"keep": keep, "dry_run": dry_run, "by": user()},
-            lambda: msgspec.to_builtins(prune(open_world(client.root), keep=keep, dry_run=dry_run)),
-            show_progress,
-        )
+    end = ask_or_do(
+        context.obj, "prune", {"keep": keep, "dry_run": dry_run}, lambda world: prune(world, keep=keep, dry_run=dry_run)
     )
     if as_json:
         print_json(end)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import client_for, end_or_raise, print_json, require_owner, show_progress, user
+from gitrelease.commands.chore import ask_or_do
+from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 
 
@@ -20,21 +21,9 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Bring BACKUP (a tag `backup/…`) back to disk: an edit as it was, looked at like any other."""
-    import msgspec
-
     from gitrelease.release.keeping import restore
-    from gitrelease.world import open_world
 
-    client = client_for(context.obj)
-    require_owner(client)
-    end = end_or_raise(
-        client.ask_or_do(
-            "restore",
-            {"backup": backup, "by": user()},
-            lambda: msgspec.to_builtins(restore(open_world(client.root), backup)),
-            show_progress,
-        )
-    )
+    end = ask_or_do(context.obj, "restore", {"backup": backup}, lambda world: restore(world, backup))
     if as_json:
         print_json({"restored": end["restored"], "backup": end["backup"]})
         return 0

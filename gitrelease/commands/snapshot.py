@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import client_for, end_or_raise, print_json, require_owner, show_progress, user
+from gitrelease.commands.chore import ask_or_do
+from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 
 
@@ -20,21 +21,9 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Keep what is on disk now, uncommitted, untracked and ignored managed files included, as a tag `backup/…`."""
-    import msgspec
-
     from gitrelease.release.keeping import snapshot
-    from gitrelease.world import open_world
 
-    client = client_for(context.obj)
-    require_owner(client)
-    end = end_or_raise(
-        client.ask_or_do(
-            "snapshot",
-            {"note": note, "by": user()},
-            lambda: msgspec.to_builtins(snapshot(open_world(client.root), note=note)),
-            show_progress,
-        )
-    )
+    end = ask_or_do(context.obj, "snapshot", {"note": note}, lambda world: snapshot(world, note=note))
     if as_json:
         print_json({"backup": end["backup"]})
     elif end["backup"] is None:

@@ -327,3 +327,30 @@ def test_a_file_of_several_hundred_megabytes_is_not_read_by_the_agent(production
     assert pushed.code == 0, pushed.said
     assert peak() - before < 60
     assert (production.root / "model.bin").stat().st_size == 300 << 20
+
+
+def test_an_edit_that_is_taken_back_while_it_is_judged_stays_taken_back(checkout: Production) -> None:
+    """Whoever edits is not done yet: nothing is put back over it, and nobody is accused."""
+    checkout.replace("gitrelease.toml", 'start = "5s"', 'start = "60s"')
+    checkout.commit("Patience")
+    checkout.init().up()
+    checkout.await_idle()
+    go, text = checkout.root.parent / "go", checkout.read("server.py")
+    wait = f"import os\n\nwhile not os.path.exists('{go}'):\n    pass\n"
+    checkout.write("server.py", text.replace("import sys\n", f"import sys\n{wait}"))
+    until(
+        lambda: (checkout.state()["lock"] or {}).get("doing") == "looking at the inbox" and starts(checkout), "judged"
+    )
+
+    checkout.git("checkout", "--", "server.py")
+    go.touch()
+
+    until(lambda: not checkout.busy(), "it has been judged")
+    assert checkout.read("server.py") == text
+    assert checkout.git("tag", "--list", "backup/*") == ""
+    assert "not its own" not in checkout.agent_log()
+
+
+def starts(production: Production) -> bool:
+    """Is something started beside what users get?"""
+    return len(processes.marked(backends.MARK, str(production.home))) > 2

@@ -345,7 +345,7 @@ def central(production: Production) -> Central:
 
 def assert_whole(production: Production) -> None:
     production.await_idle()
-    assert production.git("status", "--porcelain") == ""
+    assert production.git("status", "--porcelain") == "", production.agent_log()
     assert production.status()["checkout"]["in_sync"]
 
 
