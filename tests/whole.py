@@ -14,7 +14,7 @@ from gitrelease.edges.journal import Journal
 from tests.checkout import Production, until
 
 REFS = re.compile(
-    r"refs/(heads/.+|remotes/.+|tags/release/\d+|tags/backup/.+"
+    r"refs/(stash|heads/.+|remotes/.+|tags/release/\d+|tags/backup/.+"
     r"|gitrelease/(live|good|checkout|frozen|(bad|pinned)/\d+|(kept|quarantine)/[0-9a-f]{40}))"
 )
 

@@ -128,13 +128,14 @@ class Races:
         return "commit done" if ok else "commit failed"
 
     def deploy(self) -> str:
-        developer = self.developers[2]
-        developer.git("fetch", "--quiet", "origin")
         ended = self.production.gitrelease("deploy", "deploy", "--approve")
         return f"deploy {ended.code}"
 
     def rollback(self) -> str:
-        return f"rollback {self.production.gitrelease('rollback').code}"
+        ended = self.production.gitrelease("rollback")
+        if ended.code not in (0, 3):
+            print(ended.said, flush=True)
+        return f"rollback {ended.code}"
 
     def stash(self) -> str:
         """A person's own git at the wrong moment."""
