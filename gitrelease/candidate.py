@@ -85,7 +85,7 @@ def of_release(world: World, commit: str, known: Records, *, at: float) -> Candi
 
     One that carries a file is a child of what was on the branch: that is where the branch goes.
     """
-    release = next((one for one in known.releases if one.commit == commit), None)
+    release = known.release_at(world.git, commit)
     if release is None:
         return None
     key = records.content_key(world.git, commit)

@@ -26,16 +26,9 @@ from gitrelease.edges.backends import MARK, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.release.execute import record
+from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Production, Running, Serving, read_running
-from gitrelease.release.promotion import (
-    Prepared,
-    addresses,
-    go_back,
-    prepare,
-    promote,
-    take_effect,
-    target_of_rollback,
-)
+from gitrelease.release.promotion import Prepared, addresses, prepare, promote, take_effect
 from gitrelease.world import World
 
 
@@ -45,7 +38,7 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
     Returns no production when it cannot come up; the outcome says why, and nothing is left running.
     """
     world.checkout.require_branch()
-    memory = world.journal.memory()
+    memory = world.journal.memory(attempts=1)  # the last one is all that is asked for here
     running = read_running(world.home.processes)
     end_strays(world, running)
     production = _with_front(world, running, memory)

@@ -11,9 +11,9 @@ import msgspec
 from gitrelease.agent.turn import AGENT, LOOK, PUSH, SHORT_WAIT
 from gitrelease.edges import records
 from gitrelease.release.drill import drill
+from gitrelease.release.going_back import no_target, target_of_rollback
 from gitrelease.release.keeping import restore, snapshot
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import no_target, target_of_rollback
 from gitrelease.release.pruning import prune
 from gitrelease.release.verify import verify
 

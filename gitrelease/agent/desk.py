@@ -37,7 +37,8 @@ from gitrelease.edges.home import user_name
 from gitrelease.edges.housekeeping import room_at
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
-from gitrelease.release.promotion import Prepared, go_back, no_target, prepare, promote, target_of_rollback
+from gitrelease.release.going_back import go_back, no_target, target_of_rollback
+from gitrelease.release.promotion import Prepared, prepare, promote
 from gitrelease.release.restart import restart
 from gitrelease.release.takeback import take_back, target_of_part
 

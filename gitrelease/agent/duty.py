@@ -19,8 +19,9 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.release.execute import record
+from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Fate, Production, Serving
-from gitrelease.release.promotion import go_back, serves, target_of_rollback
+from gitrelease.release.promotion import serves
 
 AGAIN = 5.0  # seconds
 

@@ -21,10 +21,11 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
+from gitrelease.release import attempts
 from gitrelease.release.branch import settle, turn_away
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, attempt, frozen_now, prepare, promote, take_effect
+from gitrelease.release.promotion import Prepared, frozen_now, prepare, promote, take_effect
 from gitrelease.release.restart import serve
 
 AGAIN = 5.0  # seconds
@@ -153,7 +154,7 @@ def _drop_stale(production: Production, inbox: Inbox, head: str, *, frozen: bool
             stale = candidate.source != head
         if stale:
             inbox.forget(key)
-            attempt(
+            attempts.tell(
                 production, candidate, "superseded", waiting.kind, "it is neither on the branch nor on disk any more"
             )
 

@@ -34,10 +34,11 @@ from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
 from gitrelease.edges.housekeeping import room_at
 from gitrelease.recovery.locks import clear_locks_of_branch
+from gitrelease.release import attempts
 from gitrelease.release.branch import settle
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, attempt, prepare, promote
+from gitrelease.release.promotion import Prepared, prepare, promote
 from gitrelease.world import World
 
 
@@ -241,7 +242,7 @@ def _end_cut_off(production: Production, push: Push) -> None:
         production.end(push.prepared.staged.backend)
         diff = push.prepared.staged.diff
         kind = diff.kind if diff else Kind.MAJOR
-        attempt(production, push.candidate, "refused", kind, "cut off: its branch never moved")
+        attempts.tell(production, push.candidate, "refused", kind, "cut off: its branch never moved")
 
 
 def _clear_locks(world: World) -> None:

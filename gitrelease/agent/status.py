@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder
 from gitrelease.candidate import difference
 from gitrelease.core.events import Memory
-from gitrelease.core.history import outcome_of, release_name
+from gitrelease.core.history import Release, outcome_of, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, processes, records
@@ -71,8 +72,8 @@ def status(
         "person_needed": memory.stopped,
         "drill": _drill(memory),
         "quarantined": [
-            {"commit": item.commit, "reason": item.reason, "release": _release_of(known, item.commit)}
-            for item in known.quarantined.values()
+            {"commit": item.commit, "reason": item.reason, "release": known.condemned_with(item)}
+            for item in known.quarantined.every()
         ],
         "waiting": [
             {
@@ -102,11 +103,6 @@ def _drill(memory: Memory) -> dict[str, Any] | None:
         return None
     told = {"at": last.at, "release": release_name(last.number), "ok": last.ok, "seconds": last.seconds}
     return {**told, "reason": last.reason, "last_worked": well.at if well else None}
-
-
-def _release_of(known: Records, commit: str) -> str | None:
-    """Return the name of the bad release that served `commit`."""
-    return next((one.name for one in known.releases if one.commit == commit and one.number in known.bad), None)
 
 
 def checkout_state(world: World, known: Records) -> dict[str, Any]:
@@ -180,28 +176,10 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
     return row
 
 
-def history(world: World) -> dict[str, Any]:
-    """Return the history object: releases and attempts, newest first."""
+def history(world: World, count: int | None = None) -> dict[str, Any]:
+    """Return the history object, newest first: the newest `count` releases, or all, and the attempts."""
     known = records.read(world.git)
     memory = world.journal.memory()
-    live, good = known.live, known.good
-    soaking = live.number if live and live != good and live.number not in memory.proved else None
-    releases = [
-        {
-            "release": release.name,
-            "commit": release.commit,
-            "kind": release.kind.value,
-            "risk": release.risk,
-            "outcome": outcome_of(release, soaking=soaking, bad=known.bad, superseded=memory.superseded),
-            "trigger": release.trigger,
-            "by": release.by,
-            "at": release.at,
-            "summary": release.summary,
-            "seconds": memory.seconds.get(release.number),
-            "pinned": release.number in known.pinned,
-        }
-        for release in reversed(known.releases)
-    ]
     attempts = [
         {
             "commit": attempt.commit,
@@ -213,4 +191,24 @@ def history(world: World) -> dict[str, Any]:
         }
         for attempt in reversed(memory.attempts)
     ]
+    releases = [release_row(known, memory, release) for release in itertools.islice(known.releases.newest(), count)]
     return {"schema": 1, "releases": releases, "attempts": attempts}
+
+
+def release_row(known: Records, memory: Memory, release: Release) -> dict[str, Any]:
+    """Return one release as `history` shows it."""
+    live = known.live
+    soaking = live.number if live and live != known.good and live.number not in memory.proved else None
+    return {
+        "release": release.name,
+        "commit": release.commit,
+        "kind": release.kind.value,
+        "risk": release.risk,
+        "outcome": outcome_of(release, soaking=soaking, bad=known.bad, superseded=memory.superseded),
+        "trigger": release.trigger,
+        "by": release.by,
+        "at": release.at,
+        "summary": release.summary,
+        "seconds": memory.seconds.get(release.number),
+        "pinned": release.number in known.pinned,
+    }

@@ -18,23 +18,26 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to show as words.")] = 20,
+    count: Annotated[
+        int | None, typer.Option("-n", metavar="N", min=1, help="How many to show; by default 20, all with --json.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Releases and attempts, newest first."""
     from gitrelease.agent.status import history
     from gitrelease.world import open_world
 
-    told = history(open_world(context.obj))
+    most = count or (None if as_json else 20)
+    told = history(open_world(context.obj), most)
     if as_json:
-        print_json(told)
+        print_json({**told, "attempts": told["attempts"][:most]})
     else:
-        typer.echo("\n".join(lines(told, count)))
+        typer.echo("\n".join(lines(told, count or 20)))
     return 0
 
 
 def lines(told: dict[str, Any], count: int) -> list[str]:
-    """Return the history as a table, releases first, then the attempts that became none."""
+    """Return the history as a table, releases first, then as many of the attempts that became none."""
     now = time.time()
     out = [
         f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6} {ago(now - row['at']):>7} ago"

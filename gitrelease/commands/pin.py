@@ -40,7 +40,7 @@ def run(context: typer.Context, release: Named, as_json: Json = False) -> int:
 def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
     from gitrelease.edges import records
-    from gitrelease.release.promotion import no_target
+    from gitrelease.release.going_back import no_target
     from gitrelease.world import open_world
 
     client = client_for(directory)

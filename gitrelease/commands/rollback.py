@@ -43,7 +43,7 @@ def run(
 def _preview(root: Path, release: str | None, only: str | None, *, as_json: bool) -> int:
     from gitrelease.commands.diff import describe
     from gitrelease.edges import records
-    from gitrelease.release.promotion import no_target, target_of_rollback
+    from gitrelease.release.going_back import no_target, target_of_rollback
     from gitrelease.release.takeback import target_of_part
     from gitrelease.world import open_world
 

@@ -25,7 +25,7 @@ def run(
     """What one release changed, who released it, when, how, and what became of it."""
     import msgspec
 
-    from gitrelease.agent.status import history
+    from gitrelease.agent.status import release_row
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
@@ -37,12 +37,11 @@ def run(
     found = known.release(release)
     if found is None:
         raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
-    row = next(row for row in history(world)["releases"] if row["release"] == found.name)
     before = known.release(found.previous) if found.previous else None
     change = describe(world, before.commit, found.commit) if before else None
     kept = read_baseline(world, found.commit)
     told: dict[str, Any] = {
-        **row,
+        **release_row(known, world.journal.memory(), found),
         "source": found.source,
         "previous": found.previous,
         "bad": known.bad.get(found.number),

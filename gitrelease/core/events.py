@@ -116,7 +116,8 @@ AnyEvent = (
 class Memory(msgspec.Struct, kw_only=True):
     """What replaying the journal yields; every prefix of a journal is a legal one."""
 
-    attempts: list[Attempted] = []
+    attempts: list[Attempted] = []  # the newest, no fewer than
+    most_attempts: int = MOST_ATTEMPTS
     seconds: dict[int, float] = {}
     superseded: set[int] = set()
     proved: set[int] = set()
@@ -135,8 +136,8 @@ class Memory(msgspec.Struct, kw_only=True):
         match event:
             case Attempted():
                 self.attempts.append(event)
-                if len(self.attempts) >= 2 * MOST_ATTEMPTS:
-                    del self.attempts[:-MOST_ATTEMPTS]
+                if len(self.attempts) >= 2 * self.most_attempts:
+                    del self.attempts[: -self.most_attempts]
             case Promoting() | Abandoned():
                 self.unfinished = event if isinstance(event, Promoting) else None
             case Promoted(number=number, seconds=spent):
@@ -177,9 +178,9 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.drilled_well = event if ok else self.drilled_well
 
 
-def replay(events: Iterable[AnyEvent]) -> Memory:
-    """Return what is remembered after `events`, oldest first."""
-    memory = Memory()
+def replay(events: Iterable[AnyEvent], *, attempts: int = MOST_ATTEMPTS) -> Memory:
+    """Return what is remembered after `events`, oldest first; of the attempts, the newest `attempts` at least."""
+    memory = Memory(most_attempts=attempts)
     for event in events:
         memory.take(event)
     return memory

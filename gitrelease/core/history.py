@@ -6,7 +6,7 @@ The message of a release tag is for people and for plain git: a summary line, th
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -95,18 +95,20 @@ def release_from_tag(*, name: str, tag: str, commit: str, at: float, message: st
     )
 
 
-def rollback_target(releases: Sequence[Release], *, live: int, bad: Collection[int]) -> Release | None:
-    """Return the newest release older than `live` that is not bad, or None where there is none."""
-    older = (release for release in releases if release.number < live and release.number not in bad)
-    return max(older, key=lambda release: release.number, default=None)
+def rollback_target(newest: Iterable[Release], *, live: int, bad: Collection[int]) -> Release | None:
+    """Return the newest release older than `live` that is not bad, or None; `newest` is the first of the releases."""
+    return next((one for one in newest if one.number < live and one.number not in bad), None)
 
 
 def good_after(
-    releases: Sequence[Release], *, live: int, bad: Collection[int], superseded: Collection[int]
+    newest: Iterable[Release], *, live: int, bad: Collection[int], superseded: Collection[int]
 ) -> Release | None:
-    """Return what `good` points at once `live` is gone back to: the newest up to it that proved good, or None."""
-    good = (one for one in releases if one.number <= live and one.number not in bad and one.number not in superseded)
-    return max(good, key=lambda release: release.number, default=None)
+    """Return what `good` points at once `live` is gone back to: the newest up to it that proved good, or None.
+
+    `newest` is the first of the releases.
+    """
+    good = (one for one in newest if one.number <= live and one.number not in bad and one.number not in superseded)
+    return next(good, None)
 
 
 def outcome_of(

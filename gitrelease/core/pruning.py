@@ -21,10 +21,10 @@ def droppable(
     Failed ones are counted apart, so that a bad week drops no good release. The newest number of all stays: numbers
     are given once.
     """
-    target = rollback_target(releases, live=live, bad=bad) if live is not None else None
+    newest = sorted(releases, key=lambda release: -release.number)
+    target = rollback_target(newest, live=live, bad=bad) if live is not None else None
     stays = {live, good, target.number if target else None, *pinned}
     stays.add(max((release.number for release in releases), default=None))
-    newest = sorted(releases, key=lambda release: -release.number)
     for failed in (True, False):
         same = [release.number for release in newest if (release.number in bad) is failed]
         stays.update(same[:keep])

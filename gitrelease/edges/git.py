@@ -6,7 +6,6 @@ Only this module imports GitPython. Every command is an argument list; data from
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import tempfile
@@ -235,11 +234,15 @@ class Git:
 
     def blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return the contents of the blobs `ids`; those that do not exist (submodules, zeros) are left out."""
+        return self.objects(ids, "blob")
+
+    def objects(self, ids: Sequence[str], kind: Literal["blob", "tag"]) -> dict[str, bytes]:
+        """Return the contents of the objects `ids`; those that do not exist, or are of another kind, are left out."""
         wanted = [name for name in dict.fromkeys(ids) if name.strip("0")]
         if not wanted:
             return {}
         output = self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in wanted).encode())
-        return dict(_batch(output))
+        return dict(_batch(output, kind.encode()))
 
     def sizes(self, ids: Sequence[str]) -> dict[str, int]:
         """Return how many bytes each of the objects `ids` has; those that do not exist are left out."""
@@ -329,11 +332,10 @@ class Git:
             stdin=("\n".join(lines) + "\n").encode(),
         )  # fmt: skip
 
-    def pack_tags(self, prefix: str, *, beyond: int) -> None:
-        """Pack the tags into one file when more than `beyond` below `prefix` are files of their own: each is opened."""
-        with contextlib.suppress(FileNotFoundError):
-            if sum(1 for _ in (self.directory / prefix).iterdir()) > beyond:
-                self.run("pack-refs")
+    def pack_refs(self, prefixes: Sequence[str], *, beyond: int) -> None:
+        """Pack refs into one file when more than `beyond` below `prefixes` are files of their own: each is opened."""
+        if sum(1 for prefix in prefixes for _ in (self.directory / prefix).glob("*")) > beyond:
+            self.run("pack-refs", "--all")
 
     def configuration(self, key: str, *, local: bool = True) -> str | None:
         status, output, _ = self.execute("config", *(("--local",) if local else ()), "--get", key)
@@ -353,14 +355,14 @@ def _tree_entries(listed: Sequence[bytes]) -> Iterator[TreeEntry]:
             yield TreeEntry(mode=mode, kind=kind, id=name, path=os.fsdecode(path))
 
 
-def _batch(output: bytes) -> Iterator[tuple[str, bytes]]:
+def _batch(output: bytes, kind: bytes) -> Iterator[tuple[str, bytes]]:
     position = 0
     while position < len(output):
         end = output.index(b"\n", position)
-        header = output[position:end].decode().split()
+        header = output[position:end].split()
         position = end + 1
-        if len(header) == 3 and header[1] != "missing":
+        if len(header) == 3 and header[1] != b"missing":
             size = int(header[2])
-            if header[1] == "blob":
-                yield header[0], output[position : position + size]
+            if header[1] == kind:
+                yield header[0].decode(), output[position : position + size]
             position += size + 1

@@ -98,7 +98,7 @@ def tidy(home: Home, *, running: Collection[Path], commits: Callable[[], Collect
     killed processes of ours were writing just then.
     """
     removed: list[Path] = []
-    for path in (*_old_logs(home, running), *_old_baselines(home, commits), *_scratch(home), *_old_pushes(home)):
+    for path in (*_old_logs(home, running), *old_baselines(home, commits), *_scratch(home), *_old_pushes(home)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
             removed.append(path)
@@ -115,7 +115,8 @@ def _old_logs(home: Home, running: Collection[Path]) -> list[Path]:
     return sorted(ended, key=_written, reverse=True)[LOGS_KEPT:]
 
 
-def _old_baselines(home: Home, commits: Callable[[], Collection[str]]) -> list[Path]:
+def old_baselines(home: Home, commits: Callable[[], Collection[str]]) -> list[Path]:
+    """Return the kept check results of other than the released `commits`."""
     there = list(home.baselines.glob("*.json"))
     released = commits()  # asked last: what was written before is that of a release by now
     return [path for path in there if path.stem not in released]

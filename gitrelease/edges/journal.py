@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from gitrelease.core.events import AnyEvent, Memory, replay
+from gitrelease.core.events import MOST_ATTEMPTS, AnyEvent, Memory, replay
 from gitrelease.edges.home import write_all, write_atomically
 
 _decode = msgspec.json.Decoder(AnyEvent).decode
@@ -74,8 +74,9 @@ class Journal:
         with self._lock:
             write_atomically(self.path, b"".join(_encode(event) + b"\n" for event in keep(self.events())))
 
-    def memory(self) -> Memory:
-        return replay(self.events())
+    def memory(self, *, attempts: int = MOST_ATTEMPTS) -> Memory:
+        """Return what the journal remembers; of the attempts, the newest `attempts` at least."""
+        return replay(self.events(), attempts=attempts)
 
 
 def _is_json(line: bytes) -> bool:

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gitrelease.core.documents import is_document
 from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message
-from gitrelease.core.history import Release, release_from_tag, release_name, release_number
+from gitrelease.core.history import Release, release_name, release_number
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges.git import ZERO, Git, RefUpdate
+from gitrelease.edges.tags import Noted, Releases, Tag, read_release, read_tags
 
 OURS = "refs/gitrelease/"
 LIVE = OURS + "live"
@@ -36,93 +37,110 @@ FROZEN = OURS + "frozen"
 RELEASES = "refs/tags/release/"
 BACKUPS = "refs/tags/backup/"
 
-_FIELDS = ("refname", "objecttype", "objectname", "*objectname", "taggerdate:unix", "tag", "contents")
-_FORMAT = "".join(f"%({field})%00" for field in _FIELDS) + "%01"
-
 
 @dataclass(frozen=True)
 class Quarantined:
-    """Content that went bad: the commit that showed it, and the first reason."""
+    """Content that went bad: the commit that showed it, and the first reason. `note` is the tag that says so."""
 
     key: str
     commit: str
     reason: str
+    note: str
 
 
 @dataclass(frozen=True)
 class Records:
-    """All that the refs say at one moment. Releases are ordered by number, oldest first."""
+    """All that the refs say at one moment; of tags, what they say is read when somebody asks."""
 
-    releases: tuple[Release, ...]
+    releases: Releases
     live: Release | None
     good: Release | None
     checkout: str | None
-    bad: dict[int, str]
-    quarantined: dict[str, Quarantined]
-    taken: frozenset[int]  # numbers that somebody else's tag occupies
+    bad: Noted[int, str]
+    quarantined: Noted[str, Quarantined]
+    occupied: frozenset[int]  # numbers that a tag has, whoever made it
     pinned: frozenset[int] = frozenset()
     frozen: Freeze | None = None  # it may be over by now
 
     def release(self, name: str) -> Release | None:
         """Return the release that `name` (`release/7` or `7`) names."""
-        number = release_number(name)
-        return next((release for release in self.releases if release.number == number), None)
+        return self.releases.numbered(release_number(name))
+
+    def release_at(self, git: Git, commit: str) -> Release | None:
+        """Return the release that serves `commit`, the live one where several do."""
+        numbers = (release_number(name) for name, _ in git.tags_at(commit) if name.startswith(RELEASES))
+        tagged = (self.releases.numbered(number) for number in numbers)
+        found = (self.live, self.good, *tagged)
+        return next((release for release in found if release is not None and release.commit == commit), None)
+
+    def condemned_with(self, quarantined: Quarantined) -> str | None:
+        """Return the name of the bad release whose end put content into quarantine."""
+        return next((release_name(number) for number, note in self.bad.ids.items() if note == quarantined.note), None)
 
     @property
     def next_number(self) -> int:
-        number = max((*(one.number for one in self.releases), *self.bad, *self.pinned), default=0) + 1
-        while number in self.taken:
+        newest = next(self.releases.newest(), None)
+        number = max((*((newest.number,) if newest else ()), *self.bad, *self.pinned), default=0) + 1
+        while number in self.occupied:
             number += 1
         return number
 
 
 def read(git: Git) -> Records:
-    """Read all records in one git command."""
-    output = git.run("for-each-ref", f"--format={_FORMAT}", RELEASES.rstrip("/"), OURS.rstrip("/"))
-    releases: dict[str, Release] = {}
-    pointers: dict[str, str] = {}
-    bad: dict[int, str] = {}
-    quarantined: dict[str, Quarantined] = {}
-    taken: set[int] = set()
-    pinned: set[int] = set()
-    frozen: Freeze | None = None
-    for record in output.decode(errors="surrogateescape").split("\0\1\n"):
-        if not record:
-            continue
-        ref, kind, name, peeled, date, named, message = record.split("\0", 6)
-        # The pointers are the tag objects themselves: what is live is known, whoever deleted or moved its tag.
-        called = named if ref in (LIVE, GOOD) or ref.startswith(PINNED) else ref if ref.startswith(RELEASES) else ""
-        number = release_number(called)
-        release = None
-        if number is not None and kind == "tag":
-            release = release_from_tag(name=called, tag=name, commit=peeled, at=float(date or 0), message=message)
-        if release is not None:
-            releases[name] = release
-        if ref.startswith(RELEASES):
-            if number is not None and release is None:
-                taken.add(number)
-        elif ref.startswith(BAD) and ref[len(BAD) :].isdigit():
-            bad[int(ref[len(BAD) :])] = message.strip()
-        elif ref.startswith(PINNED) and ref[len(PINNED) :].isdigit():
-            pinned.add(int(ref[len(PINNED) :]))
-        elif ref == FROZEN:
-            frozen = freeze_from_message(message, at=float(date or 0))
-        elif ref.startswith(QUARANTINE):
-            key = ref[len(QUARANTINE) :]
-            quarantined[key] = Quarantined(key=key, commit=peeled or name, reason=message.strip())
-        else:
-            pointers[ref] = name
-    return Records(
-        releases=tuple(sorted(releases.values(), key=lambda release: release.number)),
-        live=releases.get(pointers.get(LIVE, "")),
-        good=releases.get(pointers.get(GOOD, "")),
-        checkout=pointers.get(CHECKOUT),
-        bad=bad,
-        quarantined=quarantined,
-        taken=frozenset(taken),
-        pinned=frozenset(pinned),
-        frozen=frozen,
+    """Read all records: one git command for the refs, one for the tags that are not known yet."""
+    listed = git.run(
+        "for-each-ref", "--format=%(objectname) %(objecttype) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/")
     )
+    refs: dict[str, str] = {}
+    tags: dict[int, str] = {}
+    occupied: set[int] = set()
+    for line in listed.decode(errors="surrogateescape").splitlines():
+        name, kind, ref = line.split(" ", 2)
+        if not ref.startswith(RELEASES):
+            refs[ref] = name
+            continue
+        number = release_number(ref)
+        if number is not None:
+            occupied.add(number)
+            if kind == "tag":
+                tags[number] = name
+    read_tags(git, [refs[ref] for ref in (LIVE, GOOD, FROZEN) if ref in refs])  # at once
+    pinned = _numbered(refs, PINNED)
+    # The pointers are the tag objects themselves: what is live is known, whoever deleted or moved its tag.
+    tags |= pinned
+    live, good = (read_release(git, refs[ref]) if ref in refs else None for ref in (LIVE, GOOD))
+    tags |= {release.number: release.tag for release in (good, live) if release is not None}
+    frozen = read_tags(git, [refs[FROZEN]]).get(refs[FROZEN]) if FROZEN in refs else None
+    return Records(
+        releases=Releases(git, tags),
+        live=live,
+        good=good,
+        checkout=refs.get(CHECKOUT),
+        bad=Noted(git, _numbered(refs, BAD), lambda _, note: note.message.strip()),
+        quarantined=Noted(git, _below(refs, QUARANTINE), _quarantined),
+        occupied=frozenset(occupied),
+        pinned=frozenset(pinned),
+        frozen=freeze_from_message(frozen.message, at=frozen.at) if frozen else None,
+    )
+
+
+def _below(refs: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {ref[len(prefix) :]: name for ref, name in refs.items() if ref.startswith(prefix)}
+
+
+def _numbered(refs: Mapping[str, str], prefix: str) -> dict[int, str]:
+    return {int(number): name for number, name in _below(refs, prefix).items() if number.isdigit()}
+
+
+def _quarantined(key: str, note: Tag) -> Quarantined:
+    return Quarantined(key=key, commit=note.target, reason=note.message.strip(), note=note.id)
+
+
+def released_commits(git: Git) -> set[str]:
+    """Return the commits that releases serve."""
+    known = read(git)
+    tagged = git.text("for-each-ref", "--format=%(*objectname)", RELEASES.rstrip("/")).split()
+    return {*tagged, *(release.commit for release in (known.live, known.good) if release is not None)}
 
 
 def content_key(git: Git, commit: str) -> str:

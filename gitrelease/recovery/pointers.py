@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 
 from gitrelease.candidate import belonging_to
 from gitrelease.core.events import Memory, Promoting
-from gitrelease.core.history import Release, good_after, release_from_tag
+from gitrelease.core.history import Release, good_after
 from gitrelease.edges import records
 from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, RELEASES
+from gitrelease.edges.tags import read_release
 from gitrelease.world import World
-
-_HEADER = re.compile(r"object (\w+)\ntype commit\ntag (.+)\ntagger .*> (\d+) [+-]\d{4}\n\n", re.ASCII)
 
 
 def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
@@ -32,10 +30,12 @@ def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
 
 def _mend_tags(world: World, memory: Memory) -> Iterator[str]:
     git = world.git
-    found = {release.number: release for release in records.read(git).releases}
-    found = {**_journalled(world, memory), **found}
+    known = records.read(git)
+    tagged = {release.number: release for release in known.releases}
+    found = {**_journalled(world, memory), **tagged}
     top = max(found, default=0)
-    missing = set(range(1, top + 1)) - found.keys() - memory.pruned - records.read(git).taken
+    others = known.occupied - tagged.keys()
+    missing = set(range(1, top + 1)) - found.keys() - memory.pruned - others
     if missing or not found:
         lost = _unreachable(git)
         found |= {number: release for number, release in lost.items() if number in missing or not found}
@@ -75,14 +75,8 @@ def _unreachable(git: Git) -> dict[int, Release]:
 
 def _read_tag(git: Git, tag: str) -> Release | None:
     """Read a release from its tag object; None where that, or the commit that it names, is not there."""
-    status, output, _ = git.execute("cat-file", "tag", tag)
-    content = output.decode(errors="surrogateescape") if status == 0 else ""
-    header = _HEADER.match(content)
-    if header is None or git.resolve(header[1]) is None:
-        return None
-    return release_from_tag(
-        name=header[2], tag=tag, commit=header[1], at=float(header[3]), message=content[header.end() :]
-    )
+    release = read_release(git, tag)
+    return release if release is not None and git.resolve(release.commit) is not None else None
 
 
 # -- pointers --------------------------------------------------------------------------------------------------------
@@ -127,7 +121,7 @@ def _mend_good(world: World, memory: Memory) -> Iterator[str]:
     # Where the journal is lost too, those before the live one count: it soaks once more.
     proved = memory.proved if memory.seconds else {release.number for release in known.releases} - {known.live.number}
     releases = [release for release in known.releases if release.number in proved]
-    good = good_after(releases, live=known.live.number, bad=known.bad, superseded=memory.superseded)
+    good = good_after(reversed(releases), live=known.live.number, bad=known.bad, superseded=memory.superseded)
     if good is not None:
         world.git.update_refs([RefUpdate(GOOD, good.tag)], reason="recover")
         yield f"nothing was good by the refs; {good.name} is the last that proved so"

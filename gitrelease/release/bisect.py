@@ -51,7 +51,7 @@ def bisect(world: World, known: Records, text: str, *, tell: Callable[[str], Non
     live = known.live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
-    older = [release for release in known.releases if release.number < live.number]
+    older = list(known.releases.newest(below=live.number))[::-1]
     answers: dict[int, Answer] = {}
 
     def answer(release: Release) -> Answer:

@@ -69,6 +69,10 @@ class Performed:
 
     backup: str | None = None
 
+    def told(self) -> str:
+        """Say where the edits are that made way, to stand before other words; empty where none did."""
+        return f"what lay on disk is kept as {self.backup}; " if self.backup else ""
+
 
 def carry_out(steps: Sequence[Step], production: Production) -> Performed:
     """Perform `steps` in order."""

@@ -11,7 +11,7 @@ from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
 from gitrelease.core.pruning import droppable
-from gitrelease.edges import records
+from gitrelease.edges import housekeeping, records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.edges.records import KEPT, Records
@@ -75,11 +75,7 @@ def _held_heads(world: World) -> list[str]:
 
 def _forget(world: World, known: Records, dropped: Iterable[Release]) -> None:
     """Let the journal and the kept check results tell of the releases that are left."""
-    gone = {release.number for release in dropped}
-    left = [release for release in known.releases if release.number not in gone]
-    numbers = {release.number for release in left}
-    world.journal.compact(lambda events: compacted(events, kept=numbers))
-    commits = {release.commit for release in left}
-    for file in world.home.baselines.glob("*.json"):
-        if file.stem not in commits:
-            file.unlink(missing_ok=True)
+    left = {release.number for release in known.releases} - {release.number for release in dropped}
+    world.journal.compact(lambda events: compacted(events, kept=left))
+    for file in housekeeping.old_baselines(world.home, lambda: records.released_commits(world.git)):
+        file.unlink(missing_ok=True)

@@ -29,8 +29,9 @@ from gitrelease.edges.checkout import identity_env
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
+from gitrelease.release.going_back import target_of_rollback
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import prepare, promote, target_of_rollback
+from gitrelease.release.promotion import prepare, promote
 from gitrelease.world import World
 
 
@@ -201,10 +202,9 @@ def _excerpt(content: bytes, span: Lines | None) -> str:
 
 def newest_that_differs(world: World, known: Records, only: str, *, before: Release) -> Release | None:
     """Return the newest release older than `before` in which what `only` means is different from what is live."""
-    older = [
-        release for release in known.releases if release.number < before.number and release.number not in known.bad
-    ]
-    for release in reversed(older):
+    for release in known.releases.newest(below=before.number):
+        if release.number in known.bad:
+            continue
         try:
             part = part_of(world, known, release, only)
         except GitError:

@@ -9,7 +9,7 @@ import msgspec
 from gitrelease.edges import housekeeping, records
 from gitrelease.release.production import Production, Serving
 
-_LOOSE_TAGS = 100  # releases that may lie in files of their own
+_LOOSE_REFS = 100  # that may lie in files of their own
 
 
 def rotate_logs(production: Production) -> None:
@@ -37,10 +37,11 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 
 def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
-    production.world.git.pack_tags(records.RELEASES, beyond=_LOOSE_TAGS)
+    git = production.world.git
+    git.pack_refs((records.RELEASES, records.BAD, records.QUARANTINE, records.KEPT), beyond=_LOOSE_REFS)
     housekeeping.tidy(
         production.world.home,
         running=[Path(backend.log) for backend in production.running.backends()],
-        commits=lambda: {release.commit for release in records.read(production.world.git).releases},
+        commits=lambda: records.released_commits(git),
     )
     housekeeping.lay_in_ballast(production.world.home)

@@ -71,24 +71,24 @@ def test_release_names_are_understood_in_every_form_people_type() -> None:
 
 
 def test_a_rollback_goes_to_the_newest_older_release() -> None:
-    target = rollback_target([release(1), release(2), release(3)], live=3, bad=())
+    target = rollback_target([release(3), release(2), release(1)], live=3, bad=())
 
     assert target == release(2)
 
 
 def test_a_rollback_passes_over_what_is_bad() -> None:
-    target = rollback_target([release(1), release(2), release(3)], live=3, bad={2})
+    target = rollback_target([release(3), release(2), release(1)], live=3, bad={2})
 
     assert target == release(1)
 
 
 def test_there_is_no_target_when_everything_older_is_bad() -> None:
-    assert rollback_target([release(1), release(2)], live=2, bad={1}) is None
+    assert rollback_target([release(2), release(1)], live=2, bad={1}) is None
 
 
 @given(live=st.integers(1, 20), bad=st.sets(st.integers(1, 20)))
 def test_a_target_is_always_older_than_live_and_never_bad(live: int, bad: set[int]) -> None:
-    target = rollback_target([release(number) for number in range(1, 21)], live=live, bad=bad)
+    target = rollback_target([release(number) for number in range(20, 0, -1)], live=live, bad=bad)
 
     assert target is None or (target.number < live and target.number not in bad)
 
@@ -100,7 +100,7 @@ def test_what_became_of_a_release_is_one_word() -> None:
 
 
 def test_good_is_never_a_bad_release_nor_one_that_was_superseded() -> None:
-    releases = [release(1), release(2), release(3)]
+    releases = [release(3), release(2), release(1)]
 
     assert good_after(releases, live=3, bad={3}, superseded={2}) == release(1)
     assert good_after(releases, live=2, bad=(), superseded=()) == release(2)

@@ -1,0 +1,162 @@
+"""How does production go back? By a switch to the release that is still warm, else from its tag in a slot.
+
+The same steps as on the way to a new release; only the ref updates differ, and a release that is gone back to is
+verified like any other. Everything here runs in the agent, under its lock.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from gitrelease.checks.staging import Report, Unfit, stage_again
+from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.events import Promoting, WentBack
+from gitrelease.core.history import Release, good_after, rollback_target
+from gitrelease.core.kinds import Kind
+from gitrelease.core.outcome import Outcome
+from gitrelease.core.text import short
+from gitrelease.edges import records
+from gitrelease.edges.backends import backend_name
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import RefUpdate
+from gitrelease.edges.housekeeping import drop_ballast
+from gitrelease.edges.records import GOOD, LIVE, Records
+from gitrelease.release.branch import branch_to
+from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out
+from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.promotion import addresses, make_room, serves, take_effect
+
+
+def go_back(
+    production: Production,
+    known: Records,
+    target: Release,
+    *,
+    reason: str,
+    by: str,
+    automatic: bool,
+    cancel: Cancel,
+    report: Report,
+) -> Outcome:
+    """Serve `target` again: by a switch when it is still warm, otherwise from its tag in a slot."""
+    begun = time.monotonic()
+    live = known.live
+    if live is None or live.number == target.number:
+        return Outcome(
+            outcome="unchanged", release=target.name, kind=Kind.NONE, reason=f"{target.name} is live already"
+        )
+    if drop_ballast(production.world.home):
+        report("disk", "is full: gave up what was kept free for a way back", None)
+    verdict = reason or f"{live.name} was rolled back by {by}"
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # While the old release comes up: what the refs are going to say.
+        marks = beside.submit(_marks_of_return, production, known, target, verdict=verdict)
+        serving = _brought_back(production, target, cancel=cancel, report=report)
+    if isinstance(serving, Unfit):
+        return Outcome(
+            outcome="stuck" if automatic else "refused",
+            release=live.name,
+            kind=target.kind,
+            reason=f"{target.name} cannot be brought back: {serving.reason}",
+            hint=f"{live.name} goes on serving; see: gitrelease history; name another: gitrelease rollback RELEASE",
+            checks=serving.checks,
+        )
+    switched = time.monotonic()
+    went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
+    try:
+        performed = carry_out(_steps_back(production, live, target, serving, marks.result(), went), production)
+    except BaseException:
+        standby = production.running.standby
+        if not serves(production, serving.backend) and (not standby or serving.backend.id != standby.backend.id):
+            production.end(serving.backend)  # what was started for it has no use; the inbox serves what the refs say
+        raise
+    judging = production.world.judged_by(target.commit).settings
+    take_effect(production, known, target, soak=judging.policy[target.kind].soak_seconds)
+    report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
+    return Outcome(
+        outcome="rolled_back",
+        release=target.name,
+        previous=live.name,
+        kind=target.kind,
+        reason=reason or f"asked for by {by}",
+        hint=f"{performed.told()}fix on top of {short(live.source)} and push; see: gitrelease history",
+        seconds=round(time.monotonic() - begun, 3),
+        failed=automatic,
+    )
+
+
+def _marks_of_return(production: Production, known: Records, target: Release, *, verdict: str) -> tuple[RefUpdate, ...]:
+    """Return how the releases' own marks change: the one that is left is bad, the one gone back to is not."""
+    git, live = production.world.git, known.live
+    marks: list[RefUpdate] = []
+    if live is not None and target.number < live.number:
+        key = records.content_key(git, live.commit)
+        marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
+    if known.quarantined:
+        marks += records.absolve(known, key=records.content_key(git, target.commit), number=target.number)
+    good = good_after(
+        known.releases.newest(),
+        live=target.number,
+        bad=set(known.bad) - {target.number},
+        superseded=production.memory.superseded,
+    )
+    if good or known.good:
+        marks.append(RefUpdate(GOOD, good.tag if good else None))
+    return tuple(marks)
+
+
+def _steps_back(
+    production: Production,
+    live: Release,
+    target: Release,
+    serving: Serving,
+    marks: tuple[RefUpdate, ...],
+    went: WentBack,
+) -> list[Step]:
+    """Return the steps of a way back; the branch is read last: a person may have moved it meanwhile."""
+    intent = Promoting(
+        at=went.at, number=target.number, tag=target.tag, commit=target.commit, source=target.source,
+        previous=live.number,
+    )  # fmt: skip
+    updates = (RefUpdate(LIVE, target.tag, live.tag), *branch_to(production, target.source), *marks)
+    return [
+        Intend(intent),
+        MoveRefs(updates, reason=f"back to {target.name}"),
+        SwitchTraffic(serving, then=Fate.BAD if target.number < live.number else Fate.LEAVES),
+        BringFiles(target.commit, target.source, clean=True),
+        Write(went),
+    ]
+
+
+def _brought_back(production: Production, target: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
+    """Return a backend of `target`: the warm one, else a new one from its tag, verified like any other."""
+    begun = time.monotonic()
+    serving = production.warm(target.number)
+    if serving is not None:
+        report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
+        return serving
+    make_room(production, report)
+    world, name = production.world.judged_by(target.commit), backend_name(target.commit)
+    staged = stage_again(world, target, cancel=cancel, report=report, name=name)
+    return staged if isinstance(staged, Unfit) else Serving.from_now(target.number, staged.backend)
+
+
+def target_of_rollback(known: Records, name: str | None) -> Release | None:
+    """Return the release that a rollback goes to: a named one, else the newest older one that is not bad."""
+    if known.live is None:
+        return None
+    if name is not None:
+        return known.release(name)
+    return rollback_target(known.releases.newest(), live=known.live.number, bad=known.bad)
+
+
+def no_target(name: str | None) -> ReleaseError:
+    """Return the error for a rollback that has nowhere to go."""
+    if name is not None:
+        return ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
+    return ReleaseError(
+        "there is no older release that is not bad",
+        hint="See which there are: gitrelease history; name one: gitrelease rollback RELEASE",
+        code=Exit.REFUSED,
+    )
