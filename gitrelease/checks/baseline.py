@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.checks.findings import Findings
+from gitrelease.edges import records
 from gitrelease.edges.home import write_atomically
 from gitrelease.world import World
 
@@ -26,6 +27,15 @@ class Known:
 def keep_baseline(world: World, commit: str, findings: Findings) -> None:
     """Keep what was found out about a release."""
     write_atomically(world.home.baselines / f"{commit}.json", msgspec.json.encode(findings))
+
+
+def drop_baselines(world: World) -> None:
+    """Drop what was kept for commits that no release serves any more."""
+    kept = list(world.home.baselines.glob("*.json"))  # listed first: a release comes before its findings
+    released = records.released_commits(world.git)
+    for file in kept:
+        if file.stem not in released:
+            file.unlink(missing_ok=True)
 
 
 def read_baseline(world: World, commit: str) -> Findings | None:

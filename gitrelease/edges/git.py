@@ -278,11 +278,14 @@ class Git:
 
     def tags_at(self, commit: str) -> tuple[tuple[str, str], ...]:
         """Return the annotated tags that point at `commit`, each as its full name and the id of its object."""
-        listed = self.text(
-            "for-each-ref", f"--points-at={commit}", "--format=%(objecttype) %(objectname) %(refname)", "refs/tags"
-        )
-        lines = (line.split(" ", 2) for line in listed.splitlines())
-        return tuple((name, tag) for kind, tag, name in lines if kind == "tag")
+        # Not `for-each-ref --points-at`: it opens every tag, where packed refs say already what each one peels to.
+        status, listed, error = self.execute("show-ref", "--tags", "--dereference")
+        if status not in (0, 1):  # 1: there are none
+            raise GitError(("show-ref",), status, error)
+        lines = listed.decode(errors="surrogateescape").splitlines()
+        wanted = {line[len(commit) + 1 : -3] for line in lines if line.startswith(commit) and line.endswith("^{}")}
+        pairs = (line.split(" ", 1) for line in lines) if wanted else ()
+        return tuple((name, tag) for tag, name in pairs if name in wanted)
 
     def verify(self, kind: Literal["commit", "tag"], name: str, *, timeout: float) -> tuple[bool, str]:
         """Ask git whether the signature of an object is good; return that, and what git said."""

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,14 +91,13 @@ def rotate(log: Path, *, most: int) -> bool:
     return True
 
 
-def tidy(home: Home, *, running: Collection[Path], commits: Callable[[], Collection[str]]) -> list[Path]:
+def tidy(home: Home, *, running: Collection[Path]) -> list[Path]:
     """Remove what nobody needs any more, and return it.
 
-    Those are old logs of backends that are not `running`, check results of other than the released `commits`, and what
-    killed processes of ours were writing just then.
+    Those are old logs of backends that are not `running`, and what killed processes of ours were writing just then.
     """
     removed: list[Path] = []
-    for path in (*_old_logs(home, running), *old_baselines(home, commits), *_scratch(home), *_old_pushes(home)):
+    for path in (*_old_logs(home, running), *_scratch(home), *_old_pushes(home)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
             removed.append(path)
@@ -113,13 +112,6 @@ def _old_logs(home: Home, running: Collection[Path]) -> list[Path]:
     kept |= {log.with_name(log.name + OLDER) for log in kept}
     ended = [path for path in home.logs.iterdir() if path.name.endswith((".log", f".log{OLDER}")) and path not in kept]
     return sorted(ended, key=_written, reverse=True)[LOGS_KEPT:]
-
-
-def old_baselines(home: Home, commits: Callable[[], Collection[str]]) -> list[Path]:
-    """Return the kept check results of other than the released `commits`."""
-    there = list(home.baselines.glob("*.json"))
-    released = commits()  # asked last: what was written before is that of a release by now
-    return [path for path in there if path.stem not in released]
 
 
 def _scratch(home: Home) -> Iterator[Path]:

@@ -88,22 +88,19 @@ class Records:
 
 def read(git: Git) -> Records:
     """Read all records: one git command for the refs, one for the tags that are not known yet."""
-    listed = git.run(
-        "for-each-ref", "--format=%(objectname) %(objecttype) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/")
-    )
+    # Names only: git would have to open every tag to tell of what kind it is.
+    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/"))
     refs: dict[str, str] = {}
     tags: dict[int, str] = {}
-    occupied: set[int] = set()
     for line in listed.decode(errors="surrogateescape").splitlines():
-        name, kind, ref = line.split(" ", 2)
+        name, ref = line.split(" ", 1)
         if not ref.startswith(RELEASES):
             refs[ref] = name
             continue
         number = release_number(ref)
         if number is not None:
-            occupied.add(number)
-            if kind == "tag":
-                tags[number] = name
+            tags[number] = name
+    occupied = frozenset(tags)
     read_tags(git, [refs[ref] for ref in (LIVE, GOOD, FROZEN) if ref in refs])  # at once
     pinned = _numbered(refs, PINNED)
     # The pointers are the tag objects themselves: what is live is known, whoever deleted or moved its tag.
@@ -118,7 +115,7 @@ def read(git: Git) -> Records:
         checkout=refs.get(CHECKOUT),
         bad=Noted(git, _numbered(refs, BAD), lambda _, note: note.message.strip()),
         quarantined=Noted(git, _below(refs, QUARANTINE), _quarantined),
-        occupied=frozenset(occupied),
+        occupied=occupied,
         pinned=frozenset(pinned),
         frozen=freeze_from_message(frozen.message, at=frozen.at) if frozen else None,
     )

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from gitrelease.checks.baseline import drop_baselines
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
 from gitrelease.core.pruning import droppable
-from gitrelease.edges import housekeeping, records
+from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.edges.records import KEPT, Records
@@ -77,5 +78,4 @@ def _forget(world: World, known: Records, dropped: Iterable[Release]) -> None:
     """Let the journal and the kept check results tell of the releases that are left."""
     left = {release.number for release in known.releases} - {release.number for release in dropped}
     world.journal.compact(lambda events: compacted(events, kept=left))
-    for file in housekeeping.old_baselines(world.home, lambda: records.released_commits(world.git)):
-        file.unlink(missing_ok=True)
+    drop_baselines(world)

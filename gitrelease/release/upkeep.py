@@ -39,9 +39,6 @@ def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
     git = production.world.git
     git.pack_refs((records.RELEASES, records.BAD, records.QUARANTINE, records.KEPT), beyond=_LOOSE_REFS)
-    housekeeping.tidy(
-        production.world.home,
-        running=[Path(backend.log) for backend in production.running.backends()],
-        commits=lambda: records.released_commits(git),
-    )
+    running = [Path(backend.log) for backend in production.running.backends()]
+    housekeeping.tidy(production.world.home, running=running)
     housekeeping.lay_in_ballast(production.world.home)
