@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar, overload
 
 from gitrelease.core.history import Release, release_from_tag
@@ -88,9 +88,13 @@ class Releases(Sequence[Release]):
         release = read_release(self._git, tag) if tag is not None else None
         return release if release is not None and release.number == number else None
 
-    def newest(self, *, below: int | None = None) -> Iterator[Release]:
-        """Yield the releases, the newest first; only those with a number `below` one that is given."""
-        numbers = [number for number in reversed(self._tags) if below is None or number < below]
+    def newest(self, *, below: int | None = None, without: Collection[int] = ()) -> Iterator[Release]:
+        """Yield the releases, the newest first; only those with a number `below` one that is given.
+
+        Those `without` are not even read.
+        """
+        wanted = (number for number in reversed(self._tags) if below is None or number < below)
+        numbers = [number for number in wanted if number not in without]
         start, size = 0, _FIRST
         while start < len(numbers):
             yield from self._read(numbers[start : start + size])

@@ -95,12 +95,9 @@ def _marks_of_return(production: Production, known: Records, target: Release, *,
         marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
     if known.quarantined:
         marks += records.absolve(known, key=records.content_key(git, target.commit), number=target.number)
-    good = good_after(
-        known.releases.newest(),
-        live=target.number,
-        bad=set(known.bad) - {target.number},
-        superseded=production.memory.superseded,
-    )
+    bad, superseded = set(known.bad) - {target.number}, production.memory.superseded
+    newest = known.releases.newest(below=target.number + 1, without=bad | superseded)
+    good = good_after(newest, live=target.number, bad=bad, superseded=superseded)
     if good or known.good:
         marks.append(RefUpdate(GOOD, good.tag if good else None))
     return tuple(marks)
@@ -148,7 +145,9 @@ def target_of_rollback(known: Records, name: str | None) -> Release | None:
         return None
     if name is not None:
         return known.release(name)
-    return rollback_target(known.releases.newest(), live=known.live.number, bad=known.bad)
+    return rollback_target(
+        known.releases.newest(below=known.live.number, without=known.bad), live=known.live.number, bad=known.bad
+    )
 
 
 def no_target(name: str | None) -> ReleaseError:

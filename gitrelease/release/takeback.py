@@ -202,9 +202,7 @@ def _excerpt(content: bytes, span: Lines | None) -> str:
 
 def newest_that_differs(world: World, known: Records, only: str, *, before: Release) -> Release | None:
     """Return the newest release older than `before` in which what `only` means is different from what is live."""
-    for release in known.releases.newest(below=before.number):
-        if release.number in known.bad:
-            continue
+    for release in known.releases.newest(below=before.number, without=known.bad):
         try:
             part = part_of(world, known, release, only)
         except GitError:
