@@ -82,18 +82,19 @@ class Scope:
 
     contract: bool  # what the app must answer
     runs: int  # of the script: one as a real session, two with Streamlit's own check of a script
-    new: bool = True  # it was never released: its processes are counted, and its files looked at afterwards
+    new: bool  # it was never released: its processes are counted, and its files looked at afterwards
 
 
-def _scope(world: World, diff: Diff | None, judged_by: str, *, checked_before: bool) -> Scope:
+def _scope(world: World, diff: Diff | None, judged_by: str, *, released: bool, checked_before: bool) -> Scope:
     """Try all of a change to the code; a term, a pattern or a field cannot break a second run that a first one passes.
 
     What was checked before has only to come up: its files have not changed since.
     """
     if checked_before:
-        return Scope(contract=False, runs=1, new=False)
+        return Scope(contract=False, runs=1, new=not released)
     # The script check answers in steps of 0.1 s, beside a session that says more: see docs/decisions/0010.
-    return Scope(contract=has_contract(world, judged_by), runs=2 if diff is None or diff.kind is Kind.MAJOR else 1)
+    runs = 2 if diff is None or diff.kind is Kind.MAJOR else 1
+    return Scope(contract=has_contract(world, judged_by), runs=runs, new=not released)
 
 
 def stage(
@@ -106,6 +107,7 @@ def stage(
     report: Report,
     name: str,
     checking_only: bool = False,
+    released: bool = False,
     checked_before: bool = False,
     given: tuple[Check, ...] = (),
     beside: Backend | None = None,
@@ -113,9 +115,9 @@ def stage(
     """Stage `candidate`; what `live` says to the same questions is asked only where it matters.
 
     Without `live` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
-    With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was
-    `checked_before` has only to come up: its files have not changed since. Checks that were made already are `given`;
-    `beside` is what users get meanwhile.
+    With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was `released`
+    before is not held to the limits of a new one, and what was `checked_before` has only to come up: its files have not
+    changed since. Checks that were made already are `given`; `beside` is what users get meanwhile.
     """
     begun = time.monotonic()
     shared = world.settings.app.shared
@@ -137,10 +139,10 @@ def stage(
     with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
         try:
             passing("stage: slot taken")
-            if not checking_only and not checked_before:
+            if not checking_only and not released:
                 around = Surroundings(world, candidate, slot)
-            scope = _scope(world, diff, live.commit if live else candidate.commit, checked_before=checked_before)
             judged_by = live.commit if live else None
+            scope = _scope(world, diff, judged_by or candidate.commit, released=released, checked_before=checked_before)
             backend, findings = _start_and_judge(
                 world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo,
                 beside=beside,
@@ -470,5 +472,6 @@ def stage_again(
         report=report,
         name=name,
         checking_only=checking_only,
+        released=True,
         checked_before=kept is not None,
     )

@@ -57,9 +57,15 @@ class Home:
         return ReleaseError(f"production belongs to {owner}", hint=f"Run it as that user: sudo -u {owner} gitrelease …")
 
     def create(self) -> None:
-        """Make the directories, each for its owner only."""
+        """Make the directories, each for its owner only; `ReleaseError` where a file has the name of one."""
         for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines):
-            folder.mkdir(mode=MODE, parents=True, exist_ok=True)
+            try:
+                folder.mkdir(mode=MODE, parents=True, exist_ok=True)
+            except FileExistsError as error:
+                raise ReleaseError(
+                    f"{folder} is a file, and gitrelease keeps its state in a folder of that name",
+                    hint=f"Move it away: mv {folder} {folder}.old; then: gitrelease recover",
+                ) from error
             folder.chmod(MODE)
 
 

@@ -55,7 +55,13 @@ class Written(Setting, frozen=True):
 def load(git: Git, host_file: Path, revision: str | None) -> Settings:
     """Return the settings that hold when `revision` is live; without one, the host's and the defaults."""
     repository = git.blob(revision, SETTINGS_FILE) if revision else None
-    host = host_file.read_bytes() if host_file.exists() else b""
+    try:
+        host = host_file.read_bytes() if host_file.exists() else b""
+    except IsADirectoryError as error:
+        raise SettingsError(
+            f"{host_file} is a folder, the settings of this host are a file of that name",
+            hint=f"Move it away: mv {host_file} {host_file}.old; then: gitrelease init",
+        ) from error
     return combine(
         read(repository or b"", SETTINGS_FILE),
         read(host, str(host_file)),

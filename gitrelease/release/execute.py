@@ -6,15 +6,17 @@ that was killed in between finishes what the refs say has happened and drops wha
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from gitrelease.core.events import AnyEvent, Promoting
+from gitrelease.core.events import Abandoned, AnyEvent, Promoting
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.records import LIVE
 from gitrelease.release.production import Fate, Production, Serving
 
 log = logging.getLogger("gitrelease.agent")
@@ -75,13 +77,27 @@ class Performed:
 
 
 def carry_out(steps: Sequence[Step], production: Production) -> Performed:
-    """Perform `steps` in order."""
+    """Perform `steps` in order; where the refs cannot be moved, what was intended is void, and the journal says so."""
     performed = Performed()
     for step in steps:
         passing(f"{_NAMES[type(step)]}: before")
-        perform(step, production, performed)
+        try:
+            perform(step, production, performed)
+        except GitError:
+            if isinstance(step, MoveRefs):
+                _abandon(production)
+            raise
         passing(f"{_NAMES[type(step)]}: done")
     return performed
+
+
+def _abandon(production: Production) -> None:
+    intent = production.memory.unfinished
+    if intent is None or production.world.git.ref(LIVE) == intent.tag:
+        return
+    # On a full disk the next agent says it.
+    with contextlib.suppress(OSError):
+        record(production, Abandoned(at=time.time(), number=intent.number))
 
 
 def perform(step: Step, production: Production, performed: Performed) -> None:

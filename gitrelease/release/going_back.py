@@ -6,7 +6,9 @@ verified like any other. Everything here runs in the agent, under its lock.
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from gitrelease.checks.staging import Report, Unfit, stage_again
@@ -19,13 +21,17 @@ from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.git import RefUpdate
+from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.records import GOOD, LIVE, Records
 from gitrelease.release.branch import branch_to
-from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Step, SwitchTraffic, Write, carry_out
+from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
 from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.release.promotion import addresses, make_room, serves, take_effect
+
+log = logging.getLogger("gitrelease.agent")
+
+_TRIES = 5  # to move the refs, while others move the branch
 
 
 def go_back(
@@ -65,7 +71,9 @@ def go_back(
     switched = time.monotonic()
     went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
     try:
-        performed = carry_out(_steps_back(production, live, target, serving, marks.result(), went), production)
+        performed = _carried_out(
+            production, target, lambda: _steps_back(production, live, target, serving, marks.result(), went)
+        )
     except BaseException:
         standby = production.running.standby
         if not serves(production, serving.backend) and (not standby or serving.backend.id != standby.backend.id):
@@ -101,6 +109,18 @@ def _marks_of_return(production: Production, known: Records, target: Release, *,
     if good or known.good:
         marks.append(RefUpdate(GOOD, good.tag if good else None))
     return tuple(marks)
+
+
+def _carried_out(production: Production, target: Release, steps: Callable[[], list[Step]]) -> Performed:
+    """Carry out `steps`; a commit that a person makes on the branch just then must not stop it, and is kept."""
+    for _ in range(_TRIES - 1):
+        try:
+            return carry_out(steps(), production)
+        except GitError as error:
+            if production.world.git.ref(LIVE) == target.tag:
+                raise
+            log.warning("the branch moved meanwhile, once more: %s", error)
+    return carry_out(steps(), production)
 
 
 def _steps_back(

@@ -283,6 +283,25 @@ def test_whoever_else_is_killed_in_a_release_leaves_production_whole(work: Work,
     assert_whole(production, f"{victim} at {point}")
 
 
+def test_a_commit_that_somebody_makes_just_then_does_not_stop_a_rollback(work: Work) -> None:
+    production = work.production
+    deployed = production.gitrelease("deploy", work.brought(work.term()))
+    assert deployed.code == 0, deployed.said
+    agent = with_agent(production, {FAULT: "refs: before", SIGNAL: "STOP"})
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "rollback"]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until(lambda: stands(agent), "the agent stands before the refs")
+    production.git("commit", "--quiet", "--allow-empty", "-m", "Just then")
+    commit = production.git("rev-parse", "HEAD")
+    os.kill(agent, signal.SIGCONT)
+    said, _ = client.communicate(timeout=PATIENCE)
+
+    assert client.returncode == 0, said
+    production.await_idle()
+    assert production.git("rev-parse", f"refs/gitrelease/kept/{commit}") == commit
+    assert_whole(production, "a commit during a rollback")
+
+
 def stands(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
