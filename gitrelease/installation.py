@@ -77,6 +77,7 @@ def init(
     """Make the checkout that `directory` is in a production checkout; safe to repeat. None keeps what is set."""
     git = Git.discover(directory)
     home = Home(git.directory)
+    home.require_folder()
     written = _host_tables(home)
     app = written.setdefault("app", {})
     given = {"branch": branch, "script": script, "schema": schema}
@@ -136,7 +137,7 @@ def _host_tables(home: Home) -> dict[str, Any]:
 
 
 def _host_text(home: Home) -> str:
-    return home.settings.read_text() if home.settings.exists() else ""
+    return settings_files.of_host(home.settings).decode()
 
 
 def _read_installed(home: Home) -> Installed:

@@ -57,7 +57,7 @@ class Chores:
     def _prune(self, request: Request) -> msgspec.Struct:
         with self._has_turn(request) as production:
             result = prune(production.world, keep=int(request.arguments["keep"]), dry_run=request.flag("dry_run"))
-            production.memory = production.world.journal.memory()
+            production.memory = production.world.journal.memory(attempts=production.memory.most_attempts)
             return result
 
     def _drill(self, request: Request) -> dict[str, Any]:

@@ -71,10 +71,7 @@ def status(
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
         "drill": _drill(memory),
-        "quarantined": [
-            {"commit": item.commit, "reason": item.reason, "release": known.condemned_with(item)}
-            for item in known.quarantined.every()
-        ],
+        "quarantined": _quarantined(known),
         "waiting": [
             {
                 "commit": waiting.candidate.known_as,
@@ -94,6 +91,15 @@ def _frozen(known: Records) -> dict[str, Any] | None:
     if frozen is None or not frozen.holds(time.time()):
         return None
     return {"by": frozen.by, "reason": frozen.reason, "since": frozen.since, "until": frozen.until, "told": frozen.told}
+
+
+def _quarantined(known: Records) -> list[dict[str, Any]]:
+    """Tell what content went bad; where it was a release, the same note marks that bad."""
+    releases = {note: release_name(number) for number, note in known.bad.ids.items()}
+    return [
+        {"commit": item.commit, "reason": item.reason, "release": releases.get(item.note)}
+        for item in known.quarantined.every()
+    ]
 
 
 def _drill(memory: Memory) -> dict[str, Any] | None:

@@ -46,10 +46,19 @@ class Home:
     @property
     def initialised(self) -> bool:
         """Was `init` run here? `ReleaseError` where that cannot be seen, because it was run by another user."""
+        self.require_folder()
         try:
             return self.installed.exists()
         except PermissionError as error:
             raise self.not_ours() from error
+
+    def require_folder(self) -> None:
+        """Raise `ReleaseError` where a file lies in the place of our folder."""
+        if self.root.is_file():
+            raise ReleaseError(
+                f"{self.root} is a file, and gitrelease keeps its state in a folder of that name",
+                hint=f"Move it away: mv {self.root} {self.root}.old; then: gitrelease recover, or init the first time",
+            )
 
     def not_ours(self) -> ReleaseError:
         """Return the refusal for everybody but the user whose production this is."""
@@ -57,15 +66,9 @@ class Home:
         return ReleaseError(f"production belongs to {owner}", hint=f"Run it as that user: sudo -u {owner} gitrelease …")
 
     def create(self) -> None:
-        """Make the directories, each for its owner only; `ReleaseError` where a file has the name of one."""
+        """Make the directories, each for its owner only."""
         for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines):
-            try:
-                folder.mkdir(mode=MODE, parents=True, exist_ok=True)
-            except FileExistsError as error:
-                raise ReleaseError(
-                    f"{folder} is a file, and gitrelease keeps its state in a folder of that name",
-                    hint=f"Move it away: mv {folder} {folder}.old; then: gitrelease recover",
-                ) from error
+            folder.mkdir(mode=MODE, parents=True, exist_ok=True)
             folder.chmod(MODE)
 
 

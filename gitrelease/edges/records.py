@@ -23,7 +23,7 @@ from gitrelease.core.history import Release, release_name, release_number
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges.git import ZERO, Git, RefUpdate
-from gitrelease.edges.tags import Noted, Releases, Tag, read_release, read_tags
+from gitrelease.edges.tags import Noted, Releases, Tag, read_note, read_release, read_tags
 
 OURS = "refs/gitrelease/"
 LIVE = OURS + "live"
@@ -73,10 +73,6 @@ class Records:
         found = (self.live, self.good, *tagged)
         return next((release for release in found if release is not None and release.commit == commit), None)
 
-    def condemned_with(self, quarantined: Quarantined) -> str | None:
-        """Return the name of the bad release whose end put content into quarantine."""
-        return next((release_name(number) for number, note in self.bad.ids.items() if note == quarantined.note), None)
-
     @property
     def next_number(self) -> int:
         newest = next(self.releases.newest(), None)
@@ -107,7 +103,7 @@ def read(git: Git) -> Records:
     tags |= pinned
     live, good = (read_release(git, refs[ref]) if ref in refs else None for ref in (LIVE, GOOD))
     tags |= {release.number: release.tag for release in (good, live) if release is not None}
-    frozen = read_tags(git, [refs[FROZEN]]).get(refs[FROZEN]) if FROZEN in refs else None
+    frozen = read_note(git, refs[FROZEN]) if FROZEN in refs else None
     return Records(
         releases=Releases(git, tags),
         live=live,

@@ -55,17 +55,21 @@ class Written(Setting, frozen=True):
 def load(git: Git, host_file: Path, revision: str | None) -> Settings:
     """Return the settings that hold when `revision` is live; without one, the host's and the defaults."""
     repository = git.blob(revision, SETTINGS_FILE) if revision else None
-    try:
-        host = host_file.read_bytes() if host_file.exists() else b""
-    except IsADirectoryError as error:
-        raise SettingsError(
-            f"{host_file} is a folder, the settings of this host are a file of that name",
-            hint=f"Move it away: mv {host_file} {host_file}.old; then: gitrelease init",
-        ) from error
     return combine(
         read(repository or b"", SETTINGS_FILE),
-        read(host, str(host_file)),
+        read(of_host(host_file), str(host_file)),
     )
+
+
+def of_host(file: Path) -> bytes:
+    """Return the settings of this host as they are written; nothing where there are none."""
+    try:
+        return file.read_bytes() if file.exists() else b""
+    except IsADirectoryError as error:
+        raise SettingsError(
+            f"{file} is a folder, the settings of this host are a file of that name",
+            hint=f"Move it away: mv {file} {file}.old; then: gitrelease init",
+        ) from error
 
 
 def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:

@@ -144,7 +144,7 @@ class Noted(Mapping[Key, Value], Generic[Key, Value]):
 
     def __getitem__(self, key: Key) -> Value:
         name = self.ids[key]
-        return self._value(key, read_tags(self._git, [name]).get(name) or _unreadable(name))
+        return self._value(key, read_note(self._git, name))
 
     def __contains__(self, key: object) -> bool:
         return key in self.ids
@@ -159,6 +159,11 @@ class Noted(Mapping[Key, Value], Generic[Key, Value]):
         """Return what all of them say, read at once."""
         tags = read_tags(self._git, self.ids.values())
         return [self._value(key, tags.get(name) or _unreadable(name)) for key, name in self.ids.items()]
+
+
+def read_note(git: Git, name: str) -> Tag:
+    """Return the tag object `name`, which somebody set as a mark; it holds, also where it cannot be read."""
+    return read_tags(git, [name]).get(name) or _unreadable(name)
 
 
 def _unreadable(name: str) -> Tag:

@@ -54,10 +54,10 @@ def mend_settings(git: Git, home: Home, options: Options) -> Iterator[str]:
 
 def _put_aside(home: Home) -> Path | None:
     """Rename host settings that cannot be read, so that `init` writes new ones."""
-    try:
-        written = settings_files.read(home.settings.read_bytes(), str(home.settings))
-    except FileNotFoundError:
+    if not home.settings.exists():
         return None
+    try:
+        written = settings_files.read(settings_files.of_host(home.settings), str(home.settings))
     except SettingsError:
         written = {}
     if not written.get("app"):  # `init` writes more than that: a power cut has emptied it, say

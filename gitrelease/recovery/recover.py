@@ -60,7 +60,7 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
 def _branch(home: Home) -> str:
     """Return the deploy branch as far as this host's settings can be read."""
     try:
-        table = settings_files.read(home.settings.read_bytes(), str(home.settings))
-    except (FileNotFoundError, SettingsError):
+        table = settings_files.read(settings_files.of_host(home.settings), str(home.settings))
+    except SettingsError:
         return DEFAULT_BRANCH
     return str(table.get("app", {}).get("branch", DEFAULT_BRANCH))

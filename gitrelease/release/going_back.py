@@ -72,7 +72,7 @@ def go_back(
     went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
     try:
         performed = _carried_out(
-            production, target, lambda: _steps_back(production, live, target, serving, marks.result(), went)
+            production, lambda: _steps_back(production, live, target, serving, marks.result(), went)
         )
     except BaseException:
         standby = production.running.standby
@@ -111,13 +111,15 @@ def _marks_of_return(production: Production, known: Records, target: Release, *,
     return tuple(marks)
 
 
-def _carried_out(production: Production, target: Release, steps: Callable[[], list[Step]]) -> Performed:
+def _carried_out(production: Production, steps: Callable[[], list[Step]]) -> Performed:
     """Carry out `steps`; a commit that a person makes on the branch just then must not stop it, and is kept."""
+    git, branch = production.world.git, production.world.settings.branch_ref
     for _ in range(_TRIES - 1):
+        head = git.ref(branch)
         try:
             return carry_out(steps(), production)
         except GitError as error:
-            if production.world.git.ref(LIVE) == target.tag:
+            if git.ref(branch) == head:
                 raise
             log.warning("the branch moved meanwhile, once more: %s", error)
     return carry_out(steps(), production)

@@ -89,7 +89,11 @@ def test_a_mark_that_cannot_be_read_still_holds(git: Git) -> None:
     """Somebody set it with `git update-ref`, as a ref to a commit."""
     head = git.resolve("HEAD") or ""
     git.update_refs(
-        [RefUpdate("refs/gitrelease/bad/100", head), RefUpdate(f"refs/gitrelease/quarantine/{'a' * 40}", head)],
+        [
+            RefUpdate("refs/gitrelease/bad/100", head),
+            RefUpdate(f"refs/gitrelease/quarantine/{'a' * 40}", head),
+            RefUpdate("refs/gitrelease/frozen", head),
+        ],
         reason="test",
     )
 
@@ -98,3 +102,5 @@ def test_a_mark_that_cannot_be_read_still_holds(git: Git) -> None:
     assert 100 in known.bad
     assert known.bad[100] == ""
     assert [item.commit for item in known.quarantined.every()] == [head]
+    assert known.frozen is not None
+    assert known.frozen.holds(2e9)

@@ -102,6 +102,7 @@ def test_prune_drops_what_is_old_and_nothing_that_is_needed(production: Producti
 
     would = production.gitrelease("prune", "--keep", "1", "--dry-run", "--json").json
     before = releases(production)
+    (production.home / "baselines" / f"{'0' * 40}.json").write_text("{}")
     done = production.gitrelease("prune", "--keep", "1", "--json").json
 
     assert before == [f"release/{number}" for number in range(1, 7)]
@@ -112,6 +113,8 @@ def test_prune_drops_what_is_old_and_nothing_that_is_needed(production: Producti
         "release/5",
         "release/2",
     ]
+    commits = {production.git("rev-parse", f"release/{number}^{{commit}}") for number in (2, 5, 6)}
+    assert {one.stem for one in (production.home / "baselines").glob("*.json")} == commits
     assert production.gitrelease("rollback").code == 0
     assert production.live() == "release/5"
 

@@ -373,13 +373,13 @@ def test_a_tag_whose_object_is_damaged_bars_nobody(two: Production, victim: str)
 
 def test_a_recover_that_fails_leaves_an_agent(two: Production) -> None:
     agent = two.agent_pid()
-    (two.home / "host.toml").rename(two.home / "kept")
-    (two.home / "host.toml").mkdir()
+    (two.home / "journal.jsonl").rename(two.home / "kept")
+    (two.home / "journal.jsonl").mkdir()
 
     ended = two.gitrelease("recover")
 
-    (two.home / "host.toml").rmdir()
-    (two.home / "kept").rename(two.home / "host.toml")
+    (two.home / "journal.jsonl").rmdir()
+    (two.home / "kept").rename(two.home / "journal.jsonl")
     assert ended.code == 1
     recover(two)
     assert two.agent_pid() != agent

@@ -336,6 +336,31 @@ def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) 
         stranger.wait()
 
 
+def test_a_file_where_our_folder_belongs_is_named_and_left_alone(checkout: Production) -> None:
+    checkout.home.write_text("somebody's\n")
+
+    ended = checkout.gitrelease("init", "--python", sys.executable)
+
+    assert ended.code == 2
+    assert f"mv {checkout.home}" in ended.said
+    assert checkout.home.read_text() == "somebody's\n"
+
+
+def test_a_folder_where_our_settings_belong_is_named(checkout: Production) -> None:
+    checkout.init()
+    (checkout.home / "host.toml").unlink()
+    (checkout.home / "host.toml").mkdir()
+
+    for verb in (("status",), ("init", "--python", sys.executable)):
+        ended = checkout.gitrelease(*verb)
+
+        assert ended.code == 2, ended.said
+        assert f"mv {checkout.home / 'host.toml'}" in ended.said
+
+    assert "host.toml.broken-" in checkout.gitrelease("recover").said
+    assert (checkout.home / "host.toml").is_file()
+
+
 def test_before_init_a_verb_says_what_to_run(checkout: Production) -> None:
     ended = checkout.gitrelease("status")
 
