@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from gitrelease.edges import processes
+from gitrelease.edges import process_table
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.journal import Journal
 from tests.checkout import Production, until
@@ -69,7 +69,7 @@ def strays(production: Production) -> list[int]:
         running[role]["backend"]["identity"]["pid"] for role in ("live", "standby") if running[role]
     }
     named |= {leaving["backend"]["identity"]["pid"] for leaving in running["leaving"]}
-    marked = {identity.pid for identity in processes.marked(MARK, str(production.home)) if identity.alive}
+    marked = {identity.pid for identity in process_table.marked(MARK, str(production.home)) if identity.alive}
     return sorted(marked - named)
 
 

@@ -37,7 +37,7 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
-from gitrelease.edges.processes import identify
+from gitrelease.edges.process_table import identify
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.production import Production
 from gitrelease.release.upkeep import tidy

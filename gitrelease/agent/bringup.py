@@ -20,7 +20,7 @@ from gitrelease.core.events import Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
-from gitrelease.edges import backends, processes, records
+from gitrelease.edges import backends, process_table, processes, records
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK, backend_name
 from gitrelease.edges.cancel import Cancel
@@ -155,7 +155,7 @@ def _with_front(world: World, running: Running, memory: Memory) -> Production:
     listeners: dict[str, socket.socket] = {}
     try:
         for instance in world.settings.instances:
-            listeners[instance.name] = fronts.listen(instance.address, instance.port, owner_of=processes.port_owner)
+            listeners[instance.name] = fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
     except ReleaseError:
         close_all(listeners)
         raise
@@ -193,8 +193,8 @@ def end_strays(world: World, known: Running) -> None:
     The mark alone says little: a shell that was opened from the app has it, and what a person starts there.
     """
     ours = {identity.pid for identity in (known.front, *(backend.identity for backend in known.backends())) if identity}
-    for identity in processes.marked(MARK, str(world.home.root)):
-        if identity.pid in ours or identity.pid == os.getpid() or processes.descends(identity, ours):
+    for identity in process_table.marked(MARK, str(world.home.root)):
+        if identity.pid in ours or identity.pid == os.getpid() or process_table.descends(identity, ours):
             continue
-        if processes.runs_from(identity, world.home.slots.resolve(), world.home.front_socket):
+        if process_table.runs_from(identity, world.home.slots.resolve(), world.home.front_socket):
             processes.stop(identity, grace=0.5)

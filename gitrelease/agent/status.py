@@ -13,7 +13,7 @@ from gitrelease.core.events import Memory
 from gitrelease.core.history import Release, outcome_of, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
-from gitrelease.edges import probes, processes, records
+from gitrelease.edges import probes, process_table, records
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import CHECKOUT, Records
 from gitrelease.release.production import Production, Running, read_running
@@ -167,7 +167,7 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
     }
     if live is None:
         return row
-    used = processes.usage(live.backend.identity)
+    used = process_table.usage(live.backend.identity)
     # Without the front nobody gets there, whoever answers on the port.
     reached = running.front is not None and running.front.alive
     well = reached and used is not None and probes.healthy(world.settings.app, live.backend.port, timeout=1.0)[0]

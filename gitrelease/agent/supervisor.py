@@ -16,7 +16,8 @@ from gitrelease.core.health import SOAK_MARKERS, unhealthy
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges import probes
-from gitrelease.edges.processes import Identity, await_any
+from gitrelease.edges.process_table import Identity
+from gitrelease.edges.processes import await_any
 from gitrelease.release.production import Production, Serving
 from gitrelease.release.promotion import serves
 from gitrelease.release.upkeep import rotate_logs

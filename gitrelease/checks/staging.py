@@ -34,7 +34,7 @@ from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import SETTINGS_FILE, seconds
 from gitrelease.core.text import one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
-from gitrelease.edges import backends, inside, limits, probes, processes
+from gitrelease.edges import backends, inside, limits, probes, process_table, processes
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.cancel import Cancel
@@ -211,8 +211,8 @@ def leaving_nothing(world: World) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for identity in processes.marked(MARK, str(world.home.root)):
-            if processes.descends(identity, {os.getpid()}):
+        for identity in process_table.marked(MARK, str(world.home.root)):
+            if process_table.descends(identity, {os.getpid()}):
                 processes.stop(identity, grace=0.5)
         raise
 
@@ -233,7 +233,7 @@ def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:
 def _end_left_behind(world: World) -> None:
     """End what holds the slot for checks after whoever took it was killed; only what was started from a slot."""
     holders = world.slots.left_behind(CHECK)
-    started = processes.marked(MARK, str(world.home.root)) if holders else []
+    started = process_table.marked(MARK, str(world.home.root)) if holders else []
     for holder in holders:
         if holder in started:
             processes.stop(holder, grace=0.5)
@@ -443,8 +443,8 @@ def probe(
 
 
 def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check:
-    if well and not processes.listens(backend.identity, backend.port):
-        owner = processes.port_owner(backend.port) or "nobody"
+    if well and not process_table.listens(backend.identity, backend.port):
+        owner = process_table.port_owner(backend.port) or "nobody"
         well, said = False, f"port {backend.port} is answered by another process ({owner})"
     if not well:
         tail = backends.last_lines(backend.log)

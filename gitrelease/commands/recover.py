@@ -87,11 +87,11 @@ def _client(directory: Path) -> Client:
 
 def _end_agents(client: Client, tell: Tell) -> None:
     """End the agent, also one that hangs or that serves a home which is gone; front and backends go on."""
-    from gitrelease.edges import processes
+    from gitrelease.edges import process_table, processes
     from gitrelease.edges.home import AGENT_MARK
 
-    agents = processes.marked(AGENT_MARK, str(client.home.root))
-    if any("--foreground" in processes.arguments(agent) for agent in agents):
+    agents = process_table.marked(AGENT_MARK, str(client.home.root))
+    if any("--foreground" in process_table.arguments(agent) for agent in agents):
         raise ReleaseError(
             "production runs under a service manager, which would start it again in between",
             hint="Stop it there; gitrelease recover; gitrelease down; and start it there again",

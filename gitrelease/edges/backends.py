@@ -11,10 +11,10 @@ import msgspec
 
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App
-from gitrelease.edges import processes
+from gitrelease.edges import process_table, processes
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
-from gitrelease.edges.processes import Identity
+from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import Slot
 
 
@@ -115,7 +115,7 @@ def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str) -> Bac
         commit=slot.commit,
         slot=slot.name,
         port=port,
-        identity=processes.identify(child.pid),
+        identity=process_table.identify(child.pid),
         log=str(log),
     )
 
@@ -127,11 +127,12 @@ def end(backend: Backend, home: Home, *, grace: float) -> None:
     lock, as long as the backend lives: after that the slot may be another's.
     """
     lock = home.slots / f"{backend.slot}.lock"
-    holders = set(processes.with_open(lock) if backend.identity.alive and lock.exists() else ()) - {backend.identity}
+    held_by = process_table.with_open(lock) if backend.identity.alive and lock.exists() else []
+    holders = set(held_by) - {backend.identity}
     processes.stop(backend.identity, grace=grace)
     if holders:
         # Once more: between fork and exec a git command of ours has all that we have open.
-        processes.kill(one for one in processes.with_open(lock) if one in holders)
+        processes.kill(one for one in process_table.with_open(lock) if one in holders)
     processes.kill_marked(NAME, backend.log)
 
 

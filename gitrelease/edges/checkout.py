@@ -33,6 +33,8 @@ _IN_PROGRESS = {
     "rebase-apply": "rebase",
 }
 
+_TRIES = 5  # to replace what lies there, while somebody goes on writing
+
 
 class Checkout:
     """The work tree of a production checkout on its deploy branch."""
@@ -181,14 +183,39 @@ class Checkout:
         trees = (before, source) if before else (source,)
         in_the_way = self.in_progress() or (clean and not all(is_document(path) for path in touched))
         if in_the_way or self.git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
-            backup = self.snapshot("replaced", at=at)
-            self.git.run("read-tree", "--reset", "-u", source)
+            backup = self._replace_all(source, at=at)
             self._give_up_merge()
         if self.git.blob(source, self.carried) is None:
             backup = self._write_carried(before, commit, at=at, clean=clean) or backup
         passing("files: written, not noted")
         self.note(commit)
         return backup
+
+    def _replace_all(self, source: str, *, at: float) -> str | None:
+        """Bring index and files to `source` over whatever lies there, which is kept; return the backup's name.
+
+        Git looks at each file again before it writes any: what somebody saves after the backup is kept in one more.
+        """
+        backup = None
+        for _ in range(_TRIES):
+            disk = self.disk_tree(untracked=True)
+            backup = self.snapshot("replaced", at=at, disk=disk) or backup
+            there = self._of_interest(disk, source)
+            self.git.run("read-tree", "--reset", there)
+            self.git.execute("update-index", "-q", "--refresh")
+            if self.git.execute("read-tree", "-m", "-u", there, source)[0] == 0:
+                return backup
+        # What git replaces only when told to: a folder in the place of a file, say.
+        backup = self.snapshot("replaced", at=at) or backup
+        self.git.run("read-tree", "--reset", "-u", source)
+        return backup
+
+    def _of_interest(self, disk: str, source: str) -> str:
+        """Return the tree `disk` without what git does not track, unless `source` has a file of that name."""
+        tracked = {os.fsdecode(path) for path in self.git.run("ls-files", "-z", "--", ":/").split(b"\0") if path}
+        tracked |= {entry.path for entry in self.git.list_tree(source)}
+        apart = [entry.path for entry in self.git.list_tree(disk) if entry.path not in tracked]
+        return self.git.tree_with(disk, dict.fromkeys(apart)) if apart else disk
 
     def _give_up_merge(self) -> None:
         """Let git forget a merge whose files are gone: committed now, it would say that both sides are in it."""
@@ -213,10 +240,15 @@ class Checkout:
         path = self.git.root / self.carried
         wanted = self.git.blob(commit, self.carried)
         written = self.git.blob(before, self.carried) if before else None
-        there = path.read_bytes() if path.is_file() else None
-        if there == wanted or (wanted == written and there is not None and not clean):
-            return None  # it is right, or a person's edit that this release does not touch
-        backup = self.snapshot("replaced", at=at) if there not in (None, written) else None
+        backup: str | None = None
+        kept = written  # what lies there and is in a commit or in a backup
+        for _ in range(_TRIES):
+            there = path.read_bytes() if path.is_file() else None
+            if there == wanted or (wanted == written and there is not None and not clean):
+                return backup  # it is right, or a person's edit that this release does not touch
+            if there in (None, kept):
+                break
+            backup, kept = self.snapshot("replaced", at=at) or backup, there
         if wanted is None:
             path.unlink(missing_ok=True)
             return backup
@@ -236,14 +268,14 @@ class Checkout:
 
     # -- nothing is lost -------------------------------------------------------------------------------------
 
-    def snapshot(self, why: str, *, at: float | None = None, note: str = "") -> str | None:
+    def snapshot(self, why: str, *, at: float | None = None, note: str = "", disk: str | None = None) -> str | None:
         """Keep what is on disk and in no commit under a `backup/…` tag; return its name, None if all is safe.
 
-        `note` is a person's own word for it.
+        `note` is a person's own word for it; `disk` the tree of what lies there, where it is known already.
         """
         head = self.git.resolve("HEAD")
         known = {self.git.tree_of(name) for name in (self.git.ref(CHECKOUT), head) if name}
-        tree = self.disk_tree(untracked=True)
+        tree = disk or self.disk_tree(untracked=True)
         if tree in known or head is None:
             return None
         moment = time.time() if at is None else at

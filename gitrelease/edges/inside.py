@@ -17,10 +17,10 @@ import msgspec
 import gitrelease
 from gitrelease.core.outcome import Check
 from gitrelease.core.replay import Answer
-from gitrelease.edges import processes
+from gitrelease.edges import process_table, processes
 from gitrelease.edges.backends import environment
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.processes import Identity
+from gitrelease.edges.process_table import Identity
 
 _PACKAGE = Path(gitrelease.__file__).parent
 CONTRACT = _PACKAGE / "inside" / "contract.py"
@@ -54,7 +54,7 @@ class Inside:
 def _running(python: Path, arguments: Sequence[str], *, home: Path, cwd: Path, folder: Path) -> Iterator[Inside]:
     env = {**environment(python, home), CHECKED: str(folder)}
     child = processes.spawn([str(python), *arguments], cwd=cwd, log=folder / "output", env=env)
-    identity = processes.identify(child.pid)
+    identity = process_table.identify(child.pid)
     handle = os.pidfd_open(child.pid)
     try:
         yield Inside(identity=identity, folder=folder, handle=handle, started=time.monotonic())
@@ -89,7 +89,7 @@ def contract(
         finally:
             if spec.get("own"):
                 # A check that starts a process in a session of its own leaves the group that ends with it.
-                for stray in processes.marked(CHECKED, str(folder)):
+                for stray in process_table.marked(CHECKED, str(folder)):
                     processes.stop(stray, grace=0.0)
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from gitrelease.core.limits import Bounds, Sample, bounds, excess
 from gitrelease.core.settings import Limits
 from gitrelease.edges.backends import NAME, Backend
-from gitrelease.edges.processes import Tree
+from gitrelease.edges.process_table import Tree
 
 EVERY = 0.2  # seconds between two samples
 

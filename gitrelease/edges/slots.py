@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core.errors import Busy, Exit, ReleaseError
-from gitrelease.edges import processes
+from gitrelease.edges import process_table
 from gitrelease.edges.git import Git, GitError
-from gitrelease.edges.processes import Identity
+from gitrelease.edges.process_table import Identity
 
 NAMES = ("a", "b", "c", "d", "e")
 CHECK = "check"
@@ -141,7 +141,7 @@ class Slots:
             os.close(descriptor)
             return None
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(processes.identify(os.getpid())), 0)
+        os.pwrite(descriptor, msgspec.json.encode(process_table.identify(os.getpid())), 0)
         return descriptor
 
     def left_behind(self, name: str) -> list[Identity]:
@@ -151,7 +151,7 @@ class Slots:
             taker = msgspec.json.decode(lock.read_bytes(), type=Identity)
         except (FileNotFoundError, msgspec.DecodeError):
             return []
-        return [] if taker.alive else processes.with_open(lock)
+        return [] if taker.alive else process_table.with_open(lock)
 
     def standing(self, name: str) -> str | None:
         """Return the commit that a slot's HEAD names, read without starting git."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.edges import processes
+from gitrelease.edges import process_table
 
 _LOOKS = 5.0  # seconds in which a git that only looks has ended
 
@@ -19,7 +19,7 @@ def clear_locks(root: Path, directory: Path) -> list[Path]:
     Returns them. `ReleaseError` when a git is at work there: it may hold a lock without having the file open.
     """
     found = sorted(_locks(directory))
-    at_work = processes.working_in(root, "git") if found else []
+    at_work = process_table.working_in(root, "git") if found else []
     if at_work:
         raise ReleaseError(
             f"git is at work in the checkout (pid {at_work[0]}), and {found[0].name} may be its own",
@@ -40,7 +40,7 @@ def clear_locks_of_branch(root: Path, directory: Path, branch_ref: str) -> list[
     left = {path: made for path, made in found.items() if made is not None}
     deadline = time.monotonic() + _LOOKS
     # A git that only looks, ours or a person's, soon ends.
-    while left and processes.working_in(root, "git"):
+    while left and process_table.working_in(root, "git"):
         if time.monotonic() > deadline:
             return []
         time.sleep(0.05)

@@ -15,13 +15,13 @@ import msgspec
 
 from gitrelease.core.events import Memory
 from gitrelease.core.settings import seconds
-from gitrelease.edges import backends, limits, probes, processes
+from gitrelease.edges import backends, limits, probes, process_table, processes
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.faults import passing
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.edges.home import write_atomically
-from gitrelease.edges.processes import Identity
+from gitrelease.edges.process_table import Identity
 from gitrelease.world import World
 
 # Sessions on a release that went bad are moved on soon; requests that are under way may end.
@@ -172,7 +172,7 @@ class Production:
             hold=seconds(self.world.settings.limits.hold),
             env={**os.environ, MARK: str(home.root)},
         )
-        self.running = msgspec.structs.replace(self.running, front=processes.identify(child.pid))
+        self.running = msgspec.structs.replace(self.running, front=process_table.identify(child.pid))
         self.save()
 
     def replace_front(self) -> None:
@@ -239,13 +239,13 @@ class Production:
         return given_up
 
     def _fits_one_more(self) -> bool:
-        return processes.available_mb() >= self.needed_mb()
+        return process_table.available_mb() >= self.needed_mb()
 
     def needed_mb(self) -> float:
         """Return how many megabytes of memory one more backend is reckoned to need."""
         needed = float(self.world.settings.limits.memory_mb)
         if not needed and self.running.live is not None:
-            used = processes.usage(self.running.live.backend.identity)
+            used = process_table.usage(self.running.live.backend.identity)
             needed = used.memory_mb if used else 0.0
         return needed
 
@@ -253,7 +253,7 @@ class Production:
         """Return how many megabytes the backends have that only wait: the standby and those on their way out."""
         live = self.running.live
         waiting = [backend for backend in self.running.backends() if live is None or backend.id != live.backend.id]
-        return sum(used.memory_mb for used in map(processes.usage, (one.identity for one in waiting)) if used)
+        return sum(used.memory_mb for used in map(process_table.usage, (one.identity for one in waiting)) if used)
 
     def end(self, backend: Backend) -> None:
         backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitrelease.core.outcome import Check
-from gitrelease.edges import housekeeping, processes
+from gitrelease.edges import housekeeping, process_table
 from gitrelease.release.production import Production
 
 _BLOCK = 4096  # bytes that a small file takes at least
@@ -41,7 +41,7 @@ def _on_disk(production: Production, commit: str) -> str:
 
 def _in_memory(production: Production) -> str:
     needed = production.needed_mb()
-    have = processes.available_mb()
+    have = process_table.available_mb()
     waiting = production.waiting_mb() if have < needed else 0.0
     if have + waiting >= needed:
         return ""

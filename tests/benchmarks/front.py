@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from gitrelease.edges import front as fronts
-from gitrelease.edges import processes
+from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl
 from tests.checkout import until
 
@@ -147,7 +147,7 @@ def row(name: str, value: float, unit: str, target: str = "", note: str = "") ->
 
 
 def measure(folder: Path, seconds: float) -> Iterator[Row]:
-    listener = fronts.listen("127.0.0.1", 0, owner_of=processes.port_owner)
+    listener = fronts.listen("127.0.0.1", 0, owner_of=process_table.port_owner)
     through = listener.getsockname()[1]
     control = FrontControl(folder / "front.sock")
     with listener, backend() as one, backend() as two:

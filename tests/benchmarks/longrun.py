@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from gitrelease.edges import processes, wire
+from gitrelease.edges import process_table, wire
 from gitrelease.edges.backends import MARK
 from tests.benchmarks.races import IDENTITY
 from tests.benchmarks.users import Users
@@ -73,7 +73,7 @@ def sample(production: Production, releases: int, deploys: list[float], rollback
         agent_threads=agent.num_threads(),
         front_mb=front.memory_info().rss / 1e6,
         front_files=front.num_fds(),
-        processes=len(processes.marked(MARK, str(production.home))),
+        processes=len(process_table.marked(MARK, str(production.home))),
         worktrees=len(production.git("worktree", "list").splitlines()),
         home_mb=sum(path.stat().st_size for path in files) / 1e6,
     )

@@ -20,7 +20,7 @@ import pytest
 
 from gitrelease.core.errors import ReleaseError
 from gitrelease.edges import front as fronts
-from gitrelease.edges import processes
+from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl, FrontGone, Target
 from tests.checkout import until
 
@@ -70,7 +70,7 @@ class Front:
 
     def __init__(self, folder: Path, *, hold: float = 60.0, python: str = sys.executable) -> None:
         self.folder, self._hold, self._python = folder, hold, python
-        self.listener = fronts.listen("127.0.0.1", 0, owner_of=processes.port_owner)
+        self.listener = fronts.listen("127.0.0.1", 0, owner_of=process_table.port_owner)
         self.port = self.listener.getsockname()[1]
         self.control = FrontControl(folder / "front.sock")
         self.start()
@@ -423,7 +423,9 @@ def test_the_listening_sockets_are_handed_back_and_outlive_both(
 
 
 def test_each_instance_has_a_target_and_counts_of_its_own(tmp_path: Path, backend: Callable[[bytes], Backend]) -> None:
-    listeners = {name: fronts.listen("127.0.0.1", 0, owner_of=processes.port_owner) for name in ("primary", "second")}
+    listeners = {
+        name: fronts.listen("127.0.0.1", 0, owner_of=process_table.port_owner) for name in ("primary", "second")
+    }
     ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
     process = fronts.start(listeners, control=tmp_path / "front.sock", log=tmp_path / "log", hold=10)
     control = FrontControl(tmp_path / "front.sock")
@@ -508,7 +510,7 @@ def test_a_taken_port_names_who_has_it() -> None:
         taken.listen()
 
         with pytest.raises(ReleaseError, match=f"pid {os.getpid()}"):
-            fronts.listen("127.0.0.1", taken.getsockname()[1], owner_of=processes.port_owner)
+            fronts.listen("127.0.0.1", taken.getsockname()[1], owner_of=process_table.port_owner)
 
 
 def test_nonsense_on_the_control_socket_ends_only_that_connection(front: Front) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gitrelease.edges import processes
+from gitrelease.edges import process_table, processes
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_stranger_with_the_pid_of_a_process_that_ended_is_left_alone(sleeper: subprocess.Popen[bytes]) -> None:
-    ended = msgspec.structs.replace(processes.identify(sleeper.pid), started=1)
+    ended = msgspec.structs.replace(process_table.identify(sleeper.pid), started=1)
 
     processes.stop(ended, grace=0.1)
 
@@ -32,7 +32,7 @@ def test_a_stranger_with_the_pid_of_a_process_that_ended_is_left_alone(sleeper: 
 
 
 def test_a_process_of_another_boot_is_a_stranger(sleeper: subprocess.Popen[bytes]) -> None:
-    now = processes.identify(sleeper.pid)
+    now = process_table.identify(sleeper.pid)
 
     assert now.alive
     assert not msgspec.structs.replace(now, boot="another").alive
@@ -40,7 +40,7 @@ def test_a_process_of_another_boot_is_a_stranger(sleeper: subprocess.Popen[bytes
 
 def test_how_a_child_ended_is_known_though_others_were_started_since(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", "raise SystemExit(3)"]
-    identity = processes.identify(processes.spawn(arguments, cwd=tmp_path, log=tmp_path / "log").pid)
+    identity = process_table.identify(processes.spawn(arguments, cwd=tmp_path, log=tmp_path / "log").pid)
     assert processes.wait_end(identity, 20.0)
 
     subprocess.run([sys.executable, "-c", ""], check=True)
@@ -53,9 +53,9 @@ def test_how_a_child_ended_is_known_though_others_were_started_since(tmp_path: P
 def test_members_of_a_group_end_with_a_leader_that_has_ended(tmp_path: Path) -> None:
     script = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
     log = tmp_path / "log"
-    identity = processes.identify(processes.spawn([sys.executable, "-c", script], cwd=tmp_path, log=log).pid)
+    identity = process_table.identify(processes.spawn([sys.executable, "-c", script], cwd=tmp_path, log=log).pid)
     assert processes.wait_end(identity, 20.0)
-    member = processes.identify(int(log.read_text()))
+    member = process_table.identify(int(log.read_text()))
 
     processes.stop(identity, grace=0.0)
 
@@ -63,7 +63,7 @@ def test_members_of_a_group_end_with_a_leader_that_has_ended(tmp_path: Path) -> 
 
 
 def test_a_wait_for_a_process_ends_with_it(sleeper: subprocess.Popen[bytes]) -> None:
-    identity = processes.identify(sleeper.pid)
+    identity = process_table.identify(sleeper.pid)
 
     assert not processes.wait_end(identity, 0.0)
     assert sleeper.stdin is not None
@@ -76,7 +76,7 @@ def test_whoever_has_a_port_is_named_without_secrets_and_escape_sequences() -> N
     arguments = [sys.executable, "-X", "\x1b]0;pwned\x07", "-X", "API_TOKEN=hunter2", "-c", code]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        named = processes.port_owner(int(child.stdout.readline()))
+        named = process_table.port_owner(int(child.stdout.readline()))
         child.communicate("")
 
     assert named is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitrelease.edges import backends, processes
+from gitrelease.edges import backends, process_table
 from tests.checkout import SERVER, SETTINGS, Clone, Ended, Production, make_checkout, until
 
 START = 'if __name__ == "__main__":\n'
@@ -32,13 +32,13 @@ def words(pushed: Ended) -> str:
 
 
 def running(production: Production) -> set[int]:
-    return {one.pid for one in processes.marked(backends.MARK, str(production.home))}
+    return {one.pid for one in process_table.marked(backends.MARK, str(production.home))}
 
 
 def held(production: Production) -> set[str]:
     """Return the slots that a process holds."""
     locks = production.home.glob("slots/*.lock")
-    return {lock.stem for lock in locks if any(one.pid != os.getpid() for one in processes.with_open(lock))}
+    return {lock.stem for lock in locks if any(one.pid != os.getpid() for one in process_table.with_open(lock))}
 
 
 def assert_as_before(production: Production, before: set[int], slots: set[str]) -> None:
@@ -353,4 +353,4 @@ def test_an_edit_that_is_taken_back_while_it_is_judged_stays_taken_back(checkout
 
 def starts(production: Production) -> bool:
     """Is something started beside what users get?"""
-    return len(processes.marked(backends.MARK, str(production.home))) > 2
+    return len(process_table.marked(backends.MARK, str(production.home))) > 2

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gitrelease.edges import backends, processes
+from gitrelease.edges import backends, process_table
 from tests.checkout import Clone, Production, until
 from tests.sshd import running_sshd, sshd_program
 
@@ -155,7 +155,7 @@ class Scene:
         known = {production.agent_pid(), running["front"]["pid"], os.getpid()}
         known |= {running[name]["backend"]["identity"]["pid"] for name in ("live", "standby") if running[name]}
         known |= {one["backend"]["identity"]["pid"] for one in running["leaving"]}
-        marked = {one.pid for one in processes.marked(backends.MARK, str(production.home))}
+        marked = {one.pid for one in process_table.marked(backends.MARK, str(production.home))}
         found = []
         for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
             command = " ".join(process.info["cmdline"] or [])

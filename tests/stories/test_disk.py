@@ -18,7 +18,7 @@ import pytest
 
 from gitrelease.agent.supervisor import first_error
 from gitrelease.core.events import Proved, Stopped
-from gitrelease.edges import backends, processes
+from gitrelease.edges import backends, process_table
 from gitrelease.edges.home import short_name, write_atomically
 from gitrelease.edges.journal import Journal
 from tests.checkout import SERVER, SETTINGS, Clone, Ended, Production, make_checkout, until
@@ -102,7 +102,7 @@ def strays(production: Production) -> set[int]:
     written = production.processes()
     backs = [one["backend"] for one in (written["live"], written["standby"], *written["leaving"]) if one]
     known = {written["front"]["pid"], *(one["identity"]["pid"] for one in backs)}
-    return {one.pid for one in processes.marked(backends.MARK, str(production.home))} - known
+    return {one.pid for one in process_table.marked(backends.MARK, str(production.home))} - known
 
 
 def assert_whole(production: Production, *, live: str, answer: str) -> None:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from gitrelease.edges import backends, processes
+from gitrelease.edges import backends, process_table
 from tests.checkout import Production, until
 
 
@@ -179,7 +179,7 @@ def test_a_drill_says_how_long_a_rollback_takes_and_touches_nothing(production: 
     assert production.status()["drill"]["release"] == "release/1"
     assert production.status()["drill"]["last_worked"] is not None
     expected = {production.front_pid(), production.backend_pid(), standby_pid(production)}
-    assert {one.pid for one in processes.marked(backends.MARK, str(production.home))} - {
+    assert {one.pid for one in process_table.marked(backends.MARK, str(production.home))} - {
         production.agent_pid()
     } == expected
 

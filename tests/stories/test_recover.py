@@ -188,10 +188,10 @@ def test_everything_under_git_gitrelease_is_made_again(two: Production) -> None:
 
 
 def agents(production: Production) -> list[int]:
-    from gitrelease.edges import processes
+    from gitrelease.edges import process_table
     from gitrelease.edges.home import AGENT_MARK
 
-    return [one.pid for one in processes.marked(AGENT_MARK, str(production.home))]
+    return [one.pid for one in process_table.marked(AGENT_MARK, str(production.home))]
 
 
 @pytest.mark.parametrize("broken", [b"", b"\0" * 41, b"ref: nowhere\n"])

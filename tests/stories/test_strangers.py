@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gitrelease.edges import backends, processes
-from gitrelease.edges.processes import Identity
+from gitrelease.edges import backends, process_table, processes
+from gitrelease.edges.process_table import Identity
 from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
 
 # Ignores TERM, and has two children in its group: one that ignores it as well, and one that does not.
@@ -55,7 +55,7 @@ class Strangers:
         (folder / "server.py").write_text(SERVER)
         number = port or backends.free_port()
         self.start(sys.executable, "server.py", str(number), cwd=folder, env=env)
-        until(lambda: processes.port_owner(number), "the stranger listens")
+        until(lambda: process_table.port_owner(number), "the stranger listens")
 
     def all_alive(self) -> bool:
         return all(child.poll() is None for child in self.started)
@@ -114,7 +114,7 @@ def test_a_shell_that_an_operator_opened_in_a_slot_survives(production: Producti
     if pid == 0:  # the shell: at a terminal, in the slot, with the app's environment
         os.chdir(slot)
         os.execvpe("cat", ["cat"], {**os.environ, backends.MARK: str(production.home)})  # noqa: S606
-    shell = processes.identify(pid)
+    shell = process_table.identify(pid)
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == "cat\n", "the shell has started")
 
     assert production.gitrelease("down").code == 0
@@ -160,7 +160,7 @@ def test_strangers_with_the_pids_that_we_wrote_down_are_left_alone(
     (production.home / "run" / "processes.json").write_bytes(msgspec.json.encode(written))
     started = (production.home / "run" / "agent.pid").read_text().split()[1]
     (production.home / "run" / "agent.pid").write_text(f"{pids[3]} {started}\n")
-    taker = msgspec.structs.replace(processes.identify(pids[3]), started=1)
+    taker = msgspec.structs.replace(process_table.identify(pids[3]), started=1)
     for name in "abcde":
         (production.home / "slots" / f"{name}.lock").write_bytes(msgspec.json.encode(taker))
 
@@ -181,7 +181,7 @@ def test_a_backend_that_ignores_term_is_killed_with_its_group_and_nobody_else(
         production.await_idle()
         backend = production.processes()["live"]["backend"]
         slot = production.home / "slots" / str(backend["slot"])
-        group = [processes.identify(int(pid)) for pid in (slot / "children").read_text().split()]
+        group = [process_table.identify(int(pid)) for pid in (slot / "children").read_text().split()]
         group.append(msgspec.convert(backend["identity"], Identity))
         strangers.serve(tmp_path / "bystander")
         strangers.start(sys.executable, "-c", "import signal; signal.pause()", cwd=tmp_path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.demo.load import Load
-from gitrelease.edges import backends, processes
+from gitrelease.edges import backends, process_table
 from gitrelease.edges.inside import SESSION
 from tests.benchmarks.releases import alive, websocket
 from tests.checkout import Clone, Production, make_checkout, until
@@ -98,7 +98,7 @@ CUT_OFF = """
 def test_a_broken_candidate_is_refused_and_never_served(
     streamlit: Production, developer: Clone, old: str, new: str, reason: str
 ) -> None:
-    running = {identity.pid for identity in processes.marked(backends.MARK, str(streamlit.home))}
+    running = {identity.pid for identity in process_table.marked(backends.MARK, str(streamlit.home))}
     change(developer, old, new)
 
     pushed = developer.push("-o", "approve", "origin", "deploy")
@@ -108,7 +108,9 @@ def test_a_broken_candidate_is_refused_and_never_served(
     assert reason in said, said
     assert "production untouched, production serves release/1" in said
     assert open_session(streamlit.port)["ok"] is True
-    until(lambda: {one.pid for one in processes.marked(backends.MARK, str(streamlit.home))} <= running, "it is gone")
+    until(
+        lambda: {one.pid for one in process_table.marked(backends.MARK, str(streamlit.home))} <= running, "it is gone"
+    )
 
 
 def test_a_lost_class_is_refused_by_name_though_the_page_renders(streamlit: Production, developer: Clone) -> None:

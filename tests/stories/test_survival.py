@@ -18,7 +18,7 @@ import pytest
 from gitrelease.agent.bringup import close_all
 from gitrelease.agent.duty import Duty
 from gitrelease.agent.turn import Holder, Turn
-from gitrelease.edges import backends, processes, wire
+from gitrelease.edges import backends, process_table, wire
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl
 from gitrelease.release import production as serving_side
@@ -48,7 +48,7 @@ class Office:
 
 def marked(production: Production) -> list[int]:
     """Return the pids of everything that runs for this production, the agent aside."""
-    return sorted(identity.pid for identity in processes.marked(backends.MARK, str(production.home)))
+    return sorted(identity.pid for identity in process_table.marked(backends.MARK, str(production.home)))
 
 
 def test_a_killed_backend_answers_again_and_requests_are_held_meanwhile(production: Production) -> None:

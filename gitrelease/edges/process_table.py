@@ -1,0 +1,279 @@
+"""Which processes are there, whose are they, what do they use and hold? Looked at only, never signalled.
+
+A process is known by its pid, the moment of its start and the boot that it was in: a recycled pid is a stranger.
+The moment is the kernel's, on a clock that nobody sets: after a step of the wall clock psutil's creation times, which
+are built on it, make every process look like another. This module alone imports psutil.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import psutil
+
+from gitrelease.core.redaction import redacted
+from gitrelease.core.text import one_line
+
+_TICKS = os.sysconf("SC_CLK_TCK")  # per second
+_PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A process for good: `started` is when it did, in the kernel's ticks since the boot that `boot` names."""
+
+    pid: int
+    started: int
+    boot: str
+
+    def process(self) -> psutil.Process | None:
+        """Return the living process, None when it has ended or another has its pid."""
+        try:
+            found = psutil.Process(self.pid)
+            same = identify(self.pid) == self
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return None
+
+    @property
+    def alive(self) -> bool:
+        return self.process() is not None
+
+
+def identify(pid: int) -> Identity:
+    """Return the identity of a running process; `ProcessLookupError` when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise ProcessLookupError(pid) from error
+    # The name, in parentheses, may hold anything; the start is the 22nd word, see proc_pid_stat(5).
+    return Identity(pid, int(stat.rpartition(b")")[2].split()[19]), _boot())
+
+
+@functools.cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+class Member(NamedTuple):
+    """A living process as the kernel's table has it; `resident_mb` counts pages that it shares as well."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    started: int  # in the kernel's ticks since boot
+    resident_mb: float
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.pid, self.started, _boot())
+
+    def own_mb(self) -> float:
+        """Return its memory in megabytes, of shared pages its part only; 0 when it is gone."""
+        # Another user's cannot be read.
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/smaps_rollup").read_bytes().splitlines():
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) / 1024
+        return 0.0
+
+
+def table() -> Iterator[Member]:
+    """Yield the living processes of this host."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                # The name, in parentheses, may hold anything; see proc_pid_stat(5).
+                words = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+                if words[0] not in (b"Z", b"X"):
+                    resident = int(words[21]) * _PAGE / 1_048_576
+                    parent, group, session, started = (int(words[at]) for at in (1, 2, 3, 19))
+                    yield Member(int(folder.name), parent, group, session, started, resident)
+
+
+class Tree:
+    """A process with all that came from it: its session, its descendants, whoever carries its mark in the environment.
+
+    A daemon has left session and parents; the mark it keeps. One look reads a line of every process of the host, and
+    the environment of each once.
+    """
+
+    def __init__(self, leader: Identity, variable: str, value: str) -> None:
+        self._leader = leader
+        self._mark = os.fsencode(f"{variable}={value}")
+        self._marked: dict[tuple[int, int], bool] = {}
+
+    def members(self) -> list[Member]:
+        """Return those that live just now, the oldest first."""
+        leader, found = self._leader, dict[int, Member]()
+        # None is older than the leader, nor a child than its parent.
+        for one in sorted((one for one in table() if one.started >= leader.started), key=lambda one: one.started):
+            stranger = one.pid == leader.pid and one.started != leader.started
+            ours = leader.pid in (one.pid, one.session) or one.parent in found or self._carries(one)
+            if ours and not stranger:
+                found[one.pid] = one
+        return list(found.values())
+
+    def _carries(self, one: Member) -> bool:
+        key = (one.pid, one.started)
+        if key not in self._marked:
+            try:
+                self._marked[key] = self._mark in Path(f"/proc/{one.pid}/environ").read_bytes().split(b"\0")
+            except OSError:  # another user's, or gone
+                self._marked[key] = False
+        return self._marked[key]
+
+
+def marked(variable: str, value: str) -> list[Identity]:
+    """Return the processes of this user that were started with `variable` set to `value`."""
+    found: list[Identity] = []
+    wanted = os.fsencode(f"{variable}={value}")
+    for process in psutil.process_iter():
+        # Another user's environment cannot be read, and is none of ours.
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if wanted in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                found.append(identify(process.pid))
+    return found
+
+
+def with_open(path: Path) -> list[Identity]:
+    """Return the processes of this user that have the file `path` open."""
+    wanted = path.stat()
+    found: list[Identity] = []
+    for process in psutil.process_iter():
+        # Another user's cannot be read, and are none of ours.
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            for handle in Path(f"/proc/{process.pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(handle.stat(), wanted):
+                        found.append(identify(process.pid))
+                        break
+    return found
+
+
+def runs_from(identity: Identity, folder: Path, control: Path) -> bool:
+    """Does the process work in `folder`, hold a file in it open, or is it the front that `control` steers?
+
+    Never one at a terminal: all of ours are started without one, so that one is a person's.
+    """
+    place = Path(f"/proc/{identity.pid}")
+    # Another user's cannot be read, and is none of ours.
+    with contextlib.suppress(OSError):
+        if int((place / "stat").read_bytes().rpartition(b")")[2].split()[4]) != 0:
+            return False
+        argv = (place / "cmdline").read_bytes().split(b"\0")
+        if b"gitrelease.front" in argv and os.fsencode(control) in argv:
+            return True
+        if (place / "cwd").readlink().is_relative_to(folder):
+            return True
+        return any(_names(handle, folder) for handle in (place / "fd").iterdir())
+    return False
+
+
+def _names(handle: Path, folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return handle.readlink().is_relative_to(folder)
+    return False
+
+
+def working_in(folder: Path, program: str) -> list[int]:
+    """Return the pids of the processes of `program` (`git`, and so `git-receive-pack`) that work in `folder`.
+
+    They are to be told, never to be signalled.
+    """
+    found: list[int] = []
+    for process in psutil.process_iter():
+        # Another user's cannot be read, and are not seen.
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name().partition("-")[0] == program and Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
+    return found
+
+
+def descends(identity: Identity, ancestors: set[int]) -> bool:
+    """Was the process started by one of `ancestors`?"""
+    try:
+        return any(parent.pid in ancestors for parent in psutil.Process(identity.pid).parents())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def arguments(identity: Identity) -> tuple[str, ...]:
+    """Return the command line of a process, empty when it is gone."""
+    process = identity.process()
+    try:
+        return tuple(process.cmdline()) if process is not None else ()
+    except psutil.Error:
+        return ()
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a process uses: percent of one core since its start, resident megabytes, seconds since its start."""
+
+    cpu_percent: float
+    memory_mb: float
+    uptime_s: float
+
+
+def usage(identity: Identity) -> Usage | None:
+    """Return what the process uses, None when it is gone."""
+    process = identity.process()
+    if process is None:
+        return None
+    try:
+        with process.oneshot():
+            times = process.cpu_times()
+            uptime = max(time.clock_gettime(time.CLOCK_BOOTTIME) - identity.started / _TICKS, 0.001)
+            return Usage(
+                cpu_percent=round(100 * (times.user + times.system) / uptime, 1),
+                memory_mb=round(process.memory_info().rss / 1_048_576, 1),
+                uptime_s=round(uptime, 1),
+            )
+    except psutil.NoSuchProcess:
+        return None
+
+
+def available_mb() -> float:
+    """Return how many megabytes of memory new processes can have without swapping."""
+    return float(psutil.virtual_memory().available) / 1_048_576
+
+
+def port_owner(port: int) -> str | None:
+    """Say who listens on TCP `port` (`pid 4711: python -m http.server`), None when nobody is found."""
+    with contextlib.suppress(psutil.AccessDenied):
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+                return _describe(connection.pid) if connection.pid else "a process of another user"
+    return None
+
+
+def _describe(pid: int) -> str:
+    try:
+        command = one_line(redacted(" ".join(psutil.Process(pid).cmdline())), 120)
+    except psutil.Error:
+        command = ""
+    return f"pid {pid}: {command}" if command else f"pid {pid}"
+
+
+def listens(identity: Identity, port: int) -> bool:
+    """Is it this process, or one of its group, that listens on `port`?"""
+    leader = identity.process()
+    if leader is None:
+        return False
+    with contextlib.suppress(psutil.Error):
+        return _has_listener(leader, port) or any(
+            _has_listener(child, port) for child in leader.children(recursive=True)
+        )
+    return False
+
+
+def _has_listener(process: psutil.Process, port: int) -> bool:
+    connections = process.net_connections(kind="tcp")
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)

@@ -1,0 +1,106 @@
+"""The files follow a release over whatever lies in the checkout, and nothing of it is lost: not what comes late either."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges.checkout import Checkout
+from gitrelease.edges.git import Git
+from gitrelease.edges.records import CHECKOUT
+
+EDITS = 7  # at most, saved one after the other while git reads the file
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout that stands on the second of two commits; HEAD has gone back to the first, as a rollback lets it."""
+    root = tmp_path / "checkout"
+    git(tmp_path, "init", "--quiet", "-b", "deploy", str(root))
+    git(root, "config", "user.name", "Ann Tester")
+    git(root, "config", "user.email", "ann@example.com")
+    for text in ("first\n", "second\n"):
+        (root / "app.py").write_text(text)
+        git(root, "add", "app.py")
+        git(root, "commit", "--quiet", "-m", text)
+    git(root, "update-ref", CHECKOUT, "HEAD")
+    git(root, "update-ref", "HEAD", "HEAD~1")
+    return Checkout(Git(root), branch_ref="refs/heads/deploy", carried="export.json")
+
+
+def git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
+
+
+def root_of(checkout: Checkout) -> Path:
+    return checkout.git.root
+
+
+def follow(checkout: Checkout) -> str | None:
+    head = git(root_of(checkout), "rev-parse", "HEAD").strip()
+    return checkout.follow(head, head, at=1_700_000_000, clean=True)
+
+
+def everything_kept(checkout: Checkout) -> str:
+    """Return all that lies in the checkout or in a backup."""
+    backups = [git(root_of(checkout), "show", f"{name}:app.py") for name in checkout.backups()]
+    return "".join([(root_of(checkout) / "app.py").read_text(), *backups])
+
+
+def test_an_edit_that_is_saved_while_the_files_are_replaced_is_kept(checkout: Checkout, tmp_path: Path) -> None:
+    root = root_of(checkout)
+    editor = tmp_path / "editor"
+    # Git reads a file through its filter: each time that it has read this one, somebody saves it once more.
+    editor.write_text(
+        f"""#!/bin/sh
+cat
+count=$(cat {tmp_path}/count)
+[ "$count" -lt {EDITS} ] || exit 0
+echo $((count + 1)) > {tmp_path}/count
+echo "edit $count" >> {root}/app.py
+"""
+    )
+    editor.chmod(0o755)
+    (tmp_path / "count").write_text("0")
+    git(root, "config", "filter.late.clean", str(editor))
+    (root / ".git" / "info" / "attributes").write_text("app.py filter=late\n")
+    (root / "app.py").write_text("second\nan edit\n")
+
+    follow(checkout)
+
+    kept, saved = everything_kept(checkout), int((tmp_path / "count").read_text())
+    assert saved > 1
+    assert [number for number in range(saved) if f"edit {number}\n" not in kept] == []
+
+
+def test_what_is_untracked_stays_unless_the_release_has_a_file_of_that_name(checkout: Checkout) -> None:
+    root = root_of(checkout)
+    git(root, "rm", "--quiet", "--cached", "app.py")
+    (root / "app.py").write_text("mine\n")
+    (root / "notes.txt").write_text("untracked\n")
+    (root / "other.py").write_text("an edit\n")
+    git(root, "add", "other.py")
+
+    backup = follow(checkout)
+
+    assert (root / "app.py").read_text() == "first\n"
+    assert (root / "notes.txt").read_text() == "untracked\n"
+    assert not (root / "other.py").exists()
+    assert git(root, "show", f"{backup}:app.py") == "mine\n"
+    assert git(root, "show", f"{backup}:other.py") == "an edit\n"
+    assert git(root, "status", "--porcelain") == "?? notes.txt\n"
+
+
+def test_a_folder_in_the_place_of_a_file_makes_way(checkout: Checkout) -> None:
+    root = root_of(checkout)
+    (root / "app.py").unlink()
+    (root / "app.py").mkdir()
+    (root / "app.py" / "deeper.py").write_text("mine\n")
+
+    backup = follow(checkout)
+
+    assert (root / "app.py").read_text() == "first\n"
+    assert git(root, "show", f"{backup}:app.py/deeper.py") == "mine\n"
+    assert git(root, "status", "--porcelain") == ""
