@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from gitrelease.agent.office import Office
+from gitrelease.agent.request import Request
 from gitrelease.agent.turn import AGENT, LOOK, PUSH, SHORT_WAIT
 from gitrelease.edges import records
 from gitrelease.release.drill import drill
@@ -17,16 +19,12 @@ from gitrelease.release.production import Production
 from gitrelease.release.pruning import prune
 from gitrelease.release.verify import verify
 
-if TYPE_CHECKING:
-    from gitrelease.agent.agent import Agent
-    from gitrelease.agent.desk import Request
-
 
 class Chores:
     """Answers the verbs that are no release."""
 
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
+    def __init__(self, office: Office) -> None:
+        self._office = office
         self.verbs: dict[str, Callable[[Request], msgspec.Struct | dict[str, Any]]] = {
             "snapshot": self._snapshot,
             "restore": self._restore,
@@ -39,9 +37,9 @@ class Chores:
     @contextmanager
     def _has_turn(self, request: Request) -> Iterator[Production]:
         """Have production and its files for oneself: neither a release nor a look at the inbox comes in between."""
-        production = self._agent.serving()
-        self._agent.turn.hurry(f"{request.by} wants a {request.verb}", only=AGENT)
-        with self._agent.has_turn(
+        production = self._office.serving()
+        self._office.turn.hurry(f"{request.by} wants a {request.verb}", only=AGENT)
+        with self._office.has_turn(
             owner=request.by, pid=request.pid, doing=request.verb, cancel=request.cancel, wait=SHORT_WAIT
         ):
             yield production
@@ -61,7 +59,7 @@ class Chores:
             return result
 
     def _drill(self, request: Request) -> dict[str, Any]:
-        production = self._agent.serving()
+        production = self._office.serving()
         name = request.text("release")
         target = target_of_rollback(records.read(production.world.git), name)
         if target is None:
@@ -71,12 +69,12 @@ class Chores:
 
     def _verify(self, request: Request) -> dict[str, Any]:
         """Say whether what users get really serves: its health, a real session, the way through the front."""
-        production = self._agent.serving()
+        production = self._office.serving()
         checks = verify(production, request.cancel)
         return {"checks": msgspec.to_builtins(checks)}
 
     def _freeze(self, request: Request) -> dict[str, Any]:
         """Cut off what came by itself and is being staged: production was frozen a moment ago."""
-        self._agent.turn.hurry(f"{request.by} froze production", doing=(PUSH, LOOK))
-        self._agent.poke()
+        self._office.turn.hurry(f"{request.by} froze production", doing=(PUSH, LOOK))
+        self._office.poke()
         return {}

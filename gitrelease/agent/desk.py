@@ -10,12 +10,10 @@ import contextlib
 import dataclasses
 import errno
 import os
-import select
 import socket
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,18 +21,16 @@ import msgspec
 from gitrelease import __version__
 from gitrelease.agent.background import log
 from gitrelease.agent.chores import Chores
+from gitrelease.agent.request import Request, cancelled_when_gone
 from gitrelease.agent.status import status
 from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
-from gitrelease.core.redaction import redacted
-from gitrelease.core.text import one_line, readable
 from gitrelease.edges import records, wire
-from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.home import user_name
-from gitrelease.edges.housekeeping import room_at
+from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
 from gitrelease.release.going_back import go_back, no_target, target_of_rollback
@@ -47,41 +43,6 @@ if TYPE_CHECKING:
 
 
 _WRITE_LIMIT = 5.0  # seconds: a client that does not read must not hold up a release
-
-
-class Request:
-    """One request of a client: its arguments, who asks, and the way back."""
-
-    def __init__(self, channel: wire.Channel, message: wire.Message) -> None:
-        self.channel = channel
-        self.pid, self.uid = wire.peer(channel.connection)
-        self.verb = str(message.get("verb", ""))
-        self.version = str(message.get("version", ""))
-        arguments = message.get("arguments")
-        self.arguments: dict[str, Any] = arguments if isinstance(arguments, dict) else {}
-        self.cancel = Cancel()
-
-    @property
-    def by(self) -> str:
-        """Who asks, as people know them: git's name for a push, else the user."""
-        return one_line(readable(str(self.arguments.get("by") or user_name(self.uid))), 200)
-
-    def text(self, name: str) -> str | None:
-        value = self.arguments.get(name)
-        return readable(str(value)) if value else None
-
-    @property
-    def reason(self) -> str:
-        """Why, in the words of who asks; it stays in the history, so what looks like a secret does not."""
-        return redacted(self.text("reason") or "")
-
-    def flag(self, name: str) -> bool:
-        return bool(self.arguments.get(name))
-
-    def report(self, step: str, text: str, spent: float | None) -> None:
-        # Who no longer reads changes nothing about the release.
-        with contextlib.suppress(OSError):
-            self.channel.send({"step": step, "text": text, "seconds": spent})
 
 
 class Desk:
@@ -141,7 +102,7 @@ class Desk:
             answer = verb(request)
         except GitError as error:
             home = self._agent.world.home.root
-            full = of_host(OSError(errno.ENOSPC, error.message), str(home)) if room_at(home).is_full else None
+            full = of_host(OSError(errno.ENOSPC, error.message), str(home)) if is_full(home) else None
             return _error((full or error).message, (full or error).hint, error.code)
         except ReleaseError as error:
             return _error(error.message, error.hint, error.code)
@@ -205,7 +166,7 @@ class Desk:
         # What a person asks for goes before what the agent has found by itself.
         self._agent.turn.hurry(f"{request.by} deploys", only=AGENT)
         with (
-            _cancelled_when_gone(request),
+            cancelled_when_gone(request),
             self._agent.has_turn(
                 owner=request.by, pid=request.pid, doing="deploy", cancel=request.cancel, wait=SHORT_WAIT
             ),
@@ -275,7 +236,7 @@ class Desk:
             return restart(production, instance=request.text("instance"), cancel=request.cancel, report=request.report)
 
     def _push_stage(self, request: Request) -> Outcome:
-        with _cancelled_when_gone(request):
+        with cancelled_when_gone(request):
             return self._agent.pushes.stage(
                 old=str(request.arguments["old"]),
                 new=str(request.arguments["new"]),
@@ -288,28 +249,6 @@ class Desk:
 
     def _push_promote(self, request: Request) -> Outcome:
         return self._agent.pushes.promote(int(request.arguments["receive_pack"]), report=request.report)
-
-
-@contextlib.contextmanager
-def _cancelled_when_gone(request: Request) -> Iterator[None]:
-    """Cancel the request when its client hangs up before the answer."""
-    over, end = os.pipe2(os.O_CLOEXEC)
-    poll = select.poll()
-    poll.register(request.channel.fileno(), select.POLLRDHUP | select.POLLHUP)
-    poll.register(over, select.POLLHUP)
-
-    def watch() -> None:
-        if over not in [handle for handle, _ in poll.poll()]:
-            request.cancel.set(f"{request.by} hung up")
-
-    thread = threading.Thread(target=watch, name="hang-up", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        os.close(end)
-        thread.join()
-        os.close(over)
 
 
 def _error(message: str, hint: str, code: Exit) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 from gitrelease.agent.background import guarded, log, log_outcome, to_log
-from gitrelease.agent.turn import URGENT_WAIT, Holder, Turn
+from gitrelease.agent.office import Office
+from gitrelease.agent.turn import URGENT_WAIT
 from gitrelease.core.events import Proved, Stopped
 from gitrelease.core.health import crashed_too_often
 from gitrelease.core.outcome import Outcome
@@ -24,20 +23,6 @@ from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.release.promotion import serves
 
 AGAIN = 5.0  # seconds
-
-
-class Office(Protocol):
-    """What duty needs of the agent."""
-
-    turn: Turn
-
-    def serving(self) -> Production: ...
-
-    def end_if_homeless(self) -> bool: ...
-
-    def has_turn(
-        self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
-    ) -> AbstractContextManager[Holder]: ...
 
 
 class Duty:

@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from gitrelease.agent.background import guarded, log
-from gitrelease.agent.inbox import Inbox
-from gitrelease.agent.turn import AGENT, PUSH, Holder, Turn
+from gitrelease.agent.office import Office
+from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, ReleaseError
@@ -32,7 +31,7 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
-from gitrelease.edges.housekeeping import room_at
+from gitrelease.edges.housekeeping import is_full
 from gitrelease.recovery.locks import clear_locks_of_branch
 from gitrelease.release import attempts
 from gitrelease.release.branch import settle
@@ -40,17 +39,6 @@ from gitrelease.release.execute import record
 from gitrelease.release.production import Production
 from gitrelease.release.promotion import Prepared, prepare, promote
 from gitrelease.world import World
-
-
-class Office(Protocol):
-    """What a push needs of the agent."""
-
-    turn: Turn
-    inbox: Inbox
-
-    def serving(self) -> Production: ...
-
-    def poke(self) -> None: ...
 
 
 @dataclass
@@ -141,7 +129,7 @@ class Pushes:
         if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
             return prepared
         home = world.home.root
-        if isinstance(prepared, Prepared) and room_at(home).is_full:
+        if isinstance(prepared, Prepared) and is_full(home):
             # Git would only say that it cannot write a file.
             production.end(prepared.staged.backend)
             hint = f"Make room (df -h {home}; df -i {home}), then push again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -31,15 +32,25 @@ class Room:
     free: int  # bytes
     files: int | None
 
-    @property
-    def is_full(self) -> bool:
-        return self.free < _FULL or (self.files is not None and self.files < _FEW_FILES)
-
 
 def room_at(path: Path) -> Room:
     """Return what the file system of `path` has left."""
     found = os.statvfs(path)
     return Room(free=found.f_bavail * found.f_frsize, files=found.f_favail if found.f_files else None)
+
+
+def is_full(folder: Path) -> bool:
+    """Is there no room in `folder` for what git and the journal need to write a few small files?"""
+    left = room_at(folder)
+    if left.free < _FULL or (left.files is not None and left.files < _FEW_FILES):
+        return True
+    try:
+        # A quota shows in no figure of the file system: only who writes finds out.
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            os.posix_fallocate(probe.fileno(), 0, _FULL)
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def lay_in_ballast(home: Home) -> None:
@@ -61,7 +72,7 @@ def lay_in_ballast(home: Home) -> None:
 
 def drop_ballast(home: Home) -> bool:
     """Give up the ballast where the disk is full; was it?"""
-    if not room_at(home.root).is_full or not home.ballast.exists():
+    if not home.ballast.exists() or not is_full(home.root):
         return False
     shutil.rmtree(home.ballast, ignore_errors=True)
     return True

@@ -9,7 +9,7 @@ from gitrelease.core.events import Settled
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
-from gitrelease.release.execute import record
+from gitrelease.release.execute import bring_files, record
 from gitrelease.release.production import Production
 
 
@@ -49,7 +49,7 @@ def settle(production: Production, candidate: Candidate) -> None:
     if updates:
         world.git.update_refs(updates, reason="nothing that runs has changed")
     passing("settle: before the files")
-    world.checkout.follow(candidate.commit, candidate.source, at=time.time())
+    bring_files(production, candidate.commit, candidate.source)
     passing("settle: before the record")
     record(production, Settled(at=time.time(), source=candidate.source))
 
@@ -68,4 +68,4 @@ def turn_away(production: Production, candidate: Candidate, reason: str, *, cond
     passing("turn away: before the refs")
     world.git.update_refs(updates, reason="refused, back to live")
     passing("turn away: before the files")
-    return world.checkout.follow(known.live.commit, known.live.source, at=time.time())
+    return bring_files(production, known.live.commit, known.live.source)

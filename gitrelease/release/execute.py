@@ -111,14 +111,22 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
         case SwitchTraffic(serving=serving, then=then):
             production.switch(serving, then=then, now=time.time())
         case BringFiles(commit=commit, source=source, clean=clean):
-            try:
-                performed.backup = world.checkout.follow(commit, source, at=time.time(), clean=clean)
-            except (GitError, OSError) as error:
-                # A person's own git holds the index, say, or the disk is full. Production is not served from here,
-                # and the inbox brings the files up as soon as it can: their commit is not noted as written.
-                log.warning("the work tree follows later: %s", error)
+            performed.backup = bring_files(production, commit, source, clean=clean)
         case _:
             assert_never(step)
+
+
+def bring_files(production: Production, commit: str, source: str, *, clean: bool = False) -> str | None:
+    """Bring the checkout to a release as far as it can be just now; return the backup tag, if one was needed.
+
+    A person's own git holds the index, say, or the disk is full. Production is not served from here, and the inbox
+    brings the files up as soon as it can: their commit is not noted as written.
+    """
+    try:
+        return production.world.checkout.follow(commit, source, at=time.time(), clean=clean)
+    except (GitError, OSError) as error:
+        log.warning("the work tree follows later: %s", error)
+        return None
 
 
 def record(production: Production, event: AnyEvent) -> None:

@@ -1,4 +1,4 @@
-"""The files follow a release over whatever lies in the checkout, and nothing of it is lost: not what comes late either."""
+"""The files follow a release over whatever lies in the checkout, and nothing of it is lost, nor what comes late."""
 
 from __future__ import annotations
 

@@ -248,6 +248,25 @@ def test_files_follow_later_when_somebody_holds_the_index(production: Production
     assert production.git("rev-parse", "deploy") == commit
 
 
+def test_a_deploy_that_changes_nothing_that_runs_is_none_the_worse_for_a_held_index(production: Production) -> None:
+    (production.root / "notes.md").write_text("a document\n")
+    production.git("add", "notes.md")
+    tree = production.git("write-tree")
+    production.git("reset", "--quiet", "--hard")
+    commit = production.git("commit-tree", tree, "-p", "HEAD", "-m", "Document")
+    lock = production.root / ".git" / "index.lock"
+    lock.touch()
+    production.git("update-ref", "refs/heads/deploy", commit)
+
+    ended = production.gitrelease("deploy")
+    lock.unlink()
+    production.gitrelease("deploy")
+
+    assert ended.code == 0, ended.said
+    until((production.root / "notes.md").exists, "the files follow")
+    until(lambda: production.git("status", "--porcelain") == "", "the index follows")
+
+
 def test_a_commit_made_while_a_push_is_promoted_stays_on_the_branch(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("pushed")

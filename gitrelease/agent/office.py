@@ -1,0 +1,32 @@
+"""What do those who work for the agent need of it?"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from gitrelease.agent.inbox import Inbox
+from gitrelease.agent.turn import Holder, Turn
+from gitrelease.edges.cancel import Cancel
+from gitrelease.release.production import Production
+
+
+class Office(Protocol):
+    """The agent, as its duty, its pushes and its chores see it."""
+
+    turn: Turn
+    inbox: Inbox
+
+    def serving(self) -> Production:
+        """Return production, or raise `ReleaseError` where it is not up."""
+
+    def has_turn(
+        self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
+    ) -> AbstractContextManager[Holder]:
+        """Change production while the context is open."""
+
+    def poke(self) -> None:
+        """Have a look soon: something may have arrived."""
+
+    def end_if_homeless(self) -> bool:
+        """End the agent when what we keep on this host is gone."""
