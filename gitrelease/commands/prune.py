@@ -24,11 +24,16 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Drop releases beyond the newest N; never the live, the last good, a pinned one, nor where a rollback would go."""
+    from gitrelease.commands.client import client_for
+    from gitrelease.edges.git import Git
     from gitrelease.release.pruning import prune
 
     end = ask_or_do(
         context.obj, "prune", {"keep": keep, "dry_run": dry_run}, lambda world: prune(world, keep=keep, dry_run=dry_run)
     )
+    if not dry_run:
+        # Not by the agent: a rollback must not wait for it.
+        Git(client_for(context.obj).root).pack_loose_objects()
     if as_json:
         print_json(end)
         return 0

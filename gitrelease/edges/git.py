@@ -28,6 +28,7 @@ _ALWAYS = (
 )  # fmt: skip
 _DURABLE = ("-c", "core.fsync=all")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LOOSE_OBJECTS = 6_700  # git's own measure of too many
 _LISTED = 4  # trees whose files are remembered,
 _LISTED_FILES = 5_000  # unless they have more: the agent stays small
 
@@ -339,6 +340,10 @@ class Git:
         """Pack refs into one file when more than `beyond` below `prefixes` are files of their own: each is opened."""
         if sum(1 for prefix in prefixes for _ in (self.directory / prefix).glob("*")) > beyond:
             self.run("pack-refs", "--all")
+
+    def pack_loose_objects(self) -> None:
+        """Let git pack its loose objects where there are many, thousands say; takes seconds then."""
+        self.run("-c", f"gc.auto={_LOOSE_OBJECTS}", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")
 
     def configuration(self, key: str, *, local: bool = True) -> str | None:
         status, output, _ = self.execute("config", *(("--local",) if local else ()), "--get", key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -139,6 +140,33 @@ def test_an_unpinned_release_goes(production: Production) -> None:
     done = production.gitrelease("prune", "--keep", "1", "--json").json
 
     assert done["dropped"] == ["release/1", "release/2"]
+
+
+def test_prune_packs_the_loose_objects_of_a_host_that_is_only_edited(production: Production) -> None:
+    folder = production.root.parent / "blobs"
+    folder.mkdir()
+    for number in range(7_500):
+        (folder / str(number)).write_text(f"blob {number}")
+    names = "".join(f"{folder}/{number}\n" for number in range(7_500))
+    ids = fed(production, names, "hash-object", "-w", "--stdin-paths")
+    tree = fed(production, "".join(f"100644 blob {name}\t{name}\n" for name in ids.split()), "mktree")
+    production.git("tag", "many", tree.strip())
+
+    ended = production.gitrelease("prune")
+
+    assert ended.code == 0, ended.said
+    assert loose_objects(production) < 100
+    assert len(production.git("ls-tree", "many").splitlines()) == 7_500
+
+
+def fed(production: Production, given: str, *arguments: str) -> str:
+    """Return what a git command says to what it is given on its standard input."""
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=production.root, input=given, text=True, capture_output=True, check=True).stdout
+
+
+def loose_objects(production: Production) -> int:
+    return int(production.git("count-objects").split()[0])
 
 
 def test_prune_works_without_an_agent(production: Production) -> None:
