@@ -170,7 +170,8 @@ def _gap(lines: Sequence[bytes], start: int, end: int) -> list[Statement] | None
     gap = lines[start:end]
     if all(_is_silent(line) for line in gap):
         return []
-    body = _parse(b"\n".join(gap) + b"\n")
+    # At the end of the file nothing is added: a backslash there continues into nothing, and is an error.
+    body = _parse(b"\n".join(gap) + (b"\n" if end < len(lines) else b""))
     if isinstance(body, Broken) or gap[-1].endswith(b"\\"):
         return None
     return [Statement(node, start) for node in body]

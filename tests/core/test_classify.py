@@ -8,7 +8,7 @@ import warnings
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gitrelease.core.changes import Change, Hunk, Lines, follow
@@ -526,6 +526,7 @@ def test_hunks_decide_nothing_but_what_is_shown(edits, shown):
 
 
 @settings(max_examples=200)
+@example(len(APP.rstrip("\n")), 0, "\\")
 @given(st.integers(0, len(APP)), st.integers(0, 30), st.sampled_from(["", "x", "\n", '"', "(", "#", "]", "\\", ":"]))
 def test_any_damage_is_answered_and_none_only_when_the_tree_is_the_same(at, length, inserted):
     damaged = APP[:at] + inserted + APP[at + length :]
