@@ -221,8 +221,19 @@ class Production(Clone):
         found: dict[str, Any] = json.loads((self.home / "run" / "processes.json").read_text())
         return found
 
+    def backend(self, role: str = "live", instance: str = "primary") -> dict[str, Any]:
+        """Return what was written down of the backend that serves an instance, or stands by for it."""
+        found: dict[str, Any] = self.processes()[role]["workers"][instance]["backend"]
+        return found
+
+    def backends(self) -> list[dict[str, Any]]:
+        """Return every backend that was written down."""
+        written = self.processes()
+        workers = [one for role in ("live", "standby") if written[role] for one in written[role]["workers"].values()]
+        return [one["backend"] for one in (*workers, *written["leaving"])]
+
     def backend_pid(self) -> int:
-        return int(self.processes()["live"]["backend"]["identity"]["pid"])
+        return int(self.backend("live")["identity"]["pid"])
 
     def front_pid(self) -> int:
         return int(self.processes()["front"]["pid"])

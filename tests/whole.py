@@ -64,11 +64,7 @@ def left_over(production: Production) -> list[Path]:
 
 def strays(production: Production) -> list[int]:
     """Return processes that were started for this production, and that its list of processes does not name."""
-    running = production.processes()
-    named = {running["front"]["pid"]} | {
-        running[role]["backend"]["identity"]["pid"] for role in ("live", "standby") if running[role]
-    }
-    named |= {leaving["backend"]["identity"]["pid"] for leaving in running["leaving"]}
+    named = {production.front_pid(), *(one["identity"]["pid"] for one in production.backends())}
     marked = {identity.pid for identity in process_table.marked(MARK, str(production.home)) if identity.alive}
     return sorted(marked - named)
 

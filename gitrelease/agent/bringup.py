@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from gitrelease.candidate import of_branch
-from gitrelease.checks.staging import Report, Unfit, stage_again
+from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Abandoned, Memory
 from gitrelease.core.history import Release
@@ -22,13 +22,14 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, process_table, processes, records
 from gitrelease.edges import front as fronts
-from gitrelease.edges.backends import MARK, backend_name
+from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Production, Running, Serving, read_running
 from gitrelease.release.promotion import Prepared, addresses, prepare, promote, take_effect
+from gitrelease.release.spread import brought_up
 from gitrelease.world import World
 
 
@@ -83,12 +84,17 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
     begun = time.monotonic()
     world = production.world
     running = production.running
+    names = {instance.name for instance in production.instances}
     found = next(
-        (serving for serving in (running.live, running.standby) if serving and serving.number == live.number),
+        (
+            serving
+            for serving in (running.live, running.standby)
+            if serving and serving.number == live.number and set(serving.workers) == names
+        ),
         None,
     )
     if found is None:
-        staged = stage_again(world, live, cancel=cancel, report=report, name=backend_name(live.commit))
+        staged = brought_up(production, world, live, cancel=cancel, report=report)
         if isinstance(staged, Unfit):
             return Outcome(
                 outcome="stuck",
@@ -98,7 +104,7 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
                 hint="Mend what it needs (interpreter, packages, files) and run: gitrelease up",
                 checks=staged.checks,
             )
-        found = Serving.from_now(live.number, staged.backend)
+        found = staged
     _adopt(production, found)
     take_effect(production, records.read(world.git), live, soak=world.settings.policy[live.kind].soak_seconds)
     report("up", f"{live.name} is live on {addresses(production)}", time.monotonic() - begun)
@@ -127,12 +133,17 @@ def _serve_an_older_one(production: Production, failed: Outcome, *, cancel: Canc
 def _adopt(production: Production, serving: Serving) -> None:
     """Point the front at `serving`; a backend of another release that was live stands by."""
     running = production.running
-    others = [other for other in (running.live, running.standby) if other and other.number != serving.number]
-    production.point(serving.backend)
-    production.running = msgspec.structs.replace(running, live=serving, standby=others[0] if others else None)
+    others = [other for other in (running.live, running.standby) if other and other != serving]
+    # What runs other instances than there are now is of no use to a rollback.
+    fit = [
+        other for other in others if other.number != serving.number and other.workers.keys() == serving.workers.keys()
+    ]
+    production.point(serving)
+    production.running = msgspec.structs.replace(running, live=serving, standby=fit[0] if fit else None)
     production.save()
-    for other in others[1:]:
-        production.end(other.backend)
+    for other in others:
+        if other is not production.running.standby:
+            production.end_all(other.backends)
 
 
 # -- the front ---------------------------------------------------------------------------------------------------

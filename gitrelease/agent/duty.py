@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 
@@ -17,9 +18,10 @@ from gitrelease.edges import backends, probes, records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.slots import Slot
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
-from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.production import Fate, Production, Worker
 from gitrelease.release.promotion import serves
 
 AGAIN = 5.0  # seconds
@@ -39,35 +41,33 @@ class Duty:
         log.warning("the front ended; starting it again")
         guarded("the front", lambda _: self._office.serving().replace_front())
 
-    def backend_ended(self, serving: Serving, why: str) -> None:
-        """Start the live release again; roll back, once, when it will not stay up."""
+    def backend_ended(self, number: int, name: str, worker: Worker, why: str) -> None:
+        """Start the live release `number` again for an instance; roll back, once, when it will not stay up."""
         production = self._office.serving()
-        if not serves(production, serving.backend):
+        if not serves(production, worker.backend):
             return
         now = time.monotonic()
         production.crashes.append(now)
-        log.warning("the backend of release/%d: %s", serving.number, why)
+        log.warning("%s, a backend of release/%d: %s", name, number, why)
         if crashed_too_often(production.crashes, now=now):
-            self._go_back_from(
-                serving.number, f"release/{serving.number} ended three times within five minutes ({why})"
-            )
+            self._go_back_from(number, f"release/{number} ended three times within five minutes ({why})")
         else:
-            guarded("a restart", lambda cancel: self._start_again(production, serving, cancel))
+            guarded("a restart", lambda cancel: self._start_again(production, name, worker, cancel))
 
-    def _start_again(self, production: Production, serving: Serving, cancel: Cancel) -> None:
-        """Start the same release in its slot; connections are held by the front meanwhile."""
+    def _start_again(self, production: Production, name: str, worker: Worker, cancel: Cancel) -> None:
+        """Start the same release again for an instance; its connections are held by the front meanwhile."""
         world = production.world
         with production.state:
-            if not serves(production, serving.backend):
+            if not serves(production, worker.backend):
                 return  # what was seen to hang is not what users get any more: it stands by, or leaves
-            for name in production.listeners:
-                production.front.clear(name)
-        production.end(serving.backend)
-        slot = world.slots.take(serving.backend.commit, shared=world.settings.app.shared)
+            production.front.clear(name)
+        production.end(worker.backend)
+        slot = _slot_of(production, worker)
         try:
             backend = backends.start(
                 world.settings.app, slot, checkout=world.git.root, home=world.home,
-                name=f"{serving.backend.id.partition('.')[0]}.{serving.restarts + 1}",
+                name=f"{worker.backend.id.partition('.')[0]}.{worker.restarts + 1}",
+                instance=next(one for one in production.instances if one.name == name),
             )  # fmt: skip
         finally:
             slot.release()
@@ -80,16 +80,14 @@ class Duty:
         finally:
             os.close(handle)
         with production.state:
-            if not serves(production, serving.backend):
+            live = production.running.live
+            if live is None or not live.runs(worker.backend):
                 production.end(backend)  # something else was promoted meanwhile
                 return
-            production.switch(
-                Serving(serving.number, backend, restarts=serving.restarts + 1),  # no check has logged anything
-                then=Fate.LEAVES,
-                now=time.time(),
-            )
+            new = Worker(backend, restarts=worker.restarts + 1)  # no check has logged anything
+            production.switch(live.with_workers({name: new}), then=Fate.LEAVES, now=time.time())
         if not well:
-            log.warning("release/%d did not come back: %s", serving.number, said)
+            log.warning("%s did not come back: %s", name, said)
 
     def soak_failed(self, number: int, why: str) -> None:
         log.warning("%s", why)
@@ -126,8 +124,10 @@ class Duty:
         log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
         record(production, Stopped(at=time.time(), reason=why))
         live = production.running.live
-        if live is not None and not live.backend.identity.alive:
-            guarded("a restart", lambda cancel: self._start_again(production, live, cancel))
+        for name, worker in live.workers.items() if live is not None else ():
+            if not worker.backend.identity.alive:
+                again = functools.partial(self._start_again, production, name, worker)
+                guarded("a restart", again)
 
     def soak_passed(self, number: int) -> None:
         production = self._office.serving()
@@ -154,3 +154,13 @@ class Duty:
             record(production, Proved(at=time.time(), number=number))
             passing("soak: recorded")
             log.info("release/%d came through its soak", number)
+
+
+def _slot_of(production: Production, worker: Worker) -> Slot:
+    """Return the slot that a backend ran in, which others of its release may share, or another one."""
+    slots, backend = production.world.slots, worker.backend
+    live = production.running.live
+    others = [one for one in live.backends if one.id != backend.id and one.slot == backend.slot] if live else []
+    if any(one.identity.alive for one in others):
+        return slots.share(backend.slot, backend.commit)
+    return slots.take(backend.commit, shared=production.world.settings.app.shared)

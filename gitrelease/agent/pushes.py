@@ -131,7 +131,7 @@ class Pushes:
         home = world.home.root
         if isinstance(prepared, Prepared) and is_full(home):
             # Git would only say that it cannot write a file.
-            production.end(prepared.staged.backend)
+            production.end_all(prepared.backends.values())
             hint = f"Make room (df -h {home}; df -i {home}), then push again"
             return _refused(production, "the disk is full: it filled up while the candidate was staged", hint)
         return candidate, prepared
@@ -227,7 +227,7 @@ class Pushes:
 def _end_cut_off(production: Production, push: Push) -> None:
     """End what was staged for a push whose branch never moved, and let the history tell of it."""
     if push.prepared is not None:
-        production.end(push.prepared.staged.backend)
+        production.end_all(push.prepared.backends.values())
         diff = push.prepared.staged.diff
         kind = diff.kind if diff else Kind.MAJOR
         attempts.tell(production, push.candidate, "refused", kind, "cut off: its branch never moved")

@@ -61,7 +61,8 @@ def status(
         },
         "checkout": checkout_state(world, known),
         "instances": [
-            _instance(world, instance, running, production is not None) for instance in world.settings.instances
+            _instance(world, instance, running, production is not None)
+            for instance in (production.instances if production is not None else world.settings.instances)
         ],
         "agent": {"running": agent is not None, "pid": agent},
         "lock": None
@@ -165,17 +166,18 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
         "uptime_s": 0.0,
         "restarts": 0,
     }
-    if live is None:
+    worker = live.workers.get(instance.name) if live is not None else None
+    if live is None or worker is None:
         return row
-    used = process_table.usage(live.backend.identity)
+    used = process_table.usage(worker.backend.identity)
     # Without the front nobody gets there, whoever answers on the port.
     reached = running.front is not None and running.front.alive
-    well = reached and used is not None and probes.healthy(world.settings.app, live.backend.port, timeout=1.0)[0]
+    well = reached and used is not None and probes.healthy(world.settings.app, worker.backend.port, timeout=1.0)[0]
     row |= {
-        "pid": live.backend.identity.pid,
+        "pid": worker.backend.identity.pid,
         "release": f"release/{live.number}",
         "health": "healthy" if well else "unhealthy" if used else "starting" if watched else "down",
-        "restarts": live.restarts,
+        "restarts": worker.restarts,
     }
     if used is not None:
         row |= {"cpu_percent": used.cpu_percent, "memory_mb": used.memory_mb, "uptime_s": used.uptime_s}

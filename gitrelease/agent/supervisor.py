@@ -18,7 +18,7 @@ from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.processes import await_any
-from gitrelease.release.production import Production, Serving
+from gitrelease.release.production import Production, Serving, Worker
 from gitrelease.release.promotion import serves
 from gitrelease.release.upkeep import rotate_logs
 
@@ -36,7 +36,7 @@ class OnDuty(Protocol):
 
     def front_ended(self) -> None: ...
 
-    def backend_ended(self, serving: Serving, why: str) -> None: ...
+    def backend_ended(self, number: int, name: str, worker: Worker, why: str) -> None: ...
 
     def soak_failed(self, number: int, why: str) -> None: ...
 
@@ -52,7 +52,7 @@ class Supervisor(threading.Thread):
         self._duty = duty
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopping = False
-        self._failures = 0
+        self._failures: dict[str, int] = {}  # in a row, of each backend
         self._front_failures = 0
         self._upkeep_at = 0.0  # monotonic
 
@@ -77,7 +77,7 @@ class Supervisor(threading.Thread):
         if production.soak is not None:  # its end is a moment, not a tick
             tick = min(tick, max(production.soak.until - time.monotonic(), SHORTEST_TICK))
         try:
-            with _handles(production.running.front, _live_identity(production)) as handles:
+            with _handles(production.running.front, *_live_identities(production)) as handles:
                 await_any([*handles, self._wake], tick)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
@@ -98,41 +98,57 @@ class Supervisor(threading.Thread):
             self._duty.front_ended()
         if live is None:
             return
-        if not live.backend.identity.alive:
-            self._end_of_backend(live, "it ended by itself")
+        wrong = {name: why for name, worker in live.workers.items() if (why := self._wrong_with(worker))}
+        for name, why in wrong.items():
+            self._end_of_backend(live, name, why)
+        if wrong:
             return
-        well, said = probes.healthy(production.world.settings.app, live.backend.port)
-        self._failures = 0 if well else self._failures + 1
-        if unhealthy(self._failures):
-            self._failures = 0
-            self._end_of_backend(live, f"it does not answer ({said})")
-            return
+        known = {backend.id for backend in live.backends}
+        self._failures = {name: count for name, count in self._failures.items() if name in known}
         self._judge_soak(live)
         production.retire(now=time.time())
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP
             rotate_logs(production)
 
-    def _end_of_backend(self, live: Serving, why: str) -> None:
+    def _wrong_with(self, worker: Worker) -> str:
+        """Say why a backend does not serve any more; nothing where it does, as far as can be told yet."""
+        backend = worker.backend
+        if not backend.identity.alive:
+            return "it ended by itself"
+        well, said = probes.healthy(self._production.world.settings.app, backend.port)
+        self._failures[backend.id] = 0 if well else self._failures.get(backend.id, 0) + 1
+        if unhealthy(self._failures[backend.id]):
+            self._failures[backend.id] = 0
+            return f"it does not answer ({said})"
+        return ""
+
+    def _end_of_backend(self, live: Serving, name: str, why: str) -> None:
         soak = self._production.soak
         if soak is not None and soak.number == live.number:
-            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {why}")
+            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {self._where(name)}{why}")
         else:
-            self._duty.backend_ended(live, why)
+            self._duty.backend_ended(live.number, name, live.workers[name], why)
+
+    def _where(self, name: str) -> str:
+        """Name the instance where there are several."""
+        return f"{name}: " if len(self._production.instances) > 1 else ""
 
     def _judge_soak(self, live: Serving) -> None:
         soak = self._production.soak
         if soak is None or soak.number != live.number:
             return
-        error, soak.log_offset = first_error(Path(live.backend.log), soak.log_offset)
-        beyond = self._production.measure(soak, live)
-        if beyond:
-            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {beyond}")
-            if not serves(self._production, live.backend):
-                self._production.end(live.backend)  # not when its connections have ended: it grows meanwhile
-        elif error:
-            self._duty.soak_failed(live.number, f"release/{live.number} failed its soak: {error}")
-        elif time.monotonic() >= soak.until:
+        for name, worker in live.workers.items():
+            watch = soak.watch(worker)
+            error, watch.log_offset = first_error(Path(worker.backend.log), watch.log_offset)
+            beyond = self._production.measure(soak, name, worker)
+            if beyond or error:
+                why = f"release/{live.number} failed its soak: {self._where(name)}{beyond or error}"
+                self._duty.soak_failed(live.number, why)
+                if beyond and not serves(self._production, worker.backend):
+                    self._production.end(worker.backend)  # not when its connections have ended: it grows meanwhile
+                return
+        if time.monotonic() >= soak.until:
             self._duty.soak_passed(live.number)
 
 
@@ -168,8 +184,9 @@ def first_error(log: Path, offset: int) -> tuple[str, int]:
     return "", offset + max(len(added) - max(map(len, SOAK_MARKERS)), 0)
 
 
-def _live_identity(production: Production) -> Identity | None:
-    return production.running.live.backend.identity if production.running.live else None
+def _live_identities(production: Production) -> list[Identity]:
+    live = production.running.live
+    return [backend.identity for backend in live.backends] if live else []
 
 
 @contextlib.contextmanager

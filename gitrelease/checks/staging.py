@@ -29,7 +29,7 @@ from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check
 from gitrelease.core.redaction import redacted
-from gitrelease.core.settings import seconds
+from gitrelease.core.settings import Instance, seconds
 from gitrelease.core.text import one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
 from gitrelease.edges import backends, inside, limits, probes, process_table, processes
@@ -108,9 +108,11 @@ def stage(
     checked_before: bool = False,
     given: tuple[Check, ...] = (),
     beside: Backend | None = None,
+    instance: Instance | None = None,
 ) -> Staged | Unfit:
-    """Stage `candidate`; what `live` says to the same questions is asked only where it matters.
+    """Stage `candidate` as it runs for `instance`, the first one where none is named.
 
+    What `live` says to the same questions is asked only where it matters.
     Without `live` nothing is live yet: what the app fails, but for coming up at all, is forgiven.
     With `checking_only` it uses the slot that is set aside for that, and nothing is left running. What was `released`
     before is not held to the limits of a new one, and what was `checked_before` has only to come up: its files have not
@@ -142,7 +144,7 @@ def stage(
             scope = _scope(world, diff, judged_by or candidate.commit, released=released, checked_before=checked_before)
             backend, findings = _start_and_judge(
                 world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo,
-                beside=beside,
+                beside=beside, instance=instance or world.settings.instances[0],
             )  # fmt: skip
         finally:
             slot.release()
@@ -262,10 +264,13 @@ def _start_and_judge(
     name: str,
     undo: contextlib.ExitStack,
     beside: Backend | None,
+    instance: Instance,
 ) -> tuple[Backend | None, Findings]:
     """Start the candidate and ask it; `undo` gets what ends it again."""
     try:
-        backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name=name)
+        backend = backends.start(
+            world.settings.app, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
+        )
     except OSError as error:
         if error.errno in _NOT_THE_APP:
             raise
@@ -375,7 +380,14 @@ def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check
 
 
 def stage_again(
-    world: World, release: Release, *, cancel: Cancel, report: Report, name: str, checking_only: bool = False
+    world: World,
+    release: Release,
+    *,
+    cancel: Cancel,
+    report: Report,
+    name: str,
+    checking_only: bool = False,
+    instance: Instance | None = None,
 ) -> Staged | Unfit:
     """Stage a release that was released before: for a rollback, a restart, after a reboot; to rehearse one of them."""
     kept = read_baseline(world, release.commit)
@@ -390,4 +402,5 @@ def stage_again(
         checking_only=checking_only,
         released=True,
         checked_before=kept is not None,
+        instance=instance,
     )

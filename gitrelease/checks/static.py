@@ -26,8 +26,9 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
     def check(name: str, kind: str, problem: str) -> None:
         checks.append(Check(name=name, kind=kind, status="failed" if problem else "passed", detail=problem))
 
-    if world.git.entry(candidate.commit, app.script) is None:
-        check("script", "major", f"the candidate has no {app.script}")
+    for script in dict.fromkeys((app.script, *(one.script or app.script for one in world.settings.instances))):
+        if world.git.entry(candidate.commit, script) is None:
+            check("script", "major", f"the candidate has no {script}")
     names = (SETTINGS_FILE, app.schema, app.script)
     entries = [entry for name in names if (entry := world.git.entry(candidate.commit, name))]
     sizes = world.git.sizes([entry.id for entry in entries])

@@ -54,11 +54,12 @@ class App(Setting, frozen=True):
 
 
 class Instance(Setting, frozen=True):
-    """`[[instance]]`: one public address that users know."""
+    """`[[instance]]`: one public address that users know, served by a process of its own."""
 
     name: str = "primary"
     port: int = DEFAULT_PORT
     address: str = "127.0.0.1"
+    script: str = ""  # what it runs, where that is not `app.script`
 
 
 class Policy(Setting, frozen=True):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelease.core.settings import App
+from gitrelease.core.settings import App, Instance
 from gitrelease.demo.load import Load, Seen
 from gitrelease.edges import probes
 from gitrelease.edges.backends import command_line, free_port
@@ -43,7 +43,7 @@ def _serving(folder: Path, python: Path, port: int) -> Iterator[list[subprocess.
 
 
 def _start(folder: Path, python: Path, port: int) -> subprocess.Popen[bytes]:
-    argv = command_line(App(), python=python, slot=folder, port=port)
+    argv = command_line(App(), Instance(), python=python, slot=folder, port=port)
     return subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core.redaction import redacted
-from gitrelease.core.settings import App
+from gitrelease.core.settings import App, Instance
 from gitrelease.edges import process_table, processes
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
@@ -33,6 +33,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 MARK = "GITRELEASE_HOME"
 # Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
 NAME = "GITRELEASE_BACKEND"
+_FIRST = Instance()
 
 
 def forget_marks() -> None:
@@ -51,16 +52,20 @@ def interpreter(app: App, checkout: Path) -> Path:
     return Path(os.path.normpath(checkout / app.python))
 
 
-def command_line(app: App, *, python: Path, slot: Path, port: int) -> list[str]:
-    """Return the argument list that starts the app from `slot` on a private port."""
+def command_line(app: App, instance: Instance, *, python: Path, slot: Path, port: int) -> list[str]:
+    """Return the argument list that starts the app from `slot` on a private port, as it runs for `instance`."""
+    script = instance.script or app.script
     if app.kind == "command":
-        filled = {"port": str(port), "address": "127.0.0.1", "python": str(python)}
+        filled = {
+            "port": str(port), "address": "127.0.0.1", "python": str(python), "script": script,
+            "instance": instance.name,
+        }  # fmt: skip
         return [_fill(argument, filled) for argument in app.command]
     # bin/streamlit, not `python -m`: that would put the working directory on sys.path before the script's.
     program = python.with_name("streamlit")
     start = [str(program)] if program.exists() else [str(python), "-m", "streamlit"]
     return [
-        *start, "run", str(slot / app.script),
+        *start, "run", str(slot / script),
         "--server.port", str(port),
         "--server.address", "127.0.0.1",
         "--server.headless", "true",
@@ -98,13 +103,13 @@ def environment(python: Path, home: Path) -> dict[str, str]:
     return kept
 
 
-def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str) -> Backend:
-    """Start the app from `slot`; the slot stays taken until its last process has ended."""
+def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str, instance: Instance = _FIRST) -> Backend:
+    """Start the app from `slot` for `instance`; the slot stays taken until its last process has ended."""
     python = interpreter(app, checkout)
     port = free_port()
     log = home.logs / f"{name}.log"
     child = processes.spawn(
-        command_line(app, python=python, slot=slot.path, port=port),
+        command_line(app, instance, python=python, slot=slot.path, port=port),
         cwd=slot.path,
         log=log,
         env={**environment(python, home.root), NAME: str(log)},

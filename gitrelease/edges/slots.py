@@ -60,12 +60,31 @@ class Slots:
             except BaseException:
                 os.close(lock)
                 raise
+            # Whoever else runs in it shares it: the one that brings it to another commit needs it alone.
+            fcntl.flock(lock, fcntl.LOCK_SH)
             return Slot(name=name, path=self.folder / name, commit=commit, lock=lock)
         if names == (CHECK,):
             raise Busy("another check is running", hint="Try again when it has ended; production is not concerned")
         raise ReleaseError(
             f"no free slot: {', '.join(names)} are all held by running processes",
             hint="See what runs: gitrelease status; end what is left over: gitrelease down && gitrelease up",
+            code=Exit.REFUSED,
+        )
+
+    def share(self, name: str, commit: str) -> Slot:
+        """Return a slot in which `commit` runs already, for one more process of it; take another where it is gone."""
+        descriptor = os.open(self.folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            if self.standing(name) == commit:
+                return Slot(name=name, path=self.folder / name, commit=commit, lock=descriptor)
+            os.close(descriptor)
+        raise ReleaseError(
+            f"slot {name} does not hold {commit[:10]} any more",
+            hint="Try again; see what runs: gitrelease status",
             code=Exit.REFUSED,
         )
 
@@ -113,7 +132,7 @@ class Slots:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from gitrelease.checks.staging import Report, Unfit, stage_again
+from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Promoting, WentBack
 from gitrelease.core.history import Release, good_after, rollback_target
@@ -19,7 +19,6 @@ from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import short
 from gitrelease.edges import records
-from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.housekeeping import drop_ballast
@@ -28,6 +27,7 @@ from gitrelease.release.branch import branch_to
 from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
 from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.release.promotion import addresses, make_room, serves, take_effect
+from gitrelease.release.spread import brought_up
 
 log = logging.getLogger("gitrelease.agent")
 
@@ -76,8 +76,8 @@ def go_back(
         )
     except BaseException:
         standby = production.running.standby
-        if not serves(production, serving.backend) and (not standby or serving.backend.id != standby.backend.id):
-            production.end(serving.backend)  # what was started for it has no use; the inbox serves what the refs say
+        if not serves(production, serving.first) and not (standby and standby.runs(serving.first)):
+            production.end_all(serving.backends)  # it has no use; the inbox serves what the refs say
         raise
     judging = production.world.judged_by(target.commit).settings
     take_effect(production, known, target, soak=judging.policy[target.kind].soak_seconds)
@@ -153,12 +153,10 @@ def _brought_back(production: Production, target: Release, *, cancel: Cancel, re
     begun = time.monotonic()
     serving = production.warm(target.number)
     if serving is not None:
-        report("stage", f"{target.name} is still warm on port {serving.backend.port}", time.monotonic() - begun)
+        report("stage", f"{target.name} is still warm on port {serving.first.port}", time.monotonic() - begun)
         return serving
     make_room(production, report)
-    world, name = production.world.judged_by(target.commit), backend_name(target.commit)
-    staged = stage_again(world, target, cancel=cancel, report=report, name=name)
-    return staged if isinstance(staged, Unfit) else Serving.from_now(target.number, staged.backend)
+    return brought_up(production, production.world.judged_by(target.commit), target, cancel=cancel, report=report)
 
 
 def target_of_rollback(known: Records, name: str | None) -> Release | None:

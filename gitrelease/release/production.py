@@ -7,8 +7,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -29,19 +29,50 @@ BAD_LINGER = 10.0
 FRONT_LIMIT = 5.0  # seconds in which a front that died is back
 
 
-class Serving(msgspec.Struct, frozen=True):
-    """A backend that runs release `number`."""
+class Worker(msgspec.Struct, frozen=True):
+    """The backend of one instance."""
 
-    number: int
     backend: Backend
     restarts: int = 0
     log_offset: int = 0  # bytes that it had logged when users came: what it says from there on counts in its soak
 
     @classmethod
-    def from_now(cls, number: int, backend: Backend, *, restarts: int = 0) -> Serving:
+    def from_now(cls, backend: Backend, *, restarts: int = 0) -> Worker:
         """Return it as it is about to get users: what it has logged so far were checks."""
         log = Path(backend.log)
-        return cls(number, backend, restarts, log.stat().st_size if log.exists() else 0)
+        return cls(backend, restarts, log.stat().st_size if log.exists() else 0)
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """Release `number`, as it runs for each instance, by its name."""
+
+    number: int
+    workers: dict[str, Worker]
+
+    @classmethod
+    def from_now(cls, number: int, started: Mapping[str, Backend]) -> Serving:
+        return cls(number, {name: Worker.from_now(backend) for name, backend in started.items()})
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        return tuple(worker.backend for worker in self.workers.values())
+
+    @property
+    def first(self) -> Backend:
+        """The backend of the first instance, which is judged for all."""
+        return self.backends[0]
+
+    def runs(self, backend: Backend) -> bool:
+        return any(one.id == backend.id for one in self.backends)
+
+    def with_workers(self, workers: Mapping[str, Worker]) -> Serving:
+        """Return it with some of its workers replaced."""
+        return msgspec.structs.replace(self, workers={**self.workers, **workers})
+
+    @property
+    def alive(self) -> bool:
+        """Does any of it still run?"""
+        return any(backend.identity.alive for backend in self.backends)
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -62,7 +93,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     def backends(self) -> Iterator[Backend]:
         for serving in (self.live, self.standby):
             if serving is not None:
-                yield serving.backend
+                yield from serving.backends
         for leaving in self.leaving:
             yield leaving.backend
 
@@ -76,13 +107,23 @@ class Fate(enum.Enum):
 
 
 @dataclass
+class Watch:
+    """What is known of one backend that soaks: how far its log was read, and what counts its processes."""
+
+    log_offset: int
+    meter: limits.Meter | None = None
+
+
+@dataclass
 class Soak:
     """The watch over the live release after its promotion. Times are monotonic seconds."""
 
     number: int
     until: float
-    log_offset: int
-    meter: limits.Meter | None = None
+    watches: dict[str, Watch] = field(default_factory=dict)  # by backend: a new one is measured anew
+
+    def watch(self, worker: Worker) -> Watch:
+        return self.watches.setdefault(worker.backend.id, Watch(worker.log_offset))
 
 
 class Production:
@@ -93,6 +134,7 @@ class Production:
 
     def __init__(self, world: World, front: FrontControl, running: Running, memory: Memory) -> None:
         self.world = world
+        self.instances = world.settings.instances  # as long as production is up, whatever a release sets
         self.front = front
         self.running = running
         self.memory = memory
@@ -111,16 +153,16 @@ class Production:
         """
         with self.state:
             before, standby = self.running.live, self.running.standby
-            if standby is not None and standby.backend.id == serving.backend.id:
+            if standby is not None and any(map(serving.runs, standby.backends)):
                 standby = None
             leaving = list(self.running.leaving)
-            if before is not None and before.backend.id != serving.backend.id:
-                if then is Fate.STANDS_BY:
-                    if standby is not None:
-                        leaving.append(Leaving(standby.backend, now + self._linger))
-                    standby = before
-                else:
-                    leaving.append(Leaving(before.backend, now + (BAD_LINGER if then is Fate.BAD else self._linger)))
+            replaced = [one for one in before.backends if not serving.runs(one)] if before is not None else []
+            if replaced and then is Fate.STANDS_BY:
+                leaving += [Leaving(one, now + self._linger) for one in (standby.backends if standby else ())]
+                standby = before
+            else:
+                until = now + (BAD_LINGER if then is Fate.BAD else self._linger)
+                leaving += [Leaving(one, until) for one in replaced]
             running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
             unwritten: OSError | None = None
             try:
@@ -129,16 +171,13 @@ class Production:
                 unwritten = error
             self.running = running
             passing("traffic: written down, not switched")
-            spent = self.point(serving.backend)
-            if self.soak is not None and before is not None and before.backend.log != serving.backend.log:
-                self.soak.log_offset = serving.log_offset  # the new process has a log of its own
-                self.soak.meter = None  # and is measured anew
+            spent = self.point(serving)
         if unwritten is not None:
             raise unwritten
         return spent
 
-    def point(self, backend: Backend) -> float:
-        """Point every instance that the front serves at `backend`; return the longest switch in milliseconds.
+    def point(self, serving: Serving) -> float:
+        """Point every instance that the front serves at its backend; return the longest switch in milliseconds.
 
         A front that has just died is waited for, the supervisor starts it again; one that hangs is replaced.
         """
@@ -146,10 +185,7 @@ class Production:
         replaced = False
         while True:
             try:
-                return (
-                    max(self.front.switch(name, "127.0.0.1", backend.port, backend.id) for name in self.listeners)
-                    / 1000
-                )
+                return max(self._point(serving)) / 1000
             except FrontGone:
                 if time.monotonic() > deadline:
                     if replaced:
@@ -157,6 +193,16 @@ class Production:
                     replaced = True
                     self.replace_front()
                 time.sleep(0.02)
+
+    def _point(self, serving: Serving) -> Iterator[float]:
+        """Point one instance after the other; one whose backend has ended holds its connections until it is back."""
+        for name in self.listeners:
+            backend = serving.workers[name].backend
+            if backend.identity.alive:
+                yield self.front.switch(name, "127.0.0.1", backend.port, backend.id)
+            else:
+                self.front.clear(name)
+                yield 0.0
 
     @property
     def _linger(self) -> float:
@@ -182,17 +228,17 @@ class Production:
                 processes.stop(self.running.front, grace=1.0)
             self.start_front()
             if self.running.live is not None:
-                for name in self.listeners:
-                    backend = self.running.live.backend
-                    self.front.switch(name, "127.0.0.1", backend.port, backend.id)
+                list(self._point(self.running.live))
 
     def warm(self, number: int) -> Serving | None:
         """Return the standby when it runs release `number` and answers."""
-        standby = self.running.standby
-        if standby is None or standby.number != number or not standby.backend.identity.alive:
+        standby, app = self.running.standby, self.world.settings.app
+        if standby is None or standby.number != number:
             return None
-        well, _ = probes.healthy(self.world.settings.app, standby.backend.port, timeout=1.0)
-        return Serving.from_now(number, standby.backend, restarts=standby.restarts) if well else None
+        if not all(one.identity.alive and probes.healthy(app, one.port, timeout=1.0)[0] for one in standby.backends):
+            return None
+        workers = standby.workers.items()
+        return Serving(number, {name: Worker.from_now(one.backend, restarts=one.restarts) for name, one in workers})
 
     def retire(self, *, now: float) -> None:
         """End the backends on their way out that have no connection left, or have had their time."""
@@ -200,8 +246,8 @@ class Production:
             if not self.running.leaving:
                 return
             open_connections = self.front.status().open
-            # One may linger beside the standby, as long as memory allows; the oldest goes first.
-            excess = len(self.running.leaving) - (1 if self._fits_one_more() else 0)
+            # One release may linger beside the standby, as long as memory allows; the oldest goes first.
+            excess = len(self.running.leaving) - (len(self.instances) if self._fits_one_more() else 0)
             staying: list[Leaving] = []
             going: list[Backend] = []
             for position, leaving in enumerate(self.running.leaving):
@@ -216,7 +262,7 @@ class Production:
             self.end(backend)
 
     def make_room(self) -> list[str]:
-        """End backends that only wait while there is no memory for one more: the oldest first, the standby last.
+        """End backends that only wait while memory is short of one more release: the oldest first, the standby last.
 
         Returns what was given up, as people know it.
         """
@@ -225,38 +271,38 @@ class Production:
             with self.state:
                 leaving, standby = self.running.leaving, self.running.standby
                 if leaving:
-                    ended = leaving[0].backend
+                    ended: tuple[Backend, ...] = (leaving[0].backend,)
                     self.running = msgspec.structs.replace(self.running, leaving=leaving[1:])
-                    given_up.append(f"an old backend of {ended.commit[:10]}")
+                    given_up.append(f"an old backend of {ended[0].commit[:10]}")
                 elif standby is not None:
-                    ended = standby.backend
+                    ended = standby.backends
                     self.running = msgspec.structs.replace(self.running, standby=None)
                     given_up.append(f"the standby of release/{standby.number}")
                 else:
                     return given_up
                 self.save()
-            self.end(ended)
+            self.end_all(ended)
         return given_up
 
     def _fits_one_more(self) -> bool:
         return process_table.available_mb() >= self.needed_mb()
 
     def needed_mb(self) -> float:
-        """Return how many megabytes of memory one more backend is reckoned to need."""
-        needed = float(self.world.settings.limits.memory_mb)
-        if not needed and self.running.live is not None:
-            used = process_table.usage(self.running.live.backend.identity)
-            needed = used.memory_mb if used else 0.0
-        return needed
+        """Return how many megabytes of memory the backends of one more release are reckoned to need."""
+        needed = float(self.world.settings.limits.memory_mb) * len(self.instances)
+        return needed or (_used_mb(self.running.live.backends) if self.running.live is not None else 0.0)
 
     def waiting_mb(self) -> float:
         """Return how many megabytes the backends have that only wait: the standby and those on their way out."""
         live = self.running.live
-        waiting = [backend for backend in self.running.backends() if live is None or backend.id != live.backend.id]
-        return sum(used.memory_mb for used in map(process_table.usage, (one.identity for one in waiting)) if used)
+        return _used_mb(backend for backend in self.running.backends() if live is None or not live.runs(backend))
 
     def end(self, backend: Backend) -> None:
         backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))
+
+    def end_all(self, ended: Iterable[Backend]) -> None:
+        for backend in ended:
+            self.end(backend)
 
     def save(self) -> None:
         self._write(self.running)
@@ -268,16 +314,22 @@ class Production:
 
     def begin_soak(self, number: int, length: float) -> None:
         """Watch the live release `number` for `length` seconds from now."""
-        offset = self.running.live.log_offset if self.running.live else 0
-        self.soak = Soak(number=number, until=time.monotonic() + length, log_offset=offset)
+        self.soak = Soak(number=number, until=time.monotonic() + length)
 
-    def measure(self, soak: Soak, live: Serving) -> str:
-        """Say which limit the soaking release passes just now; nothing where it passes none."""
-        if soak.meter is None:  # not when it went live: whoever waits for that need not wait for this
+    def measure(self, soak: Soak, name: str, worker: Worker) -> str:
+        """Say which limit the soaking backend of an instance passes just now; nothing where it passes none."""
+        watch = soak.watch(worker)
+        if watch.meter is None:  # not when it went live: whoever waits for that need not wait for this
             standby = self.running.standby
-            allowed = limits.beside(self.world.settings.limits, standby.backend if standby else None)
-            soak.meter = limits.Meter(live.backend, allowed)
-        return soak.meter.look()
+            before = standby.workers.get(name) if standby else None
+            allowed = limits.beside(self.world.settings.limits, before.backend if before else None)
+            watch.meter = limits.Meter(worker.backend, allowed)
+        return watch.meter.look()
+
+
+def _used_mb(measured: Iterable[Backend]) -> float:
+    usages = (process_table.usage(backend.identity) for backend in measured)
+    return sum(used.memory_mb for used in usages if used)
 
 
 def read_running(path: Path) -> Running:
@@ -288,7 +340,7 @@ def read_running(path: Path) -> Running:
         return Running()
 
     def living(serving: Serving | None) -> Serving | None:
-        return serving if serving is not None and serving.backend.identity.alive else None
+        return serving if serving is not None and serving.alive else None
 
     return Running(
         front=written.front if written.front is not None and written.front.alive else None,

@@ -65,6 +65,7 @@ from gitrelease.release.execute import (
     record,
 )
 from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.spread import spread
 from gitrelease.world import World
 
 
@@ -73,6 +74,7 @@ class Prepared:
     """A candidate that may go live: fit, and approved where that is asked for."""
 
     staged: Staged
+    backends: dict[str, Backend]  # for each instance, by its name
     begun: float  # monotonic
 
 
@@ -128,7 +130,14 @@ def prepare(
         hint = mend_hint(candidate.trigger, candidate.known_as)
         return attempt.end("refused", staged.reason, hint=hint, checks=staged.checks)
     lacking = _lacking_approval(attempt, decision, staged, known, approved=approved)
-    return lacking or Prepared(staged=staged, begun=begun)
+    if lacking is not None:
+        return lacking
+    started = spread(production, world, staged.backend, cancel=cancel, report=report)
+    if isinstance(started, Check):
+        hint = mend_hint(candidate.trigger, candidate.known_as)
+        why = f"{started.name}: {started.detail}"
+        return attempt.end("refused", why, hint=hint, checks=(*staged.checks, started))
+    return Prepared(staged=staged, backends=started, begun=begun)
 
 
 def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outcome:
@@ -160,7 +169,8 @@ def _staged(
             report=report,
             name=backend_name(candidate.commit),
             given=given,
-            beside=production.running.live.backend if production.running.live else None,
+            beside=production.running.live.first if production.running.live else None,
+            instance=production.instances[0],
         )
     except Cancelled as cut:
         attempt.tell(cut_off(candidate.trigger), f"cut off: {cut}")
@@ -214,7 +224,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         known = records.read(world.git)
         release = _tagged(world, known, staged)
     except BaseException:
-        production.end(staged.backend)  # a full disk, say: nothing has moved
+        production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
         raise
     passing("promote: tag written")
     try:
@@ -222,7 +232,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     except BaseException as error:
         moved = world.git.ref(LIVE) == release.tag
         if not serves(production, staged.backend):
-            production.end(staged.backend)
+            production.end_all(prepared.backends.values())
         if moved or not isinstance(error, GitError | ReleaseError):
             raise  # where the refs have moved, the inbox serves what they say as soon as it looks
         # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
@@ -282,7 +292,7 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
     return [
         *steps,
         MoveRefs(updates, reason=release.name),
-        SwitchTraffic(Serving.from_now(release.number, prepared.staged.backend), then=Fate.STANDS_BY),
+        SwitchTraffic(Serving.from_now(release.number, prepared.backends), then=Fate.STANDS_BY),
         BringFiles(release.commit, release.source),
         Write(Promoted(at=release.at, number=release.number, seconds=took)),
     ]
@@ -326,10 +336,10 @@ def make_room(production: Production, report: Report) -> None:
 
 
 def addresses(production: Production) -> str:
-    return ", ".join(str(instance.port) for instance in production.world.settings.instances)
+    return ", ".join(str(instance.port) for instance in production.instances)
 
 
 def serves(production: Production, backend: Backend) -> bool:
     """Is it this backend that users get?"""
     live = production.running.live
-    return live is not None and live.backend.id == backend.id
+    return live is not None and live.runs(backend)

@@ -11,8 +11,9 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import records
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
-from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.production import Fate, Production, Serving, Worker
 from gitrelease.release.promotion import make_room, serves, take_effect
+from gitrelease.release.spread import brought_up
 
 
 def restart(production: Production, *, instance: str | None, cancel: Cancel, report: Report) -> Outcome:
@@ -24,7 +25,7 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
     live = records.read(production.world.git).live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
-    serving = serve(production, live, cancel=cancel, report=report)
+    serving = serve(production, live, only=instance, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
             outcome="refused",
@@ -39,26 +40,50 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
         release=live.name,
         previous=live.name,
         kind=live.kind,
-        reason=f"{live.name} runs in a new process, pid {serving.backend.identity.pid}",
+        reason=f"{live.name} runs in {_told(serving, instance)}",
         seconds=round(time.monotonic() - begun, 3),
     )
 
 
-def serve(production: Production, release: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
-    """Start `release` once more and send new connections there; it takes effect where another one was served."""
+def _told(serving: Serving, only: str | None) -> str:
+    pids = [worker.backend.identity.pid for name, worker in serving.workers.items() if only in (None, name)]
+    return f"a new process, pid {pids[0]}" if len(pids) == 1 else f"new processes, pids {', '.join(map(str, pids))}"
+
+
+def serve(
+    production: Production, release: Release, *, only: str | None = None, cancel: Cancel, report: Report
+) -> Serving | Unfit:
+    """Start `release` once more and send new connections there; it takes effect where another one was served.
+
+    With `only`, one instance gets a new process, and the others go on in theirs.
+    """
     make_room(production, report)
-    staged = stage_again(production.world, release, cancel=cancel, report=report, name=backend_name(release.commit))
-    if isinstance(staged, Unfit):
-        return staged
-    serving = Serving.from_now(release.number, staged.backend)
     before = production.running.live
+    if only is None or before is None or before.number != release.number:
+        serving = brought_up(production, production.world, release, cancel=cancel, report=report)
+    else:
+        serving = _with_a_new(production, before, release, only, cancel=cancel, report=report)
+    if isinstance(serving, Unfit):
+        return serving
     try:
         production.switch(serving, then=Fate.LEAVES, now=time.time())
     except BaseException:
-        if not serves(production, staged.backend):
-            production.end(staged.backend)
+        new = [one for one in serving.backends if not (before and before.runs(one))]
+        if not any(serves(production, one) for one in new):
+            production.end_all(new)
         raise
     if before is None or before.number != release.number:
         soak = production.world.settings.policy[release.kind].soak_seconds
         take_effect(production, records.read(production.world.git), release, soak=soak)
     return serving
+
+
+def _with_a_new(
+    production: Production, before: Serving, release: Release, name: str, *, cancel: Cancel, report: Report
+) -> Serving | Unfit:
+    """Start a new process for one instance of the live release."""
+    instance = next(one for one in production.instances if one.name == name)
+    staged = stage_again(
+        production.world, release, cancel=cancel, report=report, name=backend_name(release.commit), instance=instance
+    )
+    return staged if isinstance(staged, Unfit) else before.with_workers({name: Worker.from_now(staged.backend)})

@@ -30,9 +30,11 @@ def rotate_logs(production: Production) -> None:
 
 def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | None:
     """What a rotated log says from now on is at its start: a soak that is still to come reads from there."""
-    if serving is None or serving.backend.log not in rotated:
-        return serving
-    return msgspec.structs.replace(serving, log_offset=0)
+    if serving is None:
+        return None
+    workers = serving.workers.items()
+    emptied = {name: one for name, one in workers if one.backend.log in rotated}
+    return serving.with_workers({name: msgspec.structs.replace(one, log_offset=0) for name, one in emptied.items()})
 
 
 def tidy(production: Production) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
+
+import msgspec
 
 from gitrelease.checks.staging import probe
 from gitrelease.core.outcome import Check
 from gitrelease.edges import probes
+from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.slots import Slot
 from gitrelease.release.production import Production
@@ -19,12 +23,17 @@ def verify(production: Production, cancel: Cancel) -> tuple[Check, ...]:
     live = production.running.live
     if live is None:
         return (Check(name="start", kind="major", status="failed", detail="nothing is being served"),)
-    world, backend = production.world, live.backend
+    asked = (_asked(production, name, worker.backend, cancel) for name, worker in live.workers.items())
+    return (*chain.from_iterable(asked), *(_through_front(production, name) for name in production.listeners))
+
+
+def _asked(production: Production, name: str, backend: Backend, cancel: Cancel) -> tuple[Check, ...]:
+    world = production.world
     slot = Slot(name=backend.slot, path=world.slots.folder / backend.slot, commit=backend.commit, lock=-1)
-    return (
-        *probe(world, slot, backend, cancel, runs=1, asked=None),
-        *(_through_front(production, name) for name in production.listeners),
-    )
+    checks = probe(world, slot, backend, cancel, runs=1, asked=None)
+    if len(production.instances) == 1:
+        return checks
+    return tuple(msgspec.structs.replace(check, name=f"{name}: {check.name}") for check in checks)
 
 
 def _through_front(production: Production, name: str) -> Check:

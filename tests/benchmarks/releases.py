@@ -109,7 +109,7 @@ class Bench:
         cold: list[float] = []
         for _ in range(5):
             self._when_idle(self.push)
-            standby = self.production.processes()["standby"]["backend"]["identity"]["pid"]
+            standby = self.production.backend("standby")["identity"]["pid"]
             self.production.kill(standby)
             cold.append(self._when_idle(lambda: self._timed(lambda: self._gitrelease("rollback"))))
         self.row("rollback, no standby, whole command", statistics.median(cold), "s", "<= 1.2 x cold")

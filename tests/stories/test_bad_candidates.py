@@ -164,7 +164,7 @@ def test_a_daemon_of_a_refused_candidate_keeps_no_slot(shared: Production, devel
 
 
 def test_files_of_the_slot_that_users_get_are_put_back(shared: Production, developer: Clone) -> None:
-    live = shared.home / "slots" / shared.processes()["live"]["backend"]["slot"] / "server.py"
+    live = shared.home / "slots" / shared.backend("live")["slot"] / "server.py"
     spoil(developer, f"open({str(live)!r}, 'w').write('broken')")
 
     refused(shared, developer, "it changed what is not its own: server.py of slot")

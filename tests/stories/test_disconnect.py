@@ -151,10 +151,8 @@ class Scene:
     def left_over(self) -> list[str]:
         """Return what runs for this production and is neither its agent nor its front nor a backend of its own."""
         production = self.production
-        running = production.processes()
-        known = {production.agent_pid(), running["front"]["pid"], os.getpid()}
-        known |= {running[name]["backend"]["identity"]["pid"] for name in ("live", "standby") if running[name]}
-        known |= {one["backend"]["identity"]["pid"] for one in running["leaving"]}
+        ours = (one["identity"]["pid"] for one in production.backends())
+        known = {production.agent_pid(), production.front_pid(), os.getpid(), *ours}
         marked = {one.pid for one in process_table.marked(backends.MARK, str(production.home))}
         found = []
         for process in psutil.process_iter(["pid", "cwd", "cmdline"]):

@@ -99,9 +99,7 @@ def _small(tmp_path: Path, options: str) -> Iterator[Small]:
 
 def strays(production: Production) -> set[int]:
     """Return what runs for this production and is neither served, nor stands by, nor leaves."""
-    written = production.processes()
-    backs = [one["backend"] for one in (written["live"], written["standby"], *written["leaving"]) if one]
-    known = {written["front"]["pid"], *(one["identity"]["pid"] for one in backs)}
+    known = {production.front_pid(), *(one["identity"]["pid"] for one in production.backends())}
     return {one.pid for one in process_table.marked(backends.MARK, str(production.home))} - known
 
 
@@ -262,11 +260,11 @@ def test_production_comes_up_on_a_full_disk(small: Small) -> None:
     small.production.commit_term("second")
     small.production.await_live("release/2")
     small.production.await_idle()
-    written = small.production.processes()
+    ours = [small.production.front_pid(), *(one["identity"]["pid"] for one in small.production.backends())]
     small.fill()
     small.production.kill(small.production.agent_pid())
-    for one in (written["front"], written["live"]["backend"]["identity"], written["standby"]["backend"]["identity"]):
-        small.production.kill(int(one["pid"]))
+    for pid in ours:
+        small.production.kill(pid)
 
     up = small.production.gitrelease("up")
 
@@ -451,7 +449,7 @@ def test_a_soak_that_reads_a_log_which_was_emptied_misses_no_marker(tmp_path: Pa
 
 
 def test_a_log_that_has_grown_is_emptied_and_its_end_is_kept(small: Small) -> None:
-    log = Path(small.production.processes()["live"]["backend"]["log"])
+    log = Path(small.production.backend("live")["log"])
     with log.open("a") as file:
         file.write("early\n" + "x" * 3_000_000 + "\nlate\n")
 
@@ -461,7 +459,7 @@ def test_a_log_that_has_grown_is_emptied_and_its_end_is_kept(small: Small) -> No
     assert older.stat().st_size == 1 << 20
     assert older.read_text().endswith("\nlate\n")
     assert psutil.Process(small.production.backend_pid()).is_running()
-    assert small.production.processes()["live"]["log_offset"] == 0
+    assert small.production.processes()["live"]["workers"]["primary"]["log_offset"] == 0
 
 
 def test_what_ended_processes_have_left_is_bounded(small: Small) -> None:

@@ -213,7 +213,7 @@ def test_a_drill_says_how_long_a_rollback_takes_and_touches_nothing(production: 
 
 
 def standby_pid(production: Production) -> int:
-    return int(production.processes()["standby"]["backend"]["identity"]["pid"])
+    return int(production.backend("standby")["identity"]["pid"])
 
 
 def test_a_drill_that_fails_says_so_while_production_goes_on(checkout: Production) -> None:

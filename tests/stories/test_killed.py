@@ -110,7 +110,7 @@ class Work:
 
     def cold_rollback(self) -> Callable[[], object]:
         self.released()
-        self.production.kill(int(self.production.processes()["standby"]["backend"]["identity"]["pid"]))
+        self.production.kill(int(self.production.backend("standby")["identity"]["pid"]))
         return lambda: self.production.gitrelease("rollback")
 
     def selective(self) -> Callable[[], object]:
@@ -267,8 +267,8 @@ def test_whoever_else_is_killed_in_a_release_leaves_production_whole(work: Work,
         killed_pid = {
             "client": lambda: client.pid,
             "front": lambda: pids["front"]["pid"],
-            "live": lambda: pids["live"]["backend"]["identity"]["pid"],
-            "standby": lambda: pids["standby"]["backend"]["identity"]["pid"],
+            "live": lambda: pids["live"]["workers"]["primary"]["backend"]["identity"]["pid"],
+            "standby": lambda: pids["standby"]["workers"]["primary"]["backend"]["identity"]["pid"],
         }[victim]()
         os.kill(killed_pid, signal.SIGKILL)
         os.kill(agent, signal.SIGCONT)

@@ -45,7 +45,7 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
     developer = production.clone()
     developer.commit_term("second")
     developer.push()  # the host's settings hold from this release on
-    first = production.processes()["standby"]["backend"]["identity"]["pid"]
+    first = production.backend("standby")["identity"]["pid"]
 
     restarted = production.gitrelease("restart")
 

@@ -56,7 +56,7 @@ def test_a_warm_rollback_starts_no_process(production: Production) -> None:
 
 def test_a_cold_rollback_checks_the_tag_out_in_a_slot(production: Production) -> None:
     release(production, "bad term")
-    standby = production.processes()["standby"]["backend"]["identity"]["pid"]
+    standby = production.backend("standby")["identity"]["pid"]
     production.kill(standby)
 
     ended = production.gitrelease("rollback")

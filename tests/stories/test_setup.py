@@ -195,7 +195,7 @@ def test_runtime_files_reach_the_slots_and_never_a_tag(tmp_path: Path) -> None:
         checkout.write("uploads/report.csv", "a,b\n")
         checkout.init().up()
 
-        slot = checkout.home / "slots" / checkout.processes()["live"]["backend"]["slot"]
+        slot = checkout.home / "slots" / checkout.backend("live")["slot"]
         assert (slot / ".streamlit/secrets.toml").read_text() == "token = 1\n"
         assert (slot / "uploads/report.csv").read_text() == "a,b\n"
         assert "secrets" not in checkout.git("ls-tree", "-r", "--name-only", "release/1")

@@ -109,7 +109,7 @@ def test_processes_that_look_like_ours_survive_everything_that_we_do(
 
 
 def test_a_shell_that_an_operator_opened_in_a_slot_survives(production: Production) -> None:
-    slot = production.home / "slots" / str(production.processes()["live"]["backend"]["slot"])
+    slot = production.home / "slots" / str(production.backend("live")["slot"])
     pid, terminal = pty.fork()
     if pid == 0:  # the shell: at a terminal, in the slot, with the app's environment
         os.chdir(slot)
@@ -153,7 +153,11 @@ def test_strangers_with_the_pids_that_we_wrote_down_are_left_alone(
     pids = [child.pid for child in strangers.started]
     written = production.processes()
     production.kill(production.agent_pid())
-    ours = [written["front"], written["live"]["backend"]["identity"], written["standby"]["backend"]["identity"]]
+    ours = [
+        written["front"],
+        written["live"]["workers"]["primary"]["backend"]["identity"],
+        written["standby"]["workers"]["primary"]["backend"]["identity"],
+    ]
     for identity, pid in zip(ours, pids, strict=False):
         production.kill(int(identity["pid"]))
         _give_away(identity, pid)
@@ -179,7 +183,7 @@ def test_a_backend_that_ignores_term_is_killed_with_its_group_and_nobody_else(
     try:
         production.init().up()
         production.await_idle()
-        backend = production.processes()["live"]["backend"]
+        backend = production.backend("live")
         slot = production.home / "slots" / str(backend["slot"])
         group = [process_table.identify(int(pid)) for pid in (slot / "children").read_text().split()]
         group.append(msgspec.convert(backend["identity"], Identity))

@@ -244,7 +244,7 @@ def test_its_backends_are_streamlit_and_its_front_is_front(streamlit: Production
 
 
 def test_a_candidates_port_is_closed_to_the_outside(streamlit: Production) -> None:
-    port = streamlit.processes()["live"]["backend"]["port"]
+    port = streamlit.backend("live")["port"]
     outside = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     local = {row[1] for row in outside if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
 

@@ -1,0 +1,86 @@
+"""How does a release come to run for every instance? One is judged for all; the others follow once that is fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from gitrelease.checks.staging import Report, Unfit, probe, stage_again
+from gitrelease.core.history import Release
+from gitrelease.core.outcome import Check
+from gitrelease.core.settings import Instance
+from gitrelease.edges import backends
+from gitrelease.edges.backends import Backend, backend_name
+from gitrelease.edges.cancel import Cancel
+from gitrelease.release.production import Production, Serving
+from gitrelease.world import World
+
+_AT_ONCE = 4  # that start side by side: each takes a core for a second or two
+
+
+def brought_up(
+    production: Production, world: World, release: Release, *, cancel: Cancel, report: Report
+) -> Serving | Unfit:
+    """Start what was released before, for every instance; nothing is left running where one does not come up."""
+    staged = stage_again(
+        world, release, cancel=cancel, report=report, name=backend_name(release.commit),
+        instance=production.instances[0],
+    )  # fmt: skip
+    if isinstance(staged, Unfit):
+        return staged
+    started = spread(production, world, staged.backend, cancel=cancel, report=report)
+    if isinstance(started, Check):
+        return Unfit(staged.candidate, (*staged.checks, started), reason=f"{started.name}: {started.detail}")
+    return Serving.from_now(release.number, started)
+
+
+def spread(
+    production: Production, world: World, first: Backend, *, cancel: Cancel, report: Report
+) -> dict[str, Backend] | Check:
+    """Start the other instances beside `first`, which was found fit; a check that failed ends all of them."""
+    begun = time.monotonic()
+    one, *others = production.instances
+    started = {one.name: first}
+    if not others:
+        return started
+    try:
+        failed = _start(world, first, others, started, cancel)
+    except BaseException:
+        production.end_all(started.values())
+        raise
+    if failed is not None:
+        production.end_all(started.values())
+        return failed
+    report("spread", f"{', '.join(one.name for one in others)}: each answers a session", time.monotonic() - begun)
+    return {instance.name: started[instance.name] for instance in production.instances}
+
+
+def _start(
+    world: World, first: Backend, others: Sequence[Instance], started: dict[str, Backend], cancel: Cancel
+) -> Check | None:
+    """Start `others` into `started` and ask each; return the first check that failed."""
+    slot = world.slots.share(first.slot, first.commit)
+
+    def start(instance: Instance) -> Check | None:
+        name = f"{first.id}-{instance.name}"
+        backend = backends.start(
+            world.settings.app, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
+        )
+        started[instance.name] = backend
+        return _failed(instance, probe(world, slot, backend, cancel, runs=1, asked=None))
+
+    try:
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as beside:
+            return next((check for check in list(beside.map(start, others)) if check is not None), None)
+    finally:
+        slot.release()
+
+
+def _failed(instance: Instance, checks: Sequence[Check]) -> Check | None:
+    failed = next((check for check in checks if check.status in ("failed", "unknown")), None)
+    if failed is None:
+        return None
+    return Check(
+        name=f"instance {instance.name}", kind="major", status="failed", detail=f"{failed.name}: {failed.detail}"
+    )
