@@ -9,7 +9,7 @@ from gitrelease.core.changes import Change, Lines, follow_file, parse_diff_tree
 from gitrelease.core.classify import Diff, FileChange, classify
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.exports import LARGEST
-from gitrelease.core.history import Release
+from gitrelease.core.history import Release, release_number
 from gitrelease.core.regions import Region
 from gitrelease.edges import records
 from gitrelease.edges.checkout import identity_env
@@ -30,6 +30,7 @@ class Candidate:
     reason: str = ""
     at: float = 0.0  # when it came in
     made_here: bool = False  # our own commit, of what was released before: nobody else signs it
+    carries: Release | None = None  # what another group has tried: it becomes no new release
 
     @property
     def known_as(self) -> str:
@@ -90,6 +91,20 @@ def of_release(world: World, commit: str, known: Records, *, at: float) -> Candi
         return None
     key = records.content_key(world.git, commit)
     return Candidate(commit=commit, source=release.source, key=key, trigger="shell", by="", at=at)
+
+
+def carried(world: World, commit: str, known: Records, *, only_elsewhere: bool = False) -> Candidate | None:
+    """Return the candidate that is a release already, the newest of `commit`: it is carried to another group as it is.
+
+    None where there is no such release, or with `only_elsewhere` none that production never had.
+    """
+    names = (name for name, _ in world.git.tags_at(commit) if name.startswith(records.RELEASES))
+    numbers = [number for number in map(release_number, names) if not only_elsewhere or number in known.elsewhere]
+    release = max(filter(None, map(known.every.numbered, numbers)), key=lambda one: one.number, default=None)
+    if release is None:
+        return None
+    key = records.content_key(world.git, commit)
+    return Candidate(commit=commit, source=release.source, key=key, trigger="shell", by="", carries=release)
 
 
 def difference(world: World, before: str, after: str) -> Diff:

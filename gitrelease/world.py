@@ -6,8 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelease.core.errors import RepositoryError
-from gitrelease.core.settings import Settings
+from gitrelease.core.errors import ReleaseError, RepositoryError
+from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.settings import Instance, Settings
 from gitrelease.edges import records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import interpreter
@@ -15,6 +16,7 @@ from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import Home
 from gitrelease.edges.journal import Journal
+from gitrelease.edges.records import Records
 from gitrelease.edges.slots import Slots
 
 
@@ -28,10 +30,45 @@ class World:
     checkout: Checkout
     slots: Slots
     journal: Journal
+    group: str = PRODUCTION
 
     @property
     def python(self) -> Path:
         return interpreter(self.settings.app, self.git.root)
+
+    @property
+    def is_production(self) -> bool:
+        """Does this group follow the deploy branch, and the files of the checkout this group?"""
+        return self.group == PRODUCTION
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        return self.settings.instances_of(self.group)
+
+    @property
+    def live_ref(self) -> str:
+        return records.live_ref(self.group)
+
+    @property
+    def good_ref(self) -> str:
+        return records.good_ref(self.group)
+
+    def records(self) -> Records:
+        """Read what the refs say at this moment."""
+        return records.read(self.git, self.group)
+
+    def of_group(self, name: str) -> World:
+        """Return the world of another group of instances: the same repository, processes and journal of its own."""
+        if name == self.group:
+            return self
+        if name not in self.settings.groups:
+            raise ReleaseError(
+                f"there is no group {name!r}",
+                hint=f"There is: {', '.join(self.settings.groups)}; a group is named by its instances (instance.group)",
+            )
+        home = Home(self.git.directory, group=None if name == PRODUCTION else name)
+        journal, slots = Journal(home.journal), Slots(self.git, home.slots)
+        return dataclasses.replace(self, home=home, journal=journal, slots=slots, group=name)
 
     def judged_by(self, revision: str | None) -> World:
         """Return the world with the settings that hold when `revision` is live."""

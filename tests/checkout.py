@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gitrelease.edges import wire
+from gitrelease.edges import backends, process_table, wire
 
 # A server that starts in a tenth of a second: what is tested here is the release, not Streamlit.
 SERVER = """\
@@ -237,6 +237,11 @@ class Production(Clone):
 
     def front_pid(self) -> int:
         return int(self.processes()["front"]["pid"])
+
+    def marked(self) -> list[int]:
+        """Return the pids of all fronts and backends that run for this checkout, of whatever group."""
+        homes = [self.home, *(self.home / "groups").glob("*")]
+        return [one.pid for home in homes for one in process_table.marked(backends.MARK, str(home))]
 
     def agent_log(self) -> str:
         log = self.home / "logs" / "agent.log"

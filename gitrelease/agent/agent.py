@@ -24,6 +24,7 @@ from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
+from gitrelease.agent.groups import Groups
 from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
@@ -31,7 +32,7 @@ from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import hooks, records, wire
+from gitrelease.edges import hooks, wire
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
@@ -62,6 +63,7 @@ class Agent:
         self.turn = Turn()
         self.inbox = Inbox()
         self.pushes = Pushes(self)
+        self.groups = Groups(self)
         self.production: Production | None = None
         self.leaving = False  # the agent ends when the answer that is under way has been given
         self._poked = threading.Event()
@@ -161,6 +163,7 @@ class Agent:
                 continue
             self._clients.take(connection, desk.serve, stopping=self._stopping)
         server.close()
+        self.groups.stop()
         if self._supervisor is not None:
             self._supervisor.stop()
         if self._watcher is not None:
@@ -172,7 +175,7 @@ class Agent:
         """Bring production up, unless it is; the first time this makes release/1."""
         with self.has_turn(owner=owner, pid=pid, doing="up", cancel=cancel, wait=60):
             if self.production is not None:
-                live = records.read(self.world.git).live
+                live = self.world.records().live
                 return Outcome(
                     outcome="unchanged",
                     release=live.name if live else None,
@@ -191,6 +194,7 @@ class Agent:
             home.down.unlink(missing_ok=True)
             self._supervisor = Supervisor(production, Duty(self))
             self._supervisor.start()
+            self.groups.up(production.world, report=report, by=owner)
             try:
                 self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
             except OSError as error:
@@ -213,6 +217,7 @@ class Agent:
         write_atomically(home.down, f"{owner}\n".encode())
         if self._supervisor is not None:
             self._supervisor.stop()
+        self.groups.down(self.world)
         take_down(self.world, self.production)
         self.production = None
 
@@ -240,6 +245,7 @@ class Agent:
     def poke(self) -> None:
         """Something may have arrived: have a look soon."""
         self._poked.set()
+        self.groups.look()
         if self._supervisor is not None:
             self._supervisor.look()
 
@@ -290,9 +296,11 @@ class Agent:
         production = self.production
         if production is None:
             return
-        running = frozenset(backend.id for backend in production.running.backends())
+        every = (production, *self.groups.every())
+        running = frozenset(backend.id for one in every for backend in one.running.backends())
         if running != self._tidied:
             tidy(production)
+            self.groups.tidy()
             self._tidied = running
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:

@@ -20,7 +20,7 @@ from gitrelease.core.events import Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
-from gitrelease.edges import backends, process_table, processes, records
+from gitrelease.edges import backends, process_table, processes
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
@@ -38,12 +38,13 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
 
     Returns no production when it cannot come up; the outcome says why, and nothing is left running.
     """
-    world.checkout.require_branch()
+    if world.is_production:
+        world.checkout.require_branch()
     memory = world.journal.memory(attempts=1)  # the last one is all that is asked for here
     running = read_running(world.home.processes)
     end_strays(world, running)
-    production = _with_front(world, running, memory)
-    live = records.read(world.git).live
+    production = with_front(world, running, memory)
+    live = world.records().live
     try:
         if live is None:
             outcome = _first_release(production, cancel=cancel, report=report, by=by)
@@ -65,7 +66,7 @@ def _first_release(production: Production, *, cancel: Cancel, report: Report, by
     world = production.world
     head = world.git.ref(world.settings.branch_ref) or ""
     candidate = of_branch(world, head, live=None, trigger="shell", by=by, at=time.time())
-    known = records.read(world.git)
+    known = world.records()
     prepared = prepare(production, known, candidate, approved=True, by_hand=True, cancel=cancel, report=report)
     return promote(production, prepared, report=report) if isinstance(prepared, Prepared) else prepared
 
@@ -74,7 +75,8 @@ def _bring_files(production: Production, live: Release) -> None:
     """Go on with a promotion that was cut off after its refs had moved; one that was cut off before is void."""
     unfinished = production.memory.unfinished
     if unfinished is not None and unfinished.tag == live.tag:
-        production.world.checkout.follow(live.commit, live.source, at=time.time())
+        if production.world.is_production:
+            production.world.checkout.follow(live.commit, live.source, at=time.time())
     elif unfinished is not None:
         record(production, Abandoned(at=time.time(), number=unfinished.number))
 
@@ -106,7 +108,7 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
             )
         found = staged
     _adopt(production, found)
-    take_effect(production, records.read(world.git), live, soak=world.settings.policy[live.kind].soak_seconds)
+    take_effect(production, world.records(), live, soak=world.settings.policy[live.kind].soak_seconds)
     report("up", f"{live.name} is live on {addresses(production)}", time.monotonic() - begun)
     return Outcome(
         outcome="unchanged",
@@ -120,7 +122,7 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
 
 def _serve_an_older_one(production: Production, failed: Outcome, *, cancel: Cancel, report: Report) -> Outcome:
     """The live release does not start any more: production keeps the best thing that answers."""
-    known = records.read(production.world.git)
+    known = production.world.records()
     target = target_of_rollback(known, None)
     if target is None:
         return failed
@@ -149,14 +151,14 @@ def _adopt(production: Production, serving: Serving) -> None:
 # -- the front ---------------------------------------------------------------------------------------------------
 
 
-def _with_front(world: World, running: Running, memory: Memory) -> Production:
+def with_front(world: World, running: Running, memory: Memory) -> Production:
     """Adopt the running front, with its listening sockets, or start one."""
     if running.front is not None:
         control = FrontControl(world.home.front_socket)
         production = Production(world, control, running, memory)
         with contextlib.suppress(FrontGone):
             production.listeners = control.listeners()
-        wanted = {instance.name: instance.port for instance in world.settings.instances}
+        wanted = {instance.name: instance.port for instance in world.instances}
         have = {name: listener.getsockname()[1] for name, listener in production.listeners.items()}
         if wanted == have:
             return production
@@ -165,7 +167,7 @@ def _with_front(world: World, running: Running, memory: Memory) -> Production:
         close_all(production.listeners)
     listeners: dict[str, socket.socket] = {}
     try:
-        for instance in world.settings.instances:
+        for instance in world.instances:
             listeners[instance.name] = fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
     except ReleaseError:
         close_all(listeners)

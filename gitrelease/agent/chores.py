@@ -11,7 +11,6 @@ import msgspec
 from gitrelease.agent.office import Office
 from gitrelease.agent.request import Request
 from gitrelease.agent.turn import AGENT, LOOK, PUSH, SHORT_WAIT
-from gitrelease.edges import records
 from gitrelease.release.drill import drill
 from gitrelease.release.going_back import no_target, target_of_rollback
 from gitrelease.release.keeping import restore, snapshot
@@ -61,7 +60,7 @@ class Chores:
     def _drill(self, request: Request) -> dict[str, Any]:
         production = self._office.serving()
         name = request.text("release")
-        target = target_of_rollback(records.read(production.world.git), name)
+        target = target_of_rollback(production.world.records(), name)
         if target is None:
             raise no_target(name)
         result = drill(production, target, cancel=request.cancel, report=request.report)

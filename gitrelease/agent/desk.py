@@ -24,10 +24,11 @@ from gitrelease.agent.chores import Chores
 from gitrelease.agent.request import Request, cancelled_when_gone
 from gitrelease.agent.status import status
 from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
-from gitrelease.candidate import Candidate, commit_of, of_branch, of_release
+from gitrelease.candidate import Candidate, carried, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError, of_host
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import records, wire
+from gitrelease.edges import wire
 from gitrelease.edges.git import GitError
 from gitrelease.edges.home import user_name
 from gitrelease.edges.housekeeping import is_full
@@ -157,10 +158,14 @@ class Desk:
 
     def _status(self, _: Request) -> dict[str, Any]:
         agent = self._agent
-        return status(agent.world, agent.production, agent.turn.holder, agent.inbox, agent=os.getpid())
+        groups = agent.groups.every()
+        return status(agent.world, agent.production, agent.turn.holder, agent.inbox, agent=os.getpid(), groups=groups)
 
     def _deploy(self, request: Request) -> Outcome:
         production = self._agent.serving()
+        group = request.text("group")
+        if group not in (None, PRODUCTION):
+            return self._deploy_to(str(group), request)
         revision = request.text("revision")
         commit = self._revision(revision)
         # What a person asks for goes before what the agent has found by itself.
@@ -171,7 +176,7 @@ class Desk:
                 owner=request.by, pid=request.pid, doing="deploy", cancel=request.cancel, wait=SHORT_WAIT
             ),
         ):
-            known = records.read(production.world.git)
+            known = production.world.records()
             candidate = self._candidate(commit, known, request)
             prepared = prepare(
                 production, known, candidate, approved=request.flag("approve"),
@@ -185,11 +190,37 @@ class Desk:
             settle(production, candidate)
             return prepared
 
+    def _deploy_to(self, group: str, request: Request) -> Outcome:
+        """Release to another group than production; what was released before is carried there as it is."""
+        agent, main = self._agent, self._agent.serving()
+        main.world.of_group(group)  # it is one
+        commit = self._revision(request.text("revision"))
+        with (
+            cancelled_when_gone(request),
+            agent.has_turn(owner=request.by, pid=request.pid, doing="deploy", cancel=request.cancel, wait=SHORT_WAIT),
+        ):
+            production = agent.groups.serving(main.world, group)
+            try:
+                known = production.world.records()
+                candidate = carried(production.world, commit, known) or of_branch(
+                    production.world, commit, live=main.world.records().live, trigger="shell", by="", at=time.time()
+                )
+                prepared = prepare(
+                    production, known, dataclasses.replace(candidate, by=request.by, reason=request.reason),
+                    explicit=True, by_hand=True, cancel=request.cancel, report=request.report,
+                )  # fmt: skip
+                if isinstance(prepared, Outcome):
+                    return prepared
+                return promote(production, prepared, report=request.report)
+            finally:
+                agent.groups.drop_if_empty(group)
+
     def _candidate(self, commit: str, known: Records, request: Request) -> Candidate:
         """Return what waits under that commit, else what a release served, else the commit as it would be served."""
         world = self._agent.serving().world
         candidate = (
             self._agent.inbox.find(commit)
+            or carried(world, commit, known, only_elsewhere=True)
             or of_release(world, commit, known, at=time.time())
             or of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
         )
@@ -204,14 +235,14 @@ class Desk:
         return commit_of(world, revision)
 
     def _rollback(self, request: Request) -> Outcome:
-        production = self._agent.serving()
+        production = self._agent.groups.released_to(self._agent.serving(), request.text("group"))
         name = request.text("release")
         # Whoever is only staging gives way: production is going back, now.
         self._agent.turn.hurry(f"{request.by} rolls production back")
         with self._agent.has_turn(
             owner=request.by, pid=request.pid, doing="rollback", cancel=request.cancel, wait=URGENT_WAIT
         ):
-            known = records.read(production.world.git)
+            known = production.world.records()
             only = request.text("only")
             world = production.world
             target = target_of_part(world, known, name, only) if only else target_of_rollback(known, name)
@@ -228,12 +259,15 @@ class Desk:
             )  # fmt: skip
 
     def _restart(self, request: Request) -> Outcome:
-        production = self._agent.serving()
         self._agent.turn.hurry(f"{request.by} restarts", only=AGENT)
         with self._agent.has_turn(
             owner=request.by, pid=request.pid, doing="restart", cancel=request.cancel, wait=SHORT_WAIT
         ):
-            return restart(production, instance=request.text("instance"), cancel=request.cancel, report=request.report)
+            for production, only in self._agent.groups.chosen(self._agent.serving(), request.text("instance")):
+                outcome = restart(production, instance=only, cancel=request.cancel, report=request.report)
+                if outcome.outcome != "released":
+                    break
+            return outcome
 
     def _push_stage(self, request: Request) -> Outcome:
         with cancelled_when_gone(request):

@@ -14,7 +14,7 @@ from gitrelease.core.events import Proved, Stopped
 from gitrelease.core.health import crashed_too_often
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
-from gitrelease.edges import backends, probes, records
+from gitrelease.edges import backends, probes
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
@@ -102,7 +102,7 @@ class Duty:
             office, pid = self._office, os.getpid()
             office.turn.hurry("production goes back by itself")
             with office.has_turn(owner="agent", pid=pid, doing="rollback", cancel=cancel, wait=URGENT_WAIT):
-                known = records.read(production.world.git)
+                known = production.world.records()
                 if known.live is None or known.live.number != number:
                     return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
                 target = target_of_rollback(known, None)
@@ -144,11 +144,11 @@ class Duty:
             production.soak = None
 
     def _proved(self, production: Production, number: int) -> None:
-        known = records.read(production.world.git)
+        known = production.world.records()
         if known.live is not None and known.live.number == number:
             passing("soak: before good")
             production.world.git.update_refs(
-                [RefUpdate(records.GOOD, known.live.tag)], reason=f"release/{number} proved good"
+                [RefUpdate(production.world.good_ref, known.live.tag)], reason=f"release/{number} proved good"
             )
             passing("soak: good, not recorded")
             record(production, Proved(at=time.time(), number=number))

@@ -94,13 +94,13 @@ def _until_thaw(production: Production, inbox: Inbox) -> float | None:
     """Return in how many seconds what waits for the end of a freeze is to be looked at again by itself."""
     if not any(waiting.frozen for waiting in inbox.waiting.values()):
         return None
-    frozen = records.read(production.world.git).frozen
+    frozen = production.world.records().frozen
     return None if frozen is None or frozen.until is None else max(frozen.until - time.time(), 0.1)
 
 
 def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Report) -> Outcome | None:
     world = production.world
-    known = records.read(world.git)
+    known = world.records()
     if known.live is None:
         return None
     head = world.git.ref(world.settings.branch_ref)

@@ -120,7 +120,7 @@ class Pushes:
             return _told(production, new, by, refusal)
         with ThreadPoolExecutor(max_workers=1) as beside:
             edited = beside.submit(_refuse_edited, production)
-            known = records.read(world.git)
+            known = world.records()
             candidate = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
             refusal = edited.result()
         if refusal is not None:
@@ -148,7 +148,7 @@ class Pushes:
                     report(*step)
                 return outcome
         self._office.poke()
-        live = records.read(self._office.serving().world.git).live
+        live = self._office.serving().world.records().live
         return Outcome(
             outcome="unchanged",
             release=live.name if live else None,
@@ -259,12 +259,12 @@ def _go_live(production: Production, push: Push) -> Outcome:
     if push.prepared is not None:
         return promote(production, push.prepared, report=lambda *step: push.told.append(step))
     settle(production, push.candidate)
-    live = records.read(production.world.git).live
+    live = production.world.records().live
     return Outcome(outcome="unchanged", release=live.name if live else None, reason="nothing that runs has changed")
 
 
 def _staged(production: Production, prepared: Prepared) -> Outcome:
-    live = records.read(production.world.git).live
+    live = production.world.records().live
     return Outcome(
         outcome="staged",
         release=live.name if live else None,
@@ -321,5 +321,5 @@ def _refuse_edited(production: Production) -> Outcome | None:
 
 
 def _refused(production: Production, reason: str, hint: str) -> Outcome:
-    live = records.read(production.world.git).live
+    live = production.world.records().live
     return Outcome(outcome="refused", release=live.name if live else None, reason=reason, hint=hint)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from gitrelease.agent.inbox import Inbox
@@ -27,6 +29,7 @@ def status(
     inbox: Inbox | None,
     *,
     agent: int | None,
+    groups: Sequence[Production] = (),
 ) -> dict[str, Any]:
     """Return the status object; `agent` is the pid of the agent that answers.
 
@@ -34,7 +37,7 @@ def status(
     """
     if production is not None:
         world = production.world
-    known = records.read(world.git)
+    known = world.records()
     running = production.running if production is not None else read_running(world.home.processes)
     soak = production.soak if production is not None else None
     live = known.live
@@ -62,8 +65,10 @@ def status(
         "checkout": checkout_state(world, known),
         "instances": [
             _instance(world, instance, running, production is not None)
-            for instance in (production.instances if production is not None else world.settings.instances)
-        ],
+            for instance in (production.instances if production is not None else world.instances)
+        ]
+        + list(chain.from_iterable(_instances_of(world, name, groups) for name in world.settings.groups[1:])),
+        "groups": [_group(world.of_group(name), groups) for name in world.settings.groups[1:]],
         "agent": {"running": agent is not None, "pid": agent},
         "lock": None
         if holder is None
@@ -85,6 +90,26 @@ def status(
             for waiting in (inbox.waiting.values() if inbox else ())
         ],
     }
+
+
+def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:
+    """Tell what another group than production serves."""
+    known = world.records()
+    running = next((one for one in groups if one.world.group == world.group), None)
+    soak = running.soak if running is not None else None
+    return {
+        "name": world.group,
+        "live": known.live.name if known.live else None,
+        "last_good": known.good.name if known.good else None,
+        "soaking": soak is not None,
+    }
+
+
+def _instances_of(world: World, group: str, groups: Sequence[Production]) -> list[dict[str, Any]]:
+    there = world.of_group(group)
+    found = next((one for one in groups if one.world.group == group), None)
+    running = found.running if found is not None else read_running(there.home.processes)
+    return [_instance(there, instance, running, found is not None) for instance in there.instances]
 
 
 def _frozen(known: Records) -> dict[str, Any] | None:
@@ -156,6 +181,7 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
     host = instance.address if instance.address not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  # shown, not bound
     row: dict[str, Any] = {
         "name": instance.name,
+        "group": instance.group,
         "url": f"http://{host}:{instance.port}",
         "port": instance.port,
         "pid": None,
@@ -186,7 +212,7 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
 
 def history(world: World, count: int | None = None) -> dict[str, Any]:
     """Return the history object, newest first: the newest `count` releases, or all, and the attempts."""
-    known = records.read(world.git)
+    known = world.records()
     memory = world.journal.memory()
     attempts = [
         {

@@ -144,7 +144,7 @@ def stage(
             scope = _scope(world, diff, judged_by or candidate.commit, released=released, checked_before=checked_before)
             backend, findings = _start_and_judge(
                 world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo,
-                beside=beside, instance=instance or world.settings.instances[0],
+                beside=beside, instance=instance or world.instances[0],
             )  # fmt: skip
         finally:
             slot.release()

@@ -26,7 +26,7 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
     def check(name: str, kind: str, problem: str) -> None:
         checks.append(Check(name=name, kind=kind, status="failed" if problem else "passed", detail=problem))
 
-    for script in dict.fromkeys((app.script, *(one.script or app.script for one in world.settings.instances))):
+    for script in dict.fromkeys((app.script, *(one.script or app.script for one in world.instances))):
         if world.git.entry(candidate.commit, script) is None:
             check("script", "major", f"the candidate has no {script}")
     names = (SETTINGS_FILE, app.schema, app.script)

@@ -26,13 +26,12 @@ def run(
 
     from gitrelease.checks.staging import leaving_nothing
     from gitrelease.core.replay import told
-    from gitrelease.edges import records
     from gitrelease.release.bisect import bisect
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
     with leaving_nothing(world):
-        found = bisect(world, records.read(world.git), text, tell=lambda line: print(line, file=sys.stderr, flush=True))
+        found = bisect(world, world.records(), text, tell=lambda line: print(line, file=sys.stderr, flush=True))
     if as_json:
         print_json(
             {

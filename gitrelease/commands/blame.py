@@ -21,12 +21,11 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Say which release brought TERM (a term, a metric, a field, a pattern) and which one lost it."""
-    from gitrelease.edges import records
     from gitrelease.release.blame import blame
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
-    told = blame(world, records.read(world.git), term)
+    told = blame(world, world.records(), term)
     if as_json:
         print_json(told)
         return 0

@@ -28,13 +28,12 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
-    from gitrelease.edges import records
     from gitrelease.edges.backends import backend_name
     from gitrelease.edges.cancel import Cancel
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
-    live = records.read(world.git).live
+    live = world.records().live
     commit = commit_of(world, revision or world.settings.app.branch)
     candidate = of_branch(world, commit, live=live, trigger="shell", by=user(), at=time.time())
     diff = difference(world, live.commit, candidate.commit) if live else None

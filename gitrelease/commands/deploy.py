@@ -20,15 +20,21 @@ def run(
     approve: Annotated[
         bool, typer.Option("--approve", help="Let a major change through that passes its checks.")
     ] = False,
+    group: Annotated[
+        str | None, typer.Option("--to", metavar="GROUP", help="To another group of instances than production.")
+    ] = None,
     dry_run: DryRun = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> int:
-    """Release REV (default: what waits for approval, else the head of the deploy branch)."""
+    """Release REV (default: what waits for approval, else the head of the deploy branch).
+
+    With --to GROUP it goes to another group of instances; a release of theirs is carried on to production as it is.
+    """
     if dry_run:
         from gitrelease.commands.plan import run as plan
 
         return plan(context, revision, as_json)
     client = client_for(context.obj)
-    arguments = {"revision": revision, "approve": approve, "reason": reason, "by": user()}
+    arguments = {"revision": revision, "approve": approve, "reason": reason, "by": user(), "group": group}
     return finish(client.ask_starting("deploy", arguments, show_progress), as_json=as_json)

@@ -39,14 +39,13 @@ def run(context: typer.Context, release: Named, as_json: Json = False) -> int:
 
 def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
-    from gitrelease.edges import records
     from gitrelease.release.going_back import no_target
     from gitrelease.world import open_world
 
     client = client_for(directory)
     require_owner(client)
     world = open_world(client.root)
-    known = records.read(world.git)
+    known = world.records()
     found = known.release(name)
     if found is None:
         raise no_target(name)

@@ -58,9 +58,8 @@ def plan(world: World, commit: str) -> dict[str, Any]:
     from gitrelease.core.kinds import Kind
     from gitrelease.core.outcome import SIGNATURE
     from gitrelease.core.settings import SETTINGS_FILE
-    from gitrelease.edges import records
 
-    known = records.read(world.git)
+    known = world.records()
     live = known.live
     candidate = of_branch(world, commit, live=live, trigger="shell", by="", at=0)
     change = describe(world, live.commit, candidate.commit) if live else None

@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE]", show_default=False)] = None,
+    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False)] = None,
     as_json: Json = False,
 ) -> int:
-    """Start the live release in a new process, send users there, let the old one end."""
+    """Start the live release in a new process, send users there, let the old one end (default: all of production)."""
     client = client_for(context.obj)
     end = client.ask_starting("restart", {"instance": instance, "by": user()}, show_progress)
     return finish(end, as_json=as_json, word="restarted")

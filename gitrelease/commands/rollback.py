@@ -27,6 +27,9 @@ def run(
         str | None,
         typer.Option("--only", metavar="KIND_OR_REGION", help="Take back dictionary, pattern, schema or one region."),
     ] = None,
+    group: Annotated[
+        str | None, typer.Option("--in", metavar="GROUP", help="In another group of instances than production.")
+    ] = None,
     dry_run: DryRun = False,
     reason: Reason = "",
     as_json: Json = False,
@@ -34,21 +37,21 @@ def run(
     """Go back to the newest older release that is not bad, or to a named one; with --only, some regions of it."""
     client = client_for(context.obj)
     if dry_run:
-        return _preview(client.root, release, only, as_json=as_json)
-    wanted = {"release": release, "only": only, "reason": reason, "by": user()}
+        return _preview(client.root, release, only, group, as_json=as_json)
+    wanted = {"release": release, "only": only, "reason": reason, "by": user(), "group": group}
     end = client.ask_starting("rollback", wanted, show_progress)
     return finish(end, as_json=as_json)
 
 
-def _preview(root: Path, release: str | None, only: str | None, *, as_json: bool) -> int:
+def _preview(root: Path, release: str | None, only: str | None, group: str | None, *, as_json: bool) -> int:
     from gitrelease.commands.diff import describe
-    from gitrelease.edges import records
+    from gitrelease.core.groups import PRODUCTION
     from gitrelease.release.going_back import no_target, target_of_rollback
     from gitrelease.release.takeback import target_of_part
     from gitrelease.world import open_world
 
-    world = open_world(root)
-    known = records.read(world.git)
+    world = open_world(root).of_group(group or PRODUCTION)
+    known = world.records()
     target = target_of_part(world, known, release, only) if only else target_of_rollback(known, release)
     if known.live is None or target is None:
         raise no_target(release)

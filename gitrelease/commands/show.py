@@ -29,11 +29,10 @@ def run(
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.edges import records
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
-    known = records.read(world.git)
+    known = world.records()
     found = known.release(release)
     if found is None:
         raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")

@@ -10,6 +10,7 @@ import typer
 
 from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, silent
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
 
@@ -68,13 +69,28 @@ def lines(state: dict[str, Any]) -> list[str]:
         )
         restarts = f", {row['restarts']} restarts" if row["restarts"] else ""
         out.append(
-            f"instance  {row['name']} {row['url']} {row['health']}"
+            f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}"
             + (f", pid {row['pid']}, {usage}{restarts}" if usage else "")
         )
-    out += [*_unusual(state, now), *_waiting(state)]
+    out += [*_groups(state), *_unusual(state, now), *_waiting(state)]
     if not state["agent"]["running"]:
         out.append("agent     not running; start it: gitrelease up")
     return out
+
+
+def _elsewhere(row: dict[str, Any]) -> str:
+    """Say which release an instance of another group than production serves."""
+    return "" if row["group"] == PRODUCTION else f", {row['group']} {row['release'] or 'nothing'}"
+
+
+def _groups(state: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each group beside production."""
+    for group in state["groups"]:
+        if group["live"] is None:
+            yield f"group     {group['name']} serves nothing yet; gitrelease deploy REV --to {group['name']}"
+        else:
+            soaking = ", soaking" if group["soaking"] else ""
+            yield f"group     {group['name']} serves {group['live']}{soaking}; good {group['last_good'] or 'none yet'}"
 
 
 def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
 
@@ -60,6 +61,7 @@ class Instance(Setting, frozen=True):
     port: int = DEFAULT_PORT
     address: str = "127.0.0.1"
     script: str = ""  # what it runs, where that is not `app.script`
+    group: str = PRODUCTION  # instances that always serve the same release
 
 
 class Policy(Setting, frozen=True):
@@ -69,6 +71,7 @@ class Policy(Setting, frozen=True):
     automation: Automation
     soak: str
     strict: bool = False  # schema: fields that the export does not declare refuse instead of warning
+    via: str = ""  # the group in which a release must have proved good before it goes to production
 
     @property
     def soak_seconds(self) -> float:
@@ -131,6 +134,14 @@ class Settings(Setting, frozen=True):
     def region_files(self) -> tuple[str, ...]:
         """The files that have regions, each once."""
         return tuple(dict.fromkeys(self.file_of(region) for region in self.regions))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of instances, production first."""
+        return tuple(dict.fromkeys((PRODUCTION, *(instance.group for instance in self.instances))))
+
+    def instances_of(self, group: str) -> tuple[Instance, ...]:
+        return tuple(instance for instance in self.instances if instance.group == group)
 
     @property
     def branch_ref(self) -> str:

@@ -19,9 +19,11 @@ AGENT_MARK = "GITRELEASE_AGENT"
 class Home:
     """The paths under `.git/gitrelease/`."""
 
-    def __init__(self, git_directory: Path) -> None:
-        self.root = git_directory / "gitrelease"
-        self.settings = self.root / "host.toml"
+    def __init__(self, git_directory: Path, *, group: str | None = None) -> None:
+        """With `group`, what that group of instances has of its own; settings are those of the checkout."""
+        top = git_directory / "gitrelease"
+        self.root = top if group is None else top / "groups" / group
+        self.settings = top / "host.toml"
         self.installed = self.root / "installed.json"  # what `init` changed, for `uninstall`
         self.installing = self.root / "installing.json"  # likewise, as long as an `init` has not come to its end
         self.journal = self.root / "journal.jsonl"

@@ -2,6 +2,8 @@
 
 refs/tags/release/N              annotated tag of a release
 refs/gitrelease/live, good       tag objects: what production serves, what last proved good
+refs/gitrelease/live-GROUP, …    the same for another group of instances
+refs/gitrelease/only/GROUP/N     the tag object of a release that only that group has had, production never
 refs/gitrelease/checkout         the commit last written to the work tree
 refs/gitrelease/bad/N            tag object whose message says why release N is bad
 refs/gitrelease/quarantine/KEY   the same for content: KEY is the content without its documents
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 
 from gitrelease.core.documents import is_document
 from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, release_name, release_number
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
@@ -34,6 +37,7 @@ QUARANTINE = OURS + "quarantine/"
 KEPT = OURS + "kept/"
 PINNED = OURS + "pinned/"
 FROZEN = OURS + "frozen"
+ONLY = OURS + "only/"
 RELEASES = "refs/tags/release/"
 BACKUPS = "refs/tags/backup/"
 
@@ -59,6 +63,8 @@ class Records:
     bad: Noted[int, str]
     quarantined: Noted[str, Quarantined]
     occupied: frozenset[int]  # numbers that a tag has, whoever made it
+    every: Releases  # those of all groups
+    elsewhere: Mapping[int, str]  # releases that production never had, and the group that has
     pinned: frozenset[int] = frozenset()
     frozen: Freeze | None = None  # it may be over by now
 
@@ -82,8 +88,20 @@ class Records:
         return number
 
 
-def read(git: Git) -> Records:
-    """Read all records: one git command for the refs, one for the tags that are not known yet."""
+def live_ref(group: str) -> str:
+    """Return the pointer to what a group of instances serves."""
+    return LIVE if group == PRODUCTION else f"{LIVE}-{group}"
+
+
+def good_ref(group: str) -> str:
+    return GOOD if group == PRODUCTION else f"{GOOD}-{group}"
+
+
+def read(git: Git, group: str = PRODUCTION) -> Records:
+    """Read all records as they are for a group: one git command for the refs, one for the tags that are not known yet.
+
+    What another group alone has had is no release of production's: nothing goes back to it.
+    """
     # Names only: git would have to open every tag to tell of what kind it is.
     listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/"))
     refs: dict[str, str] = {}
@@ -97,15 +115,23 @@ def read(git: Git) -> Records:
         if number is not None:
             tags[number] = name
     occupied = frozenset(tags)
-    read_tags(git, [refs[ref] for ref in (LIVE, GOOD, FROZEN) if ref in refs])  # at once
+    pointers = (live_ref(group), good_ref(group))
+    read_tags(git, [refs[ref] for ref in (*pointers, FROZEN) if ref in refs])  # at once
     pinned = _numbered(refs, PINNED)
     # The pointers are the tag objects themselves: what is live is known, whoever deleted or moved its tag.
     tags |= pinned
-    live, good = (read_release(git, refs[ref]) if ref in refs else None for ref in (LIVE, GOOD))
+    live, good = (read_release(git, refs[ref]) if ref in refs else None for ref in pointers)
     tags |= {release.number: release.tag for release in (good, live) if release is not None}
     frozen = read_note(git, refs[FROZEN]) if FROZEN in refs else None
+    elsewhere = _elsewhere(refs)
+    every = Releases(git, tags)
+    apart = elsewhere if group == PRODUCTION else ()
     return Records(
-        releases=Releases(git, tags),
+        releases=Releases(git, {number: tag for number, tag in tags.items() if number not in apart})
+        if apart
+        else every,
+        every=every,
+        elsewhere=elsewhere,
         live=live,
         good=good,
         checkout=refs.get(CHECKOUT),
@@ -123,6 +149,16 @@ def _below(refs: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 def _numbered(refs: Mapping[str, str], prefix: str) -> dict[int, str]:
     return {int(number): name for number, name in _below(refs, prefix).items() if number.isdigit()}
+
+
+def _elsewhere(refs: Mapping[str, str]) -> dict[int, str]:
+    pairs = (name.rsplit("/", 1) for name in _below(refs, ONLY))
+    return {int(pair[1]): pair[0] for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def only_in(group: str, number: int, tag: str | None) -> RefUpdate:
+    """Return the update that says that a release is that group's alone, or, without a `tag`, that it is not."""
+    return RefUpdate(f"{ONLY}{group}/{number}", tag)
 
 
 def _quarantined(key: str, note: Tag) -> Quarantined:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gitrelease.core.errors import SettingsError
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
 from gitrelease.core.settings import (
@@ -39,6 +40,7 @@ class PartialPolicy(Setting, frozen=True):
     automation: str | None = None
     soak: str | None = None
     strict: bool | None = None
+    via: str | None = None
 
 
 class Written(Setting, frozen=True):
@@ -125,8 +127,11 @@ def _check_values(written: Written, text: str, name: str) -> None:
     for instance in written.instance:
         if not 1 <= instance.port <= 65535:
             raise _wrong(name, text, "instance.port", f"is {instance.port}", "a port from 1 to 65535")
-    if len({instance.name for instance in written.instance}) < len(written.instance):
-        raise _wrong(name, text, "instance.name", "is used twice", "a name of its own for each instance")
+        for key in ("name", "group"):
+            word = getattr(instance, key)
+            if not _WORD.fullmatch(word):
+                raise _wrong(name, text, f"instance.{key}", f"is {word!r}", "letters, digits, - and _, 40 at most")
+    _check_instances(written.instance, text, name)
     regions = [region.name for region in written.region]
     for twice in {name for name in regions if regions.count(name) > 1}:
         raise _wrong(name, text, "region.name", f"{twice!r} is used twice", "a name of its own for each region")
@@ -139,6 +144,24 @@ def _check_values(written: Written, text: str, name: str) -> None:
         _check_policy(kind, policy, text, name)
     if written.app.kind == "command" and not written.app.command:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
+
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+def _check_instances(instances: Sequence[Instance], text: str, name: str) -> None:
+    """Check what several instances must not share: a name, a port; one of them at least is production's."""
+    if len({instance.name for instance in instances}) < len(instances):
+        raise _wrong(name, text, "instance.name", "is used twice", "a name of its own for each instance")
+    ports = [instance.port for instance in instances]
+    for port in {port for port in ports if ports.count(port) > 1}:
+        raise _wrong(name, text, "instance.port", f"{port} is used twice", "a port of its own for each instance")
+    groups = {instance.group for instance in instances}
+    if instances and PRODUCTION not in groups:
+        raise _wrong(name, text, "instance.group", "never is production", "production for one instance at least")
+    both = groups & {instance.name for instance in instances}
+    if both:
+        raise _wrong(name, text, "instance.name", f"{min(both)!r} is a group as well", "names that no group has")
 
 
 _LEAST = {

@@ -83,7 +83,7 @@ def _read_tag(git: Git, tag: str) -> Release | None:
 
 
 def _mend_live(world: World, memory: Memory, served: int | None) -> Iterator[str]:
-    known = records.read(world.git)
+    known = world.records()
     if known.live is not None or not known.releases:
         return
     by_number = {release.number: release for release in known.releases}
@@ -100,7 +100,7 @@ def _mend_live(world: World, memory: Memory, served: int | None) -> Iterator[str
 
 
 def _mend_bad(world: World, memory: Memory) -> Iterator[str]:
-    known = records.read(world.git)
+    known = world.records()
     for release in known.releases:
         reason = memory.bad.get(release.number)
         if reason is None or release.number in known.bad or release == known.live:
@@ -115,7 +115,7 @@ def _mend_bad(world: World, memory: Memory) -> Iterator[str]:
 
 
 def _mend_good(world: World, memory: Memory) -> Iterator[str]:
-    known = records.read(world.git)
+    known = world.records()
     if known.good is not None or known.live is None:
         return
     # Where the journal is lost too, those before the live one count: it soaks once more.
@@ -132,6 +132,6 @@ def _mend_checkout(world: World) -> Iterator[str]:
     head = world.git.ref(world.settings.branch_ref)
     if head is None or world.git.resolve(CHECKOUT) is not None:
         return
-    commit = belonging_to(world, head, records.read(world.git).live)
+    commit = belonging_to(world, head, world.records().live)
     world.git.update_refs([RefUpdate(CHECKOUT, commit)], reason="recover")
     yield "what was written to the work tree last was lost; it is taken for the head of the branch"

@@ -9,7 +9,6 @@ from gitrelease.candidate import Candidate
 from gitrelease.core.events import Attempted, AttemptOutcome
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check, Outcome
-from gitrelease.edges import records
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
 
@@ -26,7 +25,7 @@ class Attempt:
     def end(self, outcome: AttemptOutcome, reason: str, *, hint: str = "", checks: tuple[Check, ...] = ()) -> Outcome:
         """End it without a release: in the journal, and as a value."""
         self.tell(outcome, reason)
-        live = records.read(self.production.world.git).live
+        live = self.production.world.records().live
         return Outcome(
             outcome="unchanged" if outcome == "unchanged" else "refused",
             release=live.name if live else None,

@@ -16,6 +16,8 @@ from gitrelease.release.production import Production
 def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
     """Return the updates that bring the deploy branch to `source`, keeping the head that is replaced."""
     world = production.world
+    if not world.is_production:
+        return ()
     branch = world.settings.branch_ref
     head = world.git.ref(branch)
     if head == source:
@@ -57,7 +59,7 @@ def settle(production: Production, candidate: Candidate) -> None:
 def turn_away(production: Production, candidate: Candidate, reason: str, *, condemn: bool) -> str | None:
     """Bring a branch whose head was refused back to what is live; return the backup tag, if one was needed."""
     world = production.world
-    known = records.read(world.git)
+    known = world.records()
     if known.live is None:
         return None
     updates = list(branch_to(production, known.live.source))

@@ -16,7 +16,6 @@ from typing import assert_never
 from gitrelease.core.events import Abandoned, AnyEvent, Promoting
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
-from gitrelease.edges.records import LIVE
 from gitrelease.release.production import Fate, Production, Serving
 
 log = logging.getLogger("gitrelease.agent")
@@ -93,7 +92,7 @@ def carry_out(steps: Sequence[Step], production: Production) -> Performed:
 
 def _abandon(production: Production) -> None:
     intent = production.memory.unfinished
-    if intent is None or production.world.git.ref(LIVE) == intent.tag:
+    if intent is None or production.world.git.ref(production.world.live_ref) == intent.tag:
         return
     # On a full disk the next agent says it.
     with contextlib.suppress(OSError):
@@ -122,6 +121,8 @@ def bring_files(production: Production, commit: str, source: str, *, clean: bool
     A person's own git holds the index, say, or the disk is full. Production is not served from here, and the inbox
     brings the files up as soon as it can: their commit is not noted as written.
     """
+    if not production.world.is_production:
+        return None
     try:
         return production.world.checkout.follow(commit, source, at=time.time(), clean=clean)
     except (GitError, OSError) as error:

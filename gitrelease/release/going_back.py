@@ -22,7 +22,7 @@ from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.housekeeping import drop_ballast
-from gitrelease.edges.records import GOOD, LIVE, Records
+from gitrelease.edges.records import Records
 from gitrelease.release.branch import branch_to
 from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
 from gitrelease.release.production import Fate, Production, Serving
@@ -107,7 +107,7 @@ def _marks_of_return(production: Production, known: Records, target: Release, *,
     newest = known.releases.newest(below=target.number + 1, without=bad | superseded)
     good = good_after(newest, live=target.number, bad=bad, superseded=superseded)
     if good or known.good:
-        marks.append(RefUpdate(GOOD, good.tag if good else None))
+        marks.append(RefUpdate(production.world.good_ref, good.tag if good else None))
     return tuple(marks)
 
 
@@ -138,7 +138,11 @@ def _steps_back(
         at=went.at, number=target.number, tag=target.tag, commit=target.commit, source=target.source,
         previous=live.number,
     )  # fmt: skip
-    updates = (RefUpdate(LIVE, target.tag, live.tag), *branch_to(production, target.source), *marks)
+    updates = (
+        RefUpdate(production.world.live_ref, target.tag, live.tag),
+        *branch_to(production, target.source),
+        *marks,
+    )
     return [
         Intend(intent),
         MoveRefs(updates, reason=f"back to {target.name}"),

@@ -134,7 +134,7 @@ class Production:
 
     def __init__(self, world: World, front: FrontControl, running: Running, memory: Memory) -> None:
         self.world = world
-        self.instances = world.settings.instances  # as long as production is up, whatever a release sets
+        self.instances = world.instances  # as long as production is up, whatever a release sets
         self.front = front
         self.running = running
         self.memory = memory

@@ -40,6 +40,7 @@ from gitrelease.core.events import (
     Promoting,
     Superseded,
 )
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, release_name, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
@@ -50,7 +51,7 @@ from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
-from gitrelease.edges.records import LIVE, Records
+from gitrelease.edges.records import Records
 from gitrelease.release import room
 from gitrelease.release.attempts import Attempt, cut_off
 from gitrelease.release.branch import branch_for
@@ -66,6 +67,7 @@ from gitrelease.release.execute import (
 )
 from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.release.spread import spread
+from gitrelease.release.way import way_missing
 from gitrelease.world import World
 
 
@@ -95,9 +97,9 @@ def prepare(
     a freeze does not bind.
     """
     begun = time.monotonic()
-    world, live = production.world, known.live
-    if live is None and production.running.live is not None:
-        raise _live_is_lost(production.running.live)
+    world, live = production.world, _compared_with(production, known)
+    if known.live is None and production.running.live is not None:
+        raise _live_is_lost(production.running.live, world.live_ref)
     diff = difference(world, live.commit, candidate.commit) if live else None
     kind = diff.kind if diff else Kind.MAJOR
     policy = world.settings.policy[kind]
@@ -110,14 +112,18 @@ def prepare(
         return attempt.end("refused", f"{signed.name}: {signed.detail}", hint=hint, checks=(signed,))
     condemned = known.quarantined.get(candidate.key)
     decision = decide(
-        diff,
+        diff if world.is_production or (diff and diff.kind is not Kind.NONE) else None,
         policy,
-        same_content=live is not None and candidate.key == records.content_key(world.git, live.commit),
+        same_content=known.live is not None and candidate.key == records.content_key(world.git, known.live.commit),
         quarantined=condemned.reason if condemned else None,
         explicit=explicit,
-        approved=approved,
+        approved=approved or not world.is_production,
         frozen=None if by_hand else frozen_now(known),
     )
+    way = way_missing(world, candidate, kind) if isinstance(decision, Go | AfterApproval) and live else None
+    if way is not None:
+        why, hint = way
+        return attempt.end("refused" if candidate.trigger in ("push", "shell") else "waiting", why, hint=hint)
     if not isinstance(decision, Go | AfterApproval):
         return _turned_away(attempt, decision)
     short_of = room.lacking(production, candidate.commit)
@@ -125,7 +131,7 @@ def prepare(
         hint = room.hint(candidate.trigger)
         return attempt.end("refused", f"room: {short_of.detail}", hint=hint, checks=(short_of,))
     make_room(production, report)
-    staged = _staged(attempt, diff, known, given=(signed,) if signed else (), cancel=cancel, report=report)
+    staged = _staged(attempt, diff, live, given=(signed,) if signed else (), cancel=cancel, report=report)
     if isinstance(staged, Unfit):
         hint = mend_hint(candidate.trigger, candidate.known_as)
         return attempt.end("refused", staged.reason, hint=hint, checks=staged.checks)
@@ -138,6 +144,12 @@ def prepare(
         why = f"{started.name}: {started.detail}"
         return attempt.end("refused", why, hint=hint, checks=(*staged.checks, started))
     return Prepared(staged=staged, backends=started, begun=begun)
+
+
+def _compared_with(production: Production, known: Records) -> Release | None:
+    """Return what a candidate is compared with: what users of production get, whatever a group serves meanwhile."""
+    world = production.world
+    return known.live if world.is_production else world.of_group(PRODUCTION).records().live
 
 
 def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outcome:
@@ -156,9 +168,15 @@ def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outco
 
 
 def _staged(
-    attempt: Attempt, diff: Diff | None, known: Records, *, given: tuple[Check, ...], cancel: Cancel, report: Report
+    attempt: Attempt,
+    diff: Diff | None,
+    live: Release | None,
+    *,
+    given: tuple[Check, ...],
+    cancel: Cancel,
+    report: Report,
 ) -> Staged | Unfit:
-    production, candidate, live = attempt.production, attempt.candidate, known.live
+    production, candidate = attempt.production, attempt.candidate
     try:
         return stage(
             production.world,
@@ -205,12 +223,12 @@ def frozen_now(known: Records) -> str | None:
     return known.frozen.told if known.frozen is not None and known.frozen.holds(time.time()) else None
 
 
-def _live_is_lost(serving: Serving) -> ReleaseError:
+def _live_is_lost(serving: Serving, ref: str) -> ReleaseError:
     """Return the error for a production that serves a release and whose refs do not say so any more."""
     name = release_name(serving.number)
     return ReleaseError(
-        f"{name} is served, and {LIVE} does not name it any more",
-        hint=f"Put it back: git update-ref {LIVE} $(git rev-parse {name}); then push again",
+        f"{name} is served, and {ref} does not name it any more",
+        hint=f"Put it back: git update-ref {ref} $(git rev-parse {name}); then push again",
         code=Exit.REFUSED,
     )
 
@@ -221,7 +239,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     candidate = staged.candidate
     begun = time.monotonic()
     try:
-        known = records.read(world.git)
+        known = world.records()
         release = _tagged(world, known, staged)
     except BaseException:
         production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
@@ -230,7 +248,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     try:
         performed = carry_out(_steps_to(production, known, release, prepared), production)
     except BaseException as error:
-        moved = world.git.ref(LIVE) == release.tag
+        moved = world.git.ref(world.live_ref) == release.tag
         if not serves(production, staged.backend):
             production.end_all(prepared.backends.values())
         if moved or not isinstance(error, GitError | ReleaseError):
@@ -248,7 +266,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     return Outcome(
         outcome="released",
         release=release.name,
-        previous=release.previous,
+        previous=known.live.name if known.live else None,
         kind=release.kind,
         reason=release.summary,
         hint=f"{performed.told()}soaking for {soak:g} s; undo with: gitrelease rollback",
@@ -260,6 +278,8 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
 def _tagged(world: World, known: Records, staged: Staged) -> Release:
     """Write the tag object of the release that a staged candidate becomes; no ref names it yet."""
     candidate, diff = staged.candidate, staged.diff
+    if candidate.carries is not None:
+        return candidate.carries
     kind = diff.kind if diff else Kind.MAJOR
     number, at = known.next_number, time.time()
     release = Release(
@@ -280,8 +300,8 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
         previous=live.number if live else None,
     )  # fmt: skip
     updates = (
-        records.create_tag(release.number, release.tag),
-        RefUpdate(LIVE, release.tag, live.tag if live else None),
+        *_tag_updates(production, known, release, candidate),
+        RefUpdate(production.world.live_ref, release.tag, live.tag if live else None),
         *branch_for(production, candidate),
         *records.absolve(known, key=candidate.key),
     )
@@ -296,6 +316,18 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
         BringFiles(release.commit, release.source),
         Write(Promoted(at=release.at, number=release.number, seconds=took)),
     ]
+
+
+def _tag_updates(
+    production: Production, known: Records, release: Release, candidate: Candidate
+) -> tuple[RefUpdate, ...]:
+    """Return the updates that make the tag of a release, or let production have what another group has had alone."""
+    world = production.world
+    if candidate.carries is not None:
+        group = known.elsewhere.get(release.number)
+        return (records.only_in(group, release.number, None),) if group and world.is_production else ()
+    made = records.create_tag(release.number, release.tag)
+    return (made,) if world.is_production else (made, records.only_in(world.group, release.number, release.tag))
 
 
 def take_effect(production: Production, known: Records, live: Release, *, soak: float) -> None:

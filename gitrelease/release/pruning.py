@@ -33,7 +33,7 @@ def prune(world: World, *, keep: int, dry_run: bool) -> PruneResult:
 
     Commits are not removed: git does that when nothing holds them any more, two weeks later at the earliest.
     """
-    known = records.read(world.git)
+    known = world.records()
     if known.live is None and known.releases:
         raise ReleaseError(
             "no release is live by the refs, so nothing says which ones are needed",

@@ -8,7 +8,6 @@ from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import records
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.production import Fate, Production, Serving, Worker
@@ -19,10 +18,7 @@ from gitrelease.release.spread import brought_up
 def restart(production: Production, *, instance: str | None, cancel: Cancel, report: Report) -> Outcome:
     """Start the live release in another slot, send new connections there, let the old process end."""
     begun = time.monotonic()
-    names = list(production.listeners)
-    if instance is not None and instance not in names:
-        raise ReleaseError(f"there is no instance {instance!r}", hint=f"There is: {', '.join(names)}")
-    live = records.read(production.world.git).live
+    live = production.world.records().live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
     serving = serve(production, live, only=instance, cancel=cancel, report=report)
@@ -74,7 +70,7 @@ def serve(
         raise
     if before is None or before.number != release.number:
         soak = production.world.settings.policy[release.kind].soak_seconds
-        take_effect(production, records.read(production.world.git), release, soak=soak)
+        take_effect(production, production.world.records(), release, soak=soak)
     return serving
 
 

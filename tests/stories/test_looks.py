@@ -12,7 +12,7 @@ def test_status_has_the_promised_shape(production: Production) -> None:
 
     assert set(status) >= {
         "schema", "branch", "live", "last_good", "standby", "soaking", "checkout", "instances", "agent", "lock",
-        "frozen", "quarantined", "waiting",
+        "frozen", "quarantined", "waiting", "groups",
     }  # fmt: skip
     assert status["schema"] == 1
     assert status["branch"] == "deploy"
@@ -20,7 +20,8 @@ def test_status_has_the_promised_shape(production: Production) -> None:
     assert status["live"]["kind"] == "major"
     assert set(status["checkout"]) == {"head", "dirty", "in_sync", "git_at_work"}
     assert set(status["instances"][0]) == {
-        "name", "url", "port", "pid", "release", "health", "cpu_percent", "memory_mb", "uptime_s", "restarts",
+        "name", "group", "url", "port", "pid", "release", "health", "cpu_percent", "memory_mb", "uptime_s",
+        "restarts",
     }  # fmt: skip
     assert status["instances"][0]["pid"] == production.backend_pid()
     assert status["agent"] == {"running": True, "pid": production.agent_pid()}

@@ -1,0 +1,154 @@
+"""Who looks after the other groups of instances? Each is a production of its own, which no branch and no file follows.
+
+They come up with production where they serve something; a group that does not yet is started by what is first released
+to it. All of them share the turn: one release at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from gitrelease.agent.background import guarded, log
+from gitrelease.agent.bringup import bring_up, take_down, with_front
+from gitrelease.agent.duty import Duty
+from gitrelease.agent.inbox import Inbox
+from gitrelease.agent.office import Office
+from gitrelease.agent.supervisor import Supervisor
+from gitrelease.agent.turn import Holder, Turn
+from gitrelease.checks.staging import Report
+from gitrelease.core.errors import ReleaseError
+from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.outcome import Outcome
+from gitrelease.edges.cancel import Cancel
+from gitrelease.release.production import Production, Running
+from gitrelease.release.upkeep import tidy
+from gitrelease.world import World
+
+ALL = "all"  # every instance of every group
+
+
+@dataclass
+class _OfGroup:
+    """The agent, as the duty of one group sees it."""
+
+    agent: Office
+    production: Production
+
+    def __post_init__(self) -> None:
+        self.turn: Turn = self.agent.turn
+        self.inbox: Inbox = self.agent.inbox
+
+    def serving(self) -> Production:
+        return self.production
+
+    def poke(self) -> None:
+        self.agent.poke()
+
+    def end_if_homeless(self) -> bool:
+        return self.agent.end_if_homeless()
+
+    def has_turn(
+        self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
+    ) -> AbstractContextManager[Holder]:
+        return self.agent.has_turn(owner=owner, pid=pid, doing=doing, cancel=cancel, wait=wait)
+
+
+class Groups:
+    """The groups beside production; changed only by who has the turn."""
+
+    def __init__(self, agent: Office) -> None:
+        self._agent = agent
+        self._productions: dict[str, Production] = {}
+        self._supervisors: dict[str, Supervisor] = {}
+
+    def up(self, world: World, *, report: Report, by: str) -> None:
+        """Bring every group up that serves something; one that does not come up stops nothing else."""
+        for name in world.settings.groups:
+            there = world.of_group(name)
+            if name != PRODUCTION and world.git.ref(there.live_ref) is not None:
+                guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
+
+    def _up(self, world: World, cancel: Cancel, *, report: Report, by: str) -> Outcome:
+        world.home.create()
+        # What it serves says how it is judged, and not what production serves.
+        production, outcome = bring_up(world.judged_by(world.live_ref), cancel=cancel, report=report, by=by)
+        if production is None:
+            log.error("group %s does not come up: %s. %s", world.group, outcome.reason, outcome.hint)
+        else:
+            self._look_after(production)
+        return outcome
+
+    def serving(self, world: World, name: str) -> Production:
+        """Return the production of a group, with a front that waits for its first release where it has none yet."""
+        there = world.of_group(name)
+        found = self._productions.get(name)
+        if found is None:
+            there.home.create()
+            found = with_front(there, Running(), there.journal.memory(attempts=1))
+            self._look_after(found)
+        return found
+
+    def released_to(self, main: Production, name: str | None) -> Production:
+        """Return the production of a group that serves something; the `main` one where none is named."""
+        if name in (None, PRODUCTION):
+            return main
+        main.world.of_group(str(name))  # it is one
+        found = self._productions.get(str(name))
+        if found is None:
+            hint = f"Release something there first: gitrelease deploy --to {name}"
+            raise ReleaseError(f"group {name} serves nothing yet", hint=hint)
+        return found
+
+    def chosen(self, main: Production, name: str | None) -> list[tuple[Production, str | None]]:
+        """Return what an instance, a group or `all` names: productions, each with its instance or as a whole."""
+        if name == ALL:
+            return [(one, None) for one in (main, *self.every())]
+        settings = main.world.settings
+        if name is None or name in settings.groups:
+            return [(self.released_to(main, name), None)]
+        instance = next((one for one in (*main.instances, *settings.instances) if one.name == name), None)
+        if instance is not None:
+            return [(self.released_to(main, instance.group), name)]
+        names = ", ".join(one.name for one in settings.instances)
+        hint = f"There is: {names}; or a group: {', '.join(settings.groups)}; or {ALL}"
+        raise ReleaseError(f"there is no instance {name!r}", hint=hint)
+
+    def _look_after(self, production: Production) -> None:
+        name = production.world.group
+        self._productions[name] = production
+        self._supervisors[name] = Supervisor(production, Duty(_OfGroup(self._agent, production)))
+        self._supervisors[name].start()
+
+    def drop_if_empty(self, name: str) -> None:
+        """Take a group down again that got no release: its ports would keep users waiting for nothing."""
+        found = self._productions.get(name)
+        if found is not None and found.running.live is None:
+            self._supervisors.pop(name).stop()
+            take_down(found.world, self._productions.pop(name))
+
+    def every(self) -> tuple[Production, ...]:
+        return tuple(self._productions.values())
+
+    def tidy(self) -> None:
+        for production in self.every():
+            tidy(production)
+
+    def look(self) -> None:
+        for supervisor in list(self._supervisors.values()):
+            supervisor.look()
+
+    def stop(self) -> None:
+        """Look after nobody any more; what runs goes on."""
+        for supervisor in self._supervisors.values():
+            supervisor.stop()
+
+    def down(self, world: World) -> None:
+        """Stop the front and every backend of every group."""
+        self.stop()
+        for name in world.settings.groups:
+            if name != PRODUCTION:
+                there = world.of_group(name)
+                if there.home.root.exists():
+                    take_down(there, self._productions.pop(name, None))

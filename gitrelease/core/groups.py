@@ -1,0 +1,3 @@
+"""How are groups of instances named? One is always there; it follows the deploy branch."""
+
+PRODUCTION = "production"

@@ -1,0 +1,233 @@
+"""Groups of instances: what was tried in one is carried to the next as it is; production has what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges.backends import free_port
+from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.stories.test_instances import answer
+
+VIA = SETTINGS.replace(
+    '[policy.major]\nsoak = "300ms"', '[policy.major]\nautomation = "auto"\nsoak = "300ms"\nvia = "test"'
+)
+
+
+class Grouped:
+    """A production checkout with one instance for users and two for tests."""
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        self.production: Production = make_checkout(
+            folder, {"server.py": SERVER, "gitrelease.toml": settings, "README.md": "The app\n"}
+        )
+        self.production.init()
+        self.ports = {"test-1": free_port(), "test-2": free_port()}
+        with (self.production.home / "host.toml").open("a") as host:
+            for name, port in self.ports.items():
+                host.write(f'\n[[instance]]\nname = "{name}"\nport = {port}\ngroup = "test"\n')
+        self.production.up()
+        self.production.await_idle()
+        self.developer = self.production.clone()
+
+    def group(self) -> dict[str, object]:
+        found: dict[str, object] = self.production.status()["groups"][0]
+        return found
+
+    def await_proved(self) -> None:
+        until(lambda: (now := self.group())["live"] == now["last_good"] is not None, "it proves good there")
+
+    def branch_with(self, term: str) -> str:
+        """Push a change under another name than the deploy branch; return its commit."""
+        commit = self.developer.commit_version(term)
+        pushed = self.developer.push("origin", "HEAD:refs/heads/next")
+        assert pushed.code == 0, pushed.said
+        return commit
+
+    def deploy(self, *arguments: str) -> None:
+        ended = self.production.gitrelease("deploy", *arguments)
+        assert ended.code == 0, ended.said
+
+
+@pytest.fixture
+def grouped(tmp_path: Path) -> Iterator[Grouped]:
+    made = Grouped(tmp_path, SETTINGS)
+    yield made
+    made.production.clear_away()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Grouped]:
+    made = Grouped(tmp_path, VIA)
+    yield made
+    made.production.clear_away()
+
+
+def test_a_release_to_a_group_leaves_production_and_its_branch_alone(grouped: Grouped) -> None:
+    production = grouped.production
+    head = production.git("rev-parse", "deploy")
+    commit = grouped.branch_with("two")
+
+    grouped.deploy("next", "--to", "test")
+
+    assert answer(grouped.ports["test-1"]) == answer(grouped.ports["test-2"]) == "two revenue profit"
+    assert production.answer() == "one revenue profit"
+    assert (production.live(), production.git("rev-parse", "deploy")) == ("release/1", head)
+    assert production.git("rev-parse", "release/2^{commit}") == commit
+    assert production.git("status", "--porcelain") == ""
+    told = production.gitrelease("status").said
+    assert "group     test serves release/2" in told
+    assert "healthy, test release/2" in told
+    rows = {row["name"]: (row["group"], row["release"]) for row in production.status()["instances"]}
+    assert rows == {
+        "primary": ("production", "release/1"),
+        "test-1": ("test", "release/2"),
+        "test-2": ("test", "release/2"),
+    }
+
+
+def test_the_same_release_is_carried_on_to_production(grouped: Grouped) -> None:
+    production = grouped.production
+    commit = grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    tag = production.git("rev-parse", "refs/tags/release/2")
+
+    grouped.deploy("release/2", "--approve")
+
+    assert production.answer() == "two revenue profit"
+    assert production.git("rev-parse", "refs/gitrelease/live") == tag
+    assert production.git("rev-parse", "deploy") == commit
+    assert production.git("tag", "--list", "release/*").split() == ["release/1", "release/2"]
+    production.await_idle()
+    assert [row["release"] for row in production.gitrelease("history", "--json").json["releases"]] == [
+        "release/2", "release/1",
+    ]  # fmt: skip
+
+
+def test_a_rollback_of_production_never_goes_to_what_only_a_group_has_had(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    grouped.developer.git("reset", "--quiet", "--hard", "origin/deploy")
+    grouped.developer.commit_term("margin")
+    assert grouped.developer.push().code == 0
+    assert production.live() == "release/3"
+
+    back = production.gitrelease("rollback", "--json").json
+
+    assert back["release"] == "release/1"
+
+
+def test_a_group_goes_back_by_itself_and_by_hand(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    grouped.await_proved()
+    grouped.branch_with("three")
+    grouped.deploy("next", "--to", "test")
+    assert grouped.group()["live"] == "release/3"
+
+    back = production.gitrelease("rollback", "--in", "test")
+
+    assert back.code == 0, back.said
+    assert answer(grouped.ports["test-2"]) == "two revenue profit"
+    assert production.answer() == "one revenue profit"
+
+
+def test_a_group_comes_up_again_with_production(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    assert production.gitrelease("down").code == 0
+    assert not production.marked()
+
+    production.up()
+
+    assert answer(grouped.ports["test-1"]) == "two revenue profit"
+    assert production.answer() == "one revenue profit"
+
+
+def test_an_agent_that_was_killed_adopts_a_group(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    before = {row["name"]: row["pid"] for row in production.status()["instances"]}
+    production.kill(production.agent_pid())
+
+    production.gitrelease("up")
+
+    assert {row["name"]: row["pid"] for row in production.status()["instances"]} == before
+
+
+def test_a_policy_sends_a_kind_through_a_group_first(guarded: Grouped) -> None:
+    production = guarded.production
+    commit = guarded.developer.commit_version("two")
+
+    refused = guarded.developer.push()
+    guarded.developer.push("origin", "HEAD:refs/heads/next")
+    guarded.deploy("next", "--to", "test")
+    guarded.await_proved()
+    carried = production.gitrelease("deploy", "release/2", "--json")
+
+    said = " ".join(refused.said.replace("remote:", "").split())
+    assert refused.code != 0
+    assert "a major change goes to test first, and this has not proved good there (policy.major.via)" in said
+    assert "gitrelease deploy NAME --to test" in said
+    assert carried.code == 0, carried.said
+    assert carried.json["release"] == "release/2"
+    assert production.git("rev-parse", "deploy") == commit
+
+
+def test_what_has_proved_good_in_the_group_may_be_pushed(guarded: Grouped) -> None:
+    guarded.branch_with("two")
+    guarded.deploy("next", "--to", "test")
+    guarded.await_proved()
+
+    pushed = guarded.developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert guarded.production.answer() == "two revenue profit"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("deploy", "--to", "nowhere"), "there is no group 'nowhere'"),
+        (("rollback", "--in", "test"), "group test serves nothing yet"),
+        (("restart", "nowhere"), "there is no instance 'nowhere'"),
+    ],
+    ids=["deploy", "rollback", "restart"],
+)
+def test_a_group_that_is_none_is_named(grouped: Grouped, arguments: tuple[str, ...], said: str) -> None:
+    ended = grouped.production.gitrelease(*arguments)
+
+    assert ended.code != 0
+    assert said in ended.said
+    assert "test" in ended.said.split(said)[1]
+
+
+def test_a_group_whose_first_release_is_refused_is_down_again(grouped: Grouped) -> None:
+    grouped.developer.replace("server.py", "import sys\n", "import sys\n\nsys.exit(3)\n")
+    grouped.developer.commit("broken")
+    grouped.developer.push("origin", "HEAD:refs/heads/next")
+
+    ended = grouped.production.gitrelease("deploy", "next", "--to", "test")
+
+    assert ended.code == 3, ended.said
+    assert "it exited with code 3" in ended.said
+    assert grouped.group()["live"] is None
+    until(lambda: len(grouped.production.marked()) == 2, "nothing but the front and the backend of production runs")
+
+
+def test_restart_takes_a_group(grouped: Grouped) -> None:
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    before = {row["name"]: row["pid"] for row in grouped.production.status()["instances"]}
+
+    ended = grouped.production.gitrelease("restart", "test")
+
+    after = {row["name"]: row["pid"] for row in grouped.production.status()["instances"]}
+    assert ended.code == 0, ended.said
+    assert {name for name in before if before[name] != after[name]} == {"test-1", "test-2"}
