@@ -171,6 +171,11 @@ def _require_own_repository(git: Git) -> None:
             f"{git.root} is a linked worktree or a submodule: its repository is {git.directory}",
             hint=f"Production needs one of its own: git clone {git.directory} DIR; then: gitrelease -C DIR init",
         )
+    if git.text("rev-parse", "--show-object-format") != "sha1":
+        raise RepositoryError(
+            f"{git.root} names its objects by SHA-256, which is not supported yet",
+            hint="Clone it into a repository that names them by SHA-1: git init; git fast-export | git fast-import",
+        )
     owner = git.directory.stat().st_uid
     if owner != os.getuid():
         name = user_name(owner)

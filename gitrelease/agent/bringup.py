@@ -24,6 +24,7 @@ from gitrelease.edges import backends, process_table, processes
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.following import follow
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
@@ -76,7 +77,7 @@ def _bring_files(production: Production, live: Release) -> None:
     unfinished = production.memory.unfinished
     if unfinished is not None and unfinished.tag == live.tag:
         if production.world.is_production:
-            production.world.checkout.follow(live.commit, live.source, at=time.time())
+            follow(production.world.checkout, live.commit, live.source, at=time.time(), clean=unfinished.clean)
     elif unfinished is not None:
         record(production, Abandoned(at=time.time(), number=unfinished.number))
 

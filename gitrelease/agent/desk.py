@@ -187,8 +187,8 @@ class Desk:
             self._agent.inbox.forget(candidate.key)
             if isinstance(prepared, Prepared):
                 return promote(production, prepared, report=request.report)
-            settle(production, candidate)
-            return prepared
+            late = settle(production, candidate)
+            return msgspec.structs.replace(prepared, hint=late) if late else prepared
 
     def _deploy_to(self, group: str, request: Request) -> Outcome:
         """Release to another group than production; what was released before is carried there as it is."""
@@ -259,11 +259,12 @@ class Desk:
             )  # fmt: skip
 
     def _restart(self, request: Request) -> Outcome:
+        main = self._agent.serving()  # an agent that is just coming up is waited for
         self._agent.turn.hurry(f"{request.by} restarts", only=AGENT)
         with self._agent.has_turn(
             owner=request.by, pid=request.pid, doing="restart", cancel=request.cancel, wait=SHORT_WAIT
         ):
-            for production, only in self._agent.groups.chosen(self._agent.serving(), request.text("instance")):
+            for production, only in self._agent.groups.chosen(main, request.text("instance")):
                 outcome = restart(production, instance=only, cancel=request.cancel, report=request.report)
                 if outcome.outcome != "released":
                     break

@@ -19,6 +19,7 @@ from gitrelease.core.settings import seconds
 from gitrelease.core.text import readable
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.following import follow
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.release import attempts
@@ -134,8 +135,8 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
             world.checkout.note(candidate.commit)
         if candidate.key not in inbox.waiting:
             return _take_branch(production, inbox, known, candidate, cancel=cancel, report=report)
-    elif not _files_follow(production, head, known):
-        world.checkout.follow(belonging_to(world, head, known.live), head, at=time.time())
+    elif not _files_follow(production, head, known) and not world.checkout.git_is_at_work():
+        follow(world.checkout, belonging_to(world, head, known.live), head, at=time.time())
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
 
 

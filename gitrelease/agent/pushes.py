@@ -258,9 +258,11 @@ def _end_of(pid: int) -> Iterator[Callable[[float | None], bool]]:
 def _go_live(production: Production, push: Push) -> Outcome:
     if push.prepared is not None:
         return promote(production, push.prepared, report=lambda *step: push.told.append(step))
-    settle(production, push.candidate)
+    late = settle(production, push.candidate)
     live = production.world.records().live
-    return Outcome(outcome="unchanged", release=live.name if live else None, reason="nothing that runs has changed")
+    return Outcome(
+        outcome="unchanged", release=live.name if live else None, reason="nothing that runs has changed", hint=late
+    )
 
 
 def _staged(production: Production, prepared: Prepared) -> Outcome:

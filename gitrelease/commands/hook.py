@@ -111,12 +111,13 @@ def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
 def _before_first_up(client: Client, relay: Relay, name: str) -> int:
     """Nothing is released before the first `up`: the push is taken, its files follow."""
     if name == "post-receive":
+        from gitrelease.edges.following import follow
         from gitrelease.world import open_world
 
         world = open_world(client.root)
         head = world.git.ref(world.settings.branch_ref)
         if head is not None:
-            world.checkout.follow(head, head, at=time.time())
+            follow(world.checkout, head, head, at=time.time())
         relay.line("taken; production was never started, so nothing was released: gitrelease up")
     return 0
 

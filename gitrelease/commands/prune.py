@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gitrelease.commands.chore import ask_or_do
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import DryRun, Json, ending
+
+if TYPE_CHECKING:
+    from gitrelease.edges.git import Git
+    from gitrelease.edges.wire import Message
 
 
 def register(app: typer.Typer) -> None:
@@ -31,12 +35,26 @@ def run(
     end = ask_or_do(
         context.obj, "prune", {"keep": keep, "dry_run": dry_run}, lambda world: prune(world, keep=keep, dry_run=dry_run)
     )
-    if not dry_run:
-        # Not by the agent: a rollback must not wait for it.
-        Git(client_for(context.obj).root).pack_loose_objects()
     if as_json:
         print_json(end)
-        return 0
+    else:
+        _tell(end, dry_run=dry_run)
+    if not dry_run:
+        _pack(Git(client_for(context.obj).root))
+    return 0
+
+
+def _pack(git: Git) -> None:
+    """Pack loose objects: here and not in the agent, since a rollback must not wait for it."""
+    from gitrelease.edges.git import GitError
+
+    try:
+        git.pack_loose_objects()
+    except GitError as error:
+        typer.echo(f"git could not pack its loose objects: {error.message}. {error.hint}", err=True)
+
+
+def _tell(end: Message, *, dry_run: bool) -> None:
     dropped = end["dropped"]
     span = f": {dropped[0]}" + (f" … {dropped[-1]}" if len(dropped) > 1 else "") if dropped else ""
     word = "would drop" if dry_run else "dropped"
@@ -45,4 +63,3 @@ def run(
         typer.echo(f"{word} {end['kept_heads']} marks of replaced heads that the branch holds by now")
     if dropped:
         typer.echo("  protect one: gitrelease pin RELEASE")
-    return 0

@@ -44,6 +44,7 @@ class Promoting(Event, frozen=True, tag="promoting"):
     commit: str
     source: str
     previous: int | None
+    clean: bool = False  # edits on disk make way for it
 
 
 class Abandoned(Event, frozen=True, tag="abandoned"):

@@ -24,7 +24,6 @@ from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.records import BACKUPS, CHECKOUT
 
 # A person is in the middle of something: the files on disk are no finished edit.
-_MERGING = {"merge": "MERGE_HEAD", "cherry-pick": "CHERRY_PICK_HEAD", "revert": "REVERT_HEAD"}
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "CHERRY_PICK_HEAD": "cherry-pick",
@@ -33,7 +32,8 @@ _IN_PROGRESS = {
     "rebase-apply": "rebase",
 }
 
-_TRIES = 5  # to replace what lies there, while somebody goes on writing
+
+REPLACED = "replaced"  # why a backup was made: something had to make way
 
 
 class Checkout:
@@ -44,19 +44,19 @@ class Checkout:
         self.git = git
         self.branch_ref = branch_ref
         self.carried = carried
-        self._directory = git.directory
+        self.directory = git.directory
 
     def on_branch(self) -> bool:
         return self.git.head_ref() == self.branch_ref
 
     def in_progress(self) -> str | None:
         """Return what a person has begun and not finished (`merge`, `rebase` …), or None."""
-        found = (what for name, what in _IN_PROGRESS.items() if (self._directory / name).exists())
+        found = (what for name, what in _IN_PROGRESS.items() if (self.directory / name).exists())
         return next(found, None)
 
     def git_is_at_work(self) -> bool:
         """Does a git change the files just now, or was one killed while it did? What lies there is no edit then."""
-        return (self._directory / "index.lock").exists()
+        return (self.directory / "index.lock").exists()
 
     # -- what is on disk -----------------------------------------------------------------------------------
 
@@ -66,23 +66,24 @@ class Checkout:
         with tempfile.TemporaryDirectory() as folder:
             scratch = Path(folder) / "index"
             with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(self._directory / "index", scratch)
+                shutil.copy2(self.directory / "index", scratch)
             yield {"GIT_INDEX_FILE": str(scratch)}
 
-    def disk_tree(self, *, untracked: bool = False) -> str:
+    def disk_tree(self, *, untracked: bool = False, also: Sequence[str] = ()) -> str:
         """Write the tracked files as they are on disk, and the carried one, to a tree; return its id.
 
-        With `untracked`, files that git neither tracks nor ignores are in it too.
+        With `untracked`, files that git neither tracks nor ignores are in it too; `also` names some that it ignores.
         """
         with self._scratch_index() as env:
             # A repository within ours that has no commit yet can be added by nobody, and is its own.
-            apart = [f":(exclude,top,literal){path}" for path in self._repositories_within()] if untracked else []
+            apart = [f":(exclude,top,literal){path}" for path in self.repositories_within()] if untracked else []
             self.git.run("add", "-A" if untracked else "-u", "--", ":/", *apart, env=env)
-            if (self.git.root / self.carried).is_file():
-                self.git.run("add", "--force", "--", f":(top,literal){self.carried}", env=env)
+            forced = [*also, *((self.carried,) if (self.git.root / self.carried).is_file() else ())]
+            if forced:
+                self.git.run("add", "--force", "--", *(f":(top,literal){path}" for path in forced), env=env)
             return self.git.text("write-tree", env=env)
 
-    def _repositories_within(self) -> list[str]:
+    def repositories_within(self) -> list[str]:
         """Return untracked folders that are repositories of their own: git lists each as one, not what is in it."""
         listed = self.git.run("ls-files", "-z", "--others", "--exclude-standard").split(b"\0")
         return [os.fsdecode(path).rstrip("/") for path in listed if path.endswith(b"/")]
@@ -164,108 +165,6 @@ class Checkout:
         """Record that the files are at `commit` now."""
         self.git.update_refs([RefUpdate(CHECKOUT, commit)], reason="files written")
 
-    def follow(self, commit: str, source: str, *, at: float, clean: bool = False) -> str | None:
-        """Bring index and files to `source`, and the carried file to what `commit` has.
-
-        HEAD names `source` already. Work that is in no commit and stands in the way is kept first, as a
-        `backup/…` tag whose name is returned; with `clean` all of it makes way, as a rollback wants it.
-        """
-        if not self.on_branch():
-            return None
-        before = self.git.ref(CHECKOUT)
-        backup = None
-        disk = self.disk_tree()
-        touched = self.changed_paths(before, disk) if before else ()
-        if before is not None and touched:
-            self._index_what_is_there(disk, before, source)
-        self.git.execute("update-index", "-q", "--refresh")
-        # Two-tree: files that did not change between the two releases may stay as a person left them.
-        trees = (before, source) if before else (source,)
-        in_the_way = self.in_progress() or (clean and not all(is_document(path) for path in touched))
-        if in_the_way or self.git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
-            backup = self._replace_all(source, at=at)
-            self._give_up_merge()
-        if self.git.blob(source, self.carried) is None:
-            backup = self._write_carried(before, commit, at=at, clean=clean) or backup
-        passing("files: written, not noted")
-        self.note(commit)
-        return backup
-
-    def _replace_all(self, source: str, *, at: float) -> str | None:
-        """Bring index and files to `source` over whatever lies there, which is kept; return the backup's name.
-
-        Git looks at each file again before it writes any: what somebody saves after the backup is kept in one more.
-        """
-        backup = None
-        for _ in range(_TRIES):
-            disk = self.disk_tree(untracked=True)
-            backup = self.snapshot("replaced", at=at, disk=disk) or backup
-            there = self._of_interest(disk, source)
-            self.git.run("read-tree", "--reset", there)
-            self.git.execute("update-index", "-q", "--refresh")
-            if self.git.execute("read-tree", "-m", "-u", there, source)[0] == 0:
-                return backup
-        # What git replaces only when told to: a folder in the place of a file, say.
-        backup = self.snapshot("replaced", at=at) or backup
-        self.git.run("read-tree", "--reset", "-u", source)
-        return backup
-
-    def _of_interest(self, disk: str, source: str) -> str:
-        """Return the tree `disk` without what git does not track, unless `source` has a file of that name."""
-        tracked = {os.fsdecode(path) for path in self.git.run("ls-files", "-z", "--", ":/").split(b"\0") if path}
-        tracked |= {entry.path for entry in self.git.list_tree(source)}
-        apart = [entry.path for entry in self.git.list_tree(disk) if entry.path not in tracked]
-        return self.git.tree_with(disk, dict.fromkeys(apart)) if apart else disk
-
-    def _give_up_merge(self) -> None:
-        """Let git forget a merge whose files are gone: committed now, it would say that both sides are in it."""
-        for verb, head in _MERGING.items():
-            if (self._directory / head).exists():
-                self.git.run(verb, "--quit")
-
-    def _index_what_is_there(self, disk: str, before: str, source: str) -> None:
-        """Let the index hold the new version of files that are on disk in it already: edits, pulled files."""
-        moved = self.changed_paths(before, source)
-        if not moved:
-            return
-        there = {entry.path: entry for entry in self.git.list_tree(disk)}
-        wanted = {entry.path: entry for entry in self.git.list_tree(source)}
-        same = [path for path in moved if path in wanted and there.get(path) == wanted[path]]
-        lines = b"".join(os.fsencode(f"{wanted[path].mode} {wanted[path].id}\t{path}") + b"\0" for path in same)
-        if lines:
-            self.git.run("update-index", "--add", "-z", "--index-info", stdin=lines)
-
-    def _write_carried(self, before: str | None, commit: str, *, at: float, clean: bool) -> str | None:
-        """Write the carried file as `commit` has it, or remove it; return the backup tag, if one was needed."""
-        path = self.git.root / self.carried
-        wanted = self.git.blob(commit, self.carried)
-        written = self.git.blob(before, self.carried) if before else None
-        backup: str | None = None
-        kept = written  # what lies there and is in a commit or in a backup
-        for _ in range(_TRIES):
-            there = path.read_bytes() if path.is_file() else None
-            if there == wanted or (wanted == written and there is not None and not clean):
-                return backup  # it is right, or a person's edit that this release does not touch
-            if there in (None, kept):
-                break
-            backup, kept = self.snapshot("replaced", at=at) or backup, there
-        if wanted is None:
-            path.unlink(missing_ok=True)
-            return backup
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Readers see the old file or the new one, never half of it.
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-            try:
-                new.write(wanted)
-                new.flush()
-                os.fsync(new.fileno())
-                Path(new.name).chmod(0o644)
-                Path(new.name).replace(path)
-            except OSError:
-                Path(new.name).unlink(missing_ok=True)
-                raise
-        return backup
-
     # -- nothing is lost -------------------------------------------------------------------------------------
 
     def snapshot(self, why: str, *, at: float | None = None, note: str = "", disk: str | None = None) -> str | None:
@@ -278,6 +177,8 @@ class Checkout:
         tree = disk or self.disk_tree(untracked=True)
         if tree in known or head is None:
             return None
+        if why == REPLACED and (same := self._newest_of(tree, why)) is not None:
+            return same  # who cannot be followed is tried again and again
         moment = time.time() if at is None else at
         name = f"backup/{time.strftime('%Y%m%d-%H%M%S', time.gmtime(moment))}-{why}"
         while self.git.ref(f"refs/tags/{name}"):
@@ -296,6 +197,11 @@ class Checkout:
         passing("snapshot: before its ref")
         self.git.update_refs([RefUpdate(f"{BACKUPS}{name.removeprefix('backup/')}", tag)], reason="snapshot")
         return name
+
+    def _newest_of(self, tree: str, why: str) -> str | None:
+        """Return the newest backup of that kind when it holds just this tree."""
+        newest = next((name for name in self.backups() if name.rstrip("+").endswith(f"-{why}")), None)
+        return newest if newest is not None and self.git.tree_of(f"refs/tags/{newest}") == tree else None
 
     def backups(self) -> list[str]:
         """Return the names of all backups, newest first."""
@@ -342,7 +248,7 @@ class Checkout:
     def _merged(self) -> list[str]:
         """Return the other heads of a merge that is under way."""
         with contextlib.suppress(FileNotFoundError):
-            return (self._directory / "MERGE_HEAD").read_text().split()
+            return (self.directory / "MERGE_HEAD").read_text().split()
         return []
 
     def require_branch(self) -> None:

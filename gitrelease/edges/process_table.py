@@ -92,7 +92,8 @@ def table() -> Iterator[Member]:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 # The name, in parentheses, may hold anything; see proc_pid_stat(5).
                 words = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-                if words[0] not in (b"Z", b"X"):
+                # A leader that has ended is a zombie as long as its other threads run.
+                if words[0] not in (b"Z", b"X") or (words[0] == b"Z" and int(words[17]) > 1):
                     resident = int(words[21]) * _PAGE / 1_048_576
                     parent, group, session, started = (int(words[at]) for at in (1, 2, 3, 19))
                     yield Member(int(folder.name), parent, group, session, started, resident)

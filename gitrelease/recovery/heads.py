@@ -11,6 +11,7 @@ from gitrelease.core.errors import RepositoryError
 from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.checkout import Checkout
+from gitrelease.edges.following import follow
 from gitrelease.edges.git import Git, RefUpdate
 
 _REBASES = ("rebase-merge", "rebase-apply")
@@ -108,11 +109,11 @@ def mend_files(checkout: Checkout, commit: str, source: str, *, torn: bool) -> I
     if len(gone) == len(paths):
         # Nothing lies there that could be lost, and an edit that removes all is none.
         git.run("read-tree", "--reset", "-u", source)
-        checkout.follow(commit, source, at=time.time())
+        follow(checkout, commit, source, at=time.time())
         yield f"the files of the work tree were gone; {len(paths)} are back"
         return
     before = checkout.edited_paths(commit)
-    backup = checkout.follow(commit, source, at=time.time(), clean=True)
+    backups = follow(checkout, commit, source, at=time.time(), clean=True)
     if before:
-        kept = f"; what lay there is kept as {backup}" if backup else ""
+        kept = f"; what lay there is kept as {' and '.join(backups)}" if backups else ""
         yield f"brought {len(before)} files to {short(source)}{kept}"

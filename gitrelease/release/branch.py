@@ -43,25 +43,29 @@ def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate,
     return branch_to(production, candidate.source)
 
 
-def settle(production: Production, candidate: Candidate) -> None:
-    """The branch is at a commit that changes nothing that runs: let the files and the memory follow."""
+def settle(production: Production, candidate: Candidate) -> str:
+    """The branch is at a commit that changes nothing that runs: let the files and the memory follow.
+
+    Returns why the files could not be brought there yet; nothing where they are.
+    """
     world = production.world
     updates = branch_for(production, candidate)
     passing("settle: before the refs")
     if updates:
         world.git.update_refs(updates, reason="nothing that runs has changed")
     passing("settle: before the files")
-    bring_files(production, candidate.commit, candidate.source)
+    _, late = bring_files(production, candidate.commit, candidate.source)
     passing("settle: before the record")
     record(production, Settled(at=time.time(), source=candidate.source))
+    return f"the files of the checkout follow later: {late}" if late else ""
 
 
-def turn_away(production: Production, candidate: Candidate, reason: str, *, condemn: bool) -> str | None:
-    """Bring a branch whose head was refused back to what is live; return the backup tag, if one was needed."""
+def turn_away(production: Production, candidate: Candidate, reason: str, *, condemn: bool) -> None:
+    """Bring a branch whose head was refused back to what is live."""
     world = production.world
     known = world.records()
     if known.live is None:
-        return None
+        return
     updates = list(branch_to(production, known.live.source))
     if condemn and candidate.key not in known.quarantined:
         updates += records.condemn(
@@ -70,4 +74,4 @@ def turn_away(production: Production, candidate: Candidate, reason: str, *, cond
     passing("turn away: before the refs")
     world.git.update_refs(updates, reason="refused, back to live")
     passing("turn away: before the files")
-    return bring_files(production, known.live.commit, known.live.source)
+    bring_files(production, known.live.commit, known.live.source)

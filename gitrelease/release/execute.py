@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gitrelease.core.events import Abandoned, AnyEvent, Promoting
+from gitrelease.core.text import one_line
 from gitrelease.edges.faults import passing
+from gitrelease.edges.following import follow
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.release.production import Fate, Production, Serving
 
@@ -68,11 +70,13 @@ _NAMES = {Intend: "intent", MoveRefs: "refs", SwitchTraffic: "traffic", BringFil
 class Performed:
     """What the steps have to say afterwards."""
 
-    backup: str | None = None
+    backups: tuple[str, ...] = ()
+    late: str = ""  # why the files could not be brought to the release yet
 
     def told(self) -> str:
-        """Say where the edits are that made way, to stand before other words; empty where none did."""
-        return f"what lay on disk is kept as {self.backup}; " if self.backup else ""
+        """Say where the edits are that made way, and whether files are late, to stand before other words."""
+        kept = f"what lay on disk is kept as {' and '.join(self.backups)}; " if self.backups else ""
+        return kept + (f"the files of the checkout follow later: {self.late}; " if self.late else "")
 
 
 def carry_out(steps: Sequence[Step], production: Production) -> Performed:
@@ -110,24 +114,27 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
         case SwitchTraffic(serving=serving, then=then):
             production.switch(serving, then=then, now=time.time())
         case BringFiles(commit=commit, source=source, clean=clean):
-            performed.backup = bring_files(production, commit, source, clean=clean)
+            performed.backups, performed.late = bring_files(production, commit, source, clean=clean)
         case _:
             assert_never(step)
 
 
-def bring_files(production: Production, commit: str, source: str, *, clean: bool = False) -> str | None:
-    """Bring the checkout to a release as far as it can be just now; return the backup tag, if one was needed.
+def bring_files(
+    production: Production, commit: str, source: str, *, clean: bool = False
+) -> tuple[tuple[str, ...], str]:
+    """Bring the checkout to a release as far as it can be just now; return the backups that this needed, or why not.
 
     A person's own git holds the index, say, or the disk is full. Production is not served from here, and the inbox
     brings the files up as soon as it can: their commit is not noted as written.
     """
     if not production.world.is_production:
-        return None
+        return (), ""
     try:
-        return production.world.checkout.follow(commit, source, at=time.time(), clean=clean)
+        backups = follow(production.world.checkout, commit, source, at=time.time(), clean=clean)
     except (GitError, OSError) as error:
         log.warning("the work tree follows later: %s", error)
-        return None
+        return (), one_line(str(error), 300)
+    return backups, ""
 
 
 def record(production: Production, event: AnyEvent) -> None:

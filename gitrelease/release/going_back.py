@@ -136,7 +136,7 @@ def _steps_back(
     """Return the steps of a way back; the branch is read last: a person may have moved it meanwhile."""
     intent = Promoting(
         at=went.at, number=target.number, tag=target.tag, commit=target.commit, source=target.source,
-        previous=live.number,
+        previous=live.number, clean=True,
     )  # fmt: skip
     updates = (
         RefUpdate(production.world.live_ref, target.tag, live.tag),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gitrelease.edges.checkout import Checkout
-from gitrelease.edges.git import Git
+from gitrelease.edges.following import follow
+from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.records import CHECKOUT
 
 EDITS = 7  # at most, saved one after the other while git reads the file
@@ -38,9 +39,9 @@ def root_of(checkout: Checkout) -> Path:
     return checkout.git.root
 
 
-def follow(checkout: Checkout) -> str | None:
+def rolled_back(checkout: Checkout) -> tuple[str, ...]:
     head = git(root_of(checkout), "rev-parse", "HEAD").strip()
-    return checkout.follow(head, head, at=1_700_000_000, clean=True)
+    return follow(checkout, head, head, at=1_700_000_000, clean=True)
 
 
 def everything_kept(checkout: Checkout) -> str:
@@ -68,7 +69,7 @@ echo "edit $count" >> {root}/app.py
     (root / ".git" / "info" / "attributes").write_text("app.py filter=late\n")
     (root / "app.py").write_text("second\nan edit\n")
 
-    follow(checkout)
+    rolled_back(checkout)
 
     kept, saved = everything_kept(checkout), int((tmp_path / "count").read_text())
     assert saved > 1
@@ -83,13 +84,13 @@ def test_what_is_untracked_stays_unless_the_release_has_a_file_of_that_name(chec
     (root / "other.py").write_text("an edit\n")
     git(root, "add", "other.py")
 
-    backup = follow(checkout)
+    backups = rolled_back(checkout)
 
     assert (root / "app.py").read_text() == "first\n"
     assert (root / "notes.txt").read_text() == "untracked\n"
     assert not (root / "other.py").exists()
-    assert git(root, "show", f"{backup}:app.py") == "mine\n"
-    assert git(root, "show", f"{backup}:other.py") == "an edit\n"
+    assert git(root, "show", f"{backups[0]}:app.py") == "mine\n"
+    assert git(root, "show", f"{backups[0]}:other.py") == "an edit\n"
     assert git(root, "status", "--porcelain") == "?? notes.txt\n"
 
 
@@ -99,8 +100,70 @@ def test_a_folder_in_the_place_of_a_file_makes_way(checkout: Checkout) -> None:
     (root / "app.py").mkdir()
     (root / "app.py" / "deeper.py").write_text("mine\n")
 
-    backup = follow(checkout)
+    backups = rolled_back(checkout)
 
     assert (root / "app.py").read_text() == "first\n"
-    assert git(root, "show", f"{backup}:app.py/deeper.py") == "mine\n"
+    assert git(root, "show", f"{backups[0]}:app.py/deeper.py") == "mine\n"
     assert git(root, "status", "--porcelain") == ""
+
+
+def test_an_ignored_file_in_the_way_is_kept(checkout: Checkout) -> None:
+    """The live release stopped tracking a file, and this host has put its own there."""
+    root = root_of(checkout)
+    git(root, "update-ref", "HEAD", CHECKOUT)
+    git(root, "rm", "--quiet", "--cached", "app.py")
+    (root / ".gitignore").write_text("app.py\n")
+    git(root, "add", ".gitignore")
+    git(root, "commit", "--quiet", "-m", "ignore it")
+    git(root, "update-ref", CHECKOUT, "HEAD")
+    (root / "app.py").write_text("secrets of this host\n")
+    git(root, "update-ref", "HEAD", "HEAD~2")
+
+    backups = rolled_back(checkout)
+
+    assert (root / "app.py").read_text() == "first\n"
+    assert git(root, "show", f"{backups[0]}:app.py") == "secrets of this host\n"
+
+
+def test_a_repository_in_the_way_is_set_aside_with_its_commits(checkout: Checkout) -> None:
+    root = root_of(checkout)
+    (root / "app.py").unlink()
+    git(root, "init", "--quiet", "app.py")
+    git(root / "app.py", "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "mine")
+
+    rolled_back(checkout)
+
+    assert (root / "app.py").read_text() == "first\n"
+    aside = next(root.glob("app.py.replaced-*"))
+    assert git(aside, "log", "--format=%s") == "mine\n"
+
+
+def test_what_cannot_be_followed_makes_one_backup_however_often_it_is_tried(checkout: Checkout) -> None:
+    root = root_of(checkout)
+    (root / "app.py").write_text("an edit\n")
+    (root / "app.py").chmod(0o644)
+    git(root, "update-index", "--skip-worktree", "app.py")
+    (root / "other.py").write_text("more\n")
+    git(root, "add", "other.py")
+    lock = root / ".git" / "index.lock"
+    lock.touch()
+
+    for _ in range(3):
+        with pytest.raises(GitError):
+            rolled_back(checkout)
+    lock.unlink()
+
+    assert len(checkout.backups()) == 1
+
+
+def test_a_rollback_gives_an_unfinished_am_up(checkout: Checkout) -> None:
+    root = root_of(checkout)
+    patch = git(root, "format-patch", "--stdout", "HEAD..refs/gitrelease/checkout").replace("-first", "-another")
+    ran = subprocess.run(["git", "am", "--quiet"], cwd=root, input=patch, text=True, capture_output=True, check=False)
+    assert ran.returncode != 0
+    assert checkout.in_progress() == "rebase"
+
+    rolled_back(checkout)
+
+    assert checkout.in_progress() is None
+    assert (root / "app.py").read_text() == "first\n"

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from gitrelease.edges import process_table, processes
+from tests.checkout import until
 
 
 @pytest.fixture
@@ -48,6 +49,25 @@ def test_how_a_child_ended_is_known_though_others_were_started_since(tmp_path: P
     assert processes.how_ended(identity) == "it exited with code 3"
     processes.stop(identity, grace=0.0)
     assert processes.how_ended(identity) == "it ended"
+
+
+def test_a_leader_whose_main_thread_has_ended_is_ended_with_its_other_threads(tmp_path: Path) -> None:
+    """The kernel shows a zombie, and the rest of it goes on, with whatever it holds."""
+    script = (
+        "import ctypes, os, signal, threading\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "print('runs', flush=True)\n"
+        "ctypes.CDLL(None).syscall(60 if os.uname().machine == 'x86_64' else 93, 0)\n"  # exit, of this thread alone
+    )
+    child = processes.spawn([sys.executable, "-c", script], cwd=tmp_path, log=tmp_path / "log")
+    identity = process_table.identify(child.pid)
+    stat = Path(f"/proc/{child.pid}/stat")
+    until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", "its main thread has ended")
+
+    processes.stop(identity, grace=0.1)
+
+    assert child.poll() is not None
 
 
 def test_members_of_a_group_end_with_a_leader_that_has_ended(tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ def test_files_that_a_lock_kept_back_follow_when_it_is_gone(production: Producti
     assert developer.push().code == 0
     assert "late" in production.answer()
     assert "late" not in production.read("server.py")
-    until(lambda: "the inbox: git read-tree ended" in production.agent_log())
+    until(lambda: "the work tree follows later" in production.agent_log())
     until(lambda: "release/2 came through its soak" in production.agent_log(), "nothing else is to be done")
     lock.unlink()
 

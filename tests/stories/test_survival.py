@@ -211,11 +211,11 @@ def test_a_backend_that_was_seen_to_hang_and_is_not_live_any_more_is_left_alone(
     pids = marked(production)
 
     # The look of a supervisor takes seconds; a rollback in between is a tenth of one.
-    Duty(Office(beside)).backend_ended(seen, "it does not answer")
+    Duty(Office(beside)).backend_ended(seen.number, "primary", seen.workers["primary"], "it does not answer")
     close_all(beside.listeners)
 
     assert "two" in production.answer()
-    assert seen.backend.identity.alive
+    assert seen.alive
     assert marked(production) == pids
     assert beside.crashes == []
 
