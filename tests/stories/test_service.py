@@ -1,0 +1,212 @@
+"""`gitrelease service`: what it writes is what systemd reads, and after a reboot the same release is live again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelease.core.service import mark_of
+from tests.checkout import PATIENCE, Production, make_checkout, until
+from tests.systemd import analyser, arguments, reader, understood
+
+ODD = 'it\'s 100% "odd" $5\\'
+
+
+@pytest.fixture
+def oddly_placed(tmp_path: Path) -> Iterator[Production]:
+    """A checkout, set up, whose path has all that somebody could quote wrongly."""
+    (tmp_path / ODD).mkdir()
+    checkout = make_checkout(tmp_path / ODD)
+    yield checkout.init()
+    checkout.clear_away()
+
+
+def unit_of(production: Production) -> Path:
+    return Path(os.environ["XDG_CONFIG_HOME"]) / "systemd" / "user" / f"gitrelease-{production.root.name}.service"
+
+
+def written(production: Production) -> str:
+    ended = production.gitrelease("service")
+    assert ended.code == 0, ended.said
+    return unit_of(production).read_text()
+
+
+def setting(unit: str, key: str) -> str:
+    return next(line for line in unit.splitlines() if line.startswith(f"{key}=")).partition("=")[2]
+
+
+def as_at_boot(unit: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start exactly what the unit says, with the little that a service manager has in its environment."""
+    path = re.fullmatch(r'"?PATH=(.*?)"?', setting(unit, "Environment"))
+    assert path is not None
+    env = {"PATH": path[1].replace("%%", "%"), "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            arguments(unit), cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+
+
+def cut_the_power(production: Production) -> None:
+    """Kill the agent, the front and every backend, each by its pid: none may end another in order."""
+    for pid in (production.agent_pid(), production.front_pid(), *(b["identity"]["pid"] for b in production.backends())):
+        production.kill(int(pid))
+
+
+def test_after_a_reboot_the_release_that_was_live_is_live_again(oddly_placed: Production, tmp_path: Path) -> None:
+    production = oddly_placed.up()
+    production.await_idle()
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.await_idle()
+    served = production.answer()
+    unit = written(production)
+    cut_the_power(production)
+
+    service = as_at_boot(unit, tmp_path / "service.log")
+
+    try:
+        until(lambda: production.status()["instances"][0]["health"] == "healthy", "production is back")
+        assert (production.live(), production.answer()) == ("release/2", served)
+        assert production.agent_pid() == service.pid
+        backend, front, begun = production.backend_pid(), production.front_pid(), time.monotonic()
+    finally:
+        service.send_signal(signal.SIGTERM)
+    assert service.wait(timeout=PATIENCE) == 0, (tmp_path / "service.log").read_text()
+    assert time.monotonic() - begun < int(setting(unit, "TimeoutStopSec").removesuffix("s"))
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (backend, front))
+
+
+def test_an_agent_that_is_killed_takes_nobody_off_the_page(oddly_placed: Production, tmp_path: Path) -> None:
+    unit = written(oddly_placed)
+    first = as_at_boot(unit, tmp_path / "first.log")
+    until(lambda: oddly_placed.live() and oddly_placed.status()["instances"][0]["health"] == "healthy", "it is up")
+    backend, front = oddly_placed.backend_pid(), oddly_placed.front_pid()
+    first.kill()
+    first.wait()
+
+    second = as_at_boot(unit, tmp_path / "second.log")  # as Restart=on-failure does; KillMode=process left the others
+
+    try:
+        until(lambda: oddly_placed.state()["agent"]["pid"] == second.pid, "the next agent has taken over")
+        until(lambda: oddly_placed.state()["instances"][0]["health"] == "healthy", "production is adopted")
+        assert (oddly_placed.backend_pid(), oddly_placed.front_pid()) == (backend, front)
+    finally:
+        second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=PATIENCE) == 0
+    assert setting(unit, "KillMode") == "process"
+    assert setting(unit, "Restart") == "on-failure"
+
+
+@pytest.mark.skipif(analyser() is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("system", [False, True], ids=["the user's", "the host's"])
+def test_systemd_has_nothing_to_say_against_it(oddly_placed: Production, tmp_path: Path, system: bool) -> None:
+    text = oddly_placed.gitrelease("service", "--print", *(["--system"] if system else []), "--json").json["content"]
+    unit = tmp_path / "gitrelease-production.service"
+    unit.write_text(text)
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    command = [str(analyser()), "--man=no", *([] if system else ["--user"]), "verify", str(unit)]
+
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    assert unit.name not in ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(reader() is None, reason="needs systemd")
+def test_systemd_reads_the_words_that_were_meant(oddly_placed: Production, tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("units")
+    folder.parent.chmod(0o755)
+    folder.parent.parent.chmod(0o755)
+    folder.chmod(0o755)
+    (folder / "gitrelease-production.service").write_text(written(oddly_placed))
+    (folder / "gitrelease-production.service").chmod(0o644)
+
+    read = understood(folder, "gitrelease-production.service")
+
+    shown = re.search(r"Command Line: (.*)", read)
+    assert shown is not None
+    # Each word as systemd writes it down, quoted as for a shell; a variable would be put in only at the start.
+    words = re.findall(r'"(?:\\.|[^"\\])*"|\S+', shown[1])
+    plain = [re.sub(r"\\(.)", r"\1", word[1:-1]) if word[0] == '"' else word for word in words]
+    root = str(oddly_placed.root)
+    meant = [sys.executable, "-I", "-m", "gitrelease", "-C", root.replace("$", "$$"), "up", "--foreground"]
+    assert plain == meant
+    assert f"Description: gitrelease: production in {root} on this host" in read
+    assert f"RequiresMountsFor: {root} " in read
+    assert "KillMode: process" in read
+    assert "OOMPolicy: continue" in read
+
+
+def test_it_can_be_repeated_and_says_what_to_type_next(checkout: Production) -> None:
+    checkout.init()
+
+    first, second = checkout.gitrelease("service", "--json").json, checkout.gitrelease("service", "--json").json
+
+    assert (first["written"], second["written"]) == (True, False)
+    assert first["path"] == str(unit_of(checkout))
+    assert unit_of(checkout).stat().st_mode & 0o777 == 0o644
+    assert [line.split()[:-1] for line in first["next"]] == [
+        ["loginctl", "enable-linger"],
+        ["systemctl", "--user"],
+        ["systemctl", "--user", "enable"],
+        ["systemctl", "--user", "start"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(lambda _: "[Service]\nExecStart=/bin/true\n", "gitrelease did not write it", id="a stranger's"),
+        pytest.param(lambda text: text + "Nice=5\n", "was changed by hand", id="changed"),
+        pytest.param(lambda text: text.replace("/production", "/other", 1), "runs production in", id="another one's"),
+    ],
+)
+def test_what_is_not_as_we_wrote_it_stays(checkout: Production, change, said: str) -> None:
+    checkout.init()
+    unit = unit_of(checkout)
+    changed = change(written(checkout))
+    unit.write_text(changed)
+
+    ended = checkout.gitrelease("service")
+
+    assert ended.code == 3
+    assert said in ended.said
+    assert unit.read_text() == changed
+    assert checkout.gitrelease("service", "--name", "gitrelease-second").code == 0
+
+
+def test_what_is_only_printed_is_written_nowhere(checkout: Production) -> None:
+    checkout.init()
+
+    shown = [checkout.gitrelease("service", option) for option in ("--print", "--cron", "--supervisor")]
+
+    assert [one.code for one in shown] == [0, 0, 0]
+    assert mark_of(shown[0].out) is not None
+    assert shown[1].out.startswith("@reboot ")
+    assert shown[2].out.startswith("[program:gitrelease-production]\n")
+    assert not unit_of(checkout).exists()
+
+
+def test_production_has_the_time_that_its_settings_give_it(checkout: Production) -> None:
+    checkout.init()
+    host = checkout.home / "host.toml"
+    host.write_text(host.read_text() + '\n[limits]\nstop = "40s"\n')
+
+    assert setting(written(checkout), "TimeoutStopSec") == "190s"
+
+
+def test_the_line_of_the_crontab_starts_production(oddly_placed: Production) -> None:
+    line = oddly_placed.gitrelease("service", "--cron").out.removeprefix("@reboot ").replace("\\%", "%")
+
+    ran = subprocess.run(["/bin/sh", "-c", line], cwd="/", capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    assert oddly_placed.live() == "release/1"
