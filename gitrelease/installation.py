@@ -84,9 +84,9 @@ def init(
     app |= {key: value for key, value in given.items() if value is not None}
     app.setdefault("branch", App().branch)
     installed = _read_installed(home)
-    _require_own_repository(git)
-    _require_commits(git)
-    _require_python_and_script(git, app, python)
+    require_own_repository(git)
+    require_commits(git)
+    require_python_and_script(git, app, python)
     _check_port(port)
     make_branch = _must_make_branch(git, app["branch"])
 
@@ -107,7 +107,7 @@ def init(
         git.run("config", "--local", key, value)
     passing("init: before the hooks")
     chained, links = hooks.install(git, home, branch=world.settings.app.branch)
-    if _other_hooks_path(git):
+    if other_hooks_path(git):
         git.run("config", "--local", "core.hooksPath", str(git.directory / "hooks"))
     passing("init: hooks installed")
     installed.links = sorted({*installed.links, *links})
@@ -150,7 +150,7 @@ def _read_installed(home: Home) -> Installed:
 
 def _write_down_what_was(git: Git, home: Home, installed: Installed, *, make_branch: bool) -> None:
     """Keep how the repository is before anything in it is changed: an `init` that is cut off can be taken back too."""
-    changed = [*CONFIGURATION, *(["core.hooksPath"] if _other_hooks_path(git) else [])]
+    changed = [*CONFIGURATION, *(["core.hooksPath"] if other_hooks_path(git) else [])]
     for key in changed:
         installed.configuration.setdefault(key, git.configuration(key))
     if make_branch:
@@ -158,13 +158,13 @@ def _write_down_what_was(git: Git, home: Home, installed: Installed, *, make_bra
     write_atomically(home.installing, msgspec.json.encode(installed))
 
 
-def _other_hooks_path(git: Git) -> bool:
+def other_hooks_path(git: Git) -> bool:
     """Does git look for hooks elsewhere than where ours are?"""
     named = git.configuration("core.hooksPath", local=False)
     return bool(named) and Path(named or "") != git.directory / "hooks"
 
 
-def _require_own_repository(git: Git) -> None:
+def require_own_repository(git: Git) -> None:
     """Hooks, index and refs must be those of this checkout alone."""
     if not (git.root / ".git").is_dir():
         raise RepositoryError(
@@ -185,7 +185,7 @@ def _require_own_repository(git: Git) -> None:
         )
 
 
-def _require_commits(git: Git) -> None:
+def require_commits(git: Git) -> None:
     if git.resolve("HEAD") is None:
         raise RepositoryError(
             f"{git.root} has no commits yet",
@@ -221,7 +221,7 @@ def _check_port(port: int | None) -> None:
         raise SettingsError(f"--port is {port}, ports end at 65535", hint="Choose one: gitrelease init --port 8501")
 
 
-def _require_python_and_script(git: Git, app: dict[str, Any], python: str | None) -> None:
+def require_python_and_script(git: Git, app: dict[str, Any], python: str | None) -> None:
     """Find the app's interpreter and see that it can run the app."""
     repository = settings_files.read(git.blob("HEAD", "gitrelease.toml") or b"", "gitrelease.toml").get("app", {})
     script = app.get("script") or repository.get("script") or App().script

@@ -96,13 +96,13 @@ def _verify(git: Git, kind: Literal["commit", "tag"], name: str, *, called: str 
     good, said = git.verify(kind, name, timeout=VERIFY_LIMIT)
     if good:
         return _check("passed", "")
-    lacking = _lacking(git, signed_as)
-    if lacking:
-        return _check("unknown", f"the signature of {shown} cannot be verified here: {lacking}")
+    missing = lacking(git, signed_as)
+    if missing:
+        return _check("unknown", f"the signature of {shown} cannot be verified here: {missing}")
     return _check("failed", f"{shown} has no good signature; git says: {one_line(said, 300) or 'nothing'}")
 
 
-def _lacking(git: Git, signed_as: Format) -> str:
+def lacking(git: Git, signed_as: Format) -> str:
     """Say what this host lacks to verify such a signature; nothing when it is all there."""
     program = (signed_as.setting and git.configuration(signed_as.setting, local=False)) or signed_as.program
     if shutil.which(Path(program).expanduser()) is None:

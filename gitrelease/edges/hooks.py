@@ -58,13 +58,20 @@ def install(git: Git, home: Home, *, branch: str) -> tuple[list[str], list[str]]
 
 def refresh(git: Git, home: Home, *, branch: str) -> list[str]:
     """Bring the shims that are installed to those of this version; return their names. What is missing stays so."""
-    renewed: list[str] = []
-    for name, shim in SHIMS.items():
-        path, text = git.directory / "hooks" / name, _text(shim, git, home, branch=branch)
-        if path.is_file() and _is_ours(path) and path.read_text() != text:
-            _write(path, text)
-            renewed.append(name)
+    renewed = stale(git, home, branch=branch)
+    for name in renewed:
+        _write(git.directory / "hooks" / name, _text(SHIMS[name], git, home, branch=branch))
     return renewed
+
+
+def stale(git: Git, home: Home, *, branch: str) -> list[str]:
+    """Return the shims that are installed and are not those of this version, interpreter and branch."""
+    found: list[str] = []
+    for name, shim in SHIMS.items():
+        path = git.directory / "hooks" / name
+        if path.is_file() and _is_ours(path) and path.read_text() != _text(shim, git, home, branch=branch):
+            found.append(name)
+    return found
 
 
 def _text(shim: str, git: Git, home: Home, *, branch: str) -> str:

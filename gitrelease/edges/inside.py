@@ -25,6 +25,7 @@ from gitrelease.edges.process_table import Identity
 _PACKAGE = Path(gitrelease.__file__).parent
 CONTRACT = _PACKAGE / "inside" / "contract.py"
 SESSION = _PACKAGE / "inside" / "session.py"
+IMPORTS = _PACKAGE / "inside" / "imports.py"
 BACKTRACKING = _PACKAGE / "inside" / "backtracking.py"
 OWN_CHECKS = "gitrelease_checks.py"
 T = TypeVar("T")
@@ -200,6 +201,28 @@ def backtracking_results(running: Inside, *, finished: bool) -> tuple[Check, ...
     if begun is not None:
         checks.append(_never_returned(running, f"backtracking {begun}", finished=finished))
     return tuple(checks)
+
+
+@contextlib.contextmanager
+def imports(python: Path, *, home: Path, names: Sequence[str]) -> Iterator[Inside]:
+    """Import modules by their names, nothing of the checkout in sight; read `import_results`."""
+    with tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
+        folder = Path(scratch)
+        _write_spec(folder, {"names": names, "result": str(folder / "results")})
+        arguments = [str(IMPORTS), str(folder / "spec.json")]
+        with _running(python, arguments, home=home, cwd=folder, folder=folder) as running:
+            yield running
+
+
+def import_results(running: Inside, *, finished: bool) -> dict[str, str]:
+    """Return by name what is wrong with an import, nothing where it went well; names that it did not get to are out."""
+    found: dict[str, str] = {}
+    for entry in _entries(running):
+        if "started" in entry:
+            found[entry["started"]] = "ended the process" if finished else "did not return in time"
+        else:
+            found[entry["name"]] = entry["problem"]
+    return found
 
 
 @contextlib.contextmanager

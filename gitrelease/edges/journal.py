@@ -57,6 +57,13 @@ class Journal:
             except msgspec.DecodeError:
                 continue
 
+    def unreadable(self) -> int:
+        """Return how many lines are no JSON."""
+        try:
+            return sum(not _is_json(line) for line in self.path.read_bytes().split(b"\n") if line)
+        except FileNotFoundError:
+            return 0
+
     def drop_unreadable(self) -> int:
         """Drop the lines that are no JSON, and return how many; an event of a later version is some, and stays."""
         try:

@@ -1,4 +1,6 @@
-"""Which units of systemd are there for a checkout, and is one started with the host? Read from files, systemd not asked.
+"""Which units of systemd are there for a checkout, and is one started with the host?
+
+Read from files; systemd is not asked.
 
 What is enabled is a link in a folder of its target; a user who lingers has a file of his name. So this answers also
 where no systemd runs, and never waits for one.

@@ -18,7 +18,7 @@ def clear_locks(root: Path, directory: Path) -> list[Path]:
 
     Returns them. `ReleaseError` when a git is at work there: it may hold a lock without having the file open.
     """
-    found = sorted(_locks(directory))
+    found = sorted(lock_files(directory))
     at_work = process_table.working_in(root, "git") if found else []
     if at_work:
         raise ReleaseError(
@@ -59,7 +59,7 @@ def _made(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _locks(directory: Path) -> Iterator[Path]:
+def lock_files(directory: Path) -> Iterator[Path]:
     """Yield the lock files of a repository; ours are locked by the kernel and stay."""
     for name in ("index", "HEAD", "config", "packed-refs", "shallow", "ORIG_HEAD", "FETCH_HEAD"):
         if (directory / f"{name}.lock").is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gitrelease.core.outcome import Check
 from gitrelease.edges import housekeeping, process_table
 from gitrelease.release.production import Production
+from gitrelease.world import World
 
 _BLOCK = 4096  # bytes that a small file takes at least
 _FEW_FILES = 64  # that must stay: refs, tag and commit objects, logs
@@ -13,7 +14,7 @@ _MB = 1 << 20
 
 def lacking(production: Production, commit: str) -> Check | None:
     """Return the check that says what a slot and a backend for `commit` lack, with numbers; None when both fit."""
-    problem = _on_disk(production, commit) or _in_memory(production)
+    problem = on_disk(production.world, commit) or in_memory(production)
     return Check(name="room", kind="major", status="unknown", detail=problem) if problem else None
 
 
@@ -24,8 +25,8 @@ def hint(trigger: str) -> str:
     return f"{make}; {again.get(trigger, 'then pull or commit again: the branch is back at what is live')}"
 
 
-def _on_disk(production: Production, commit: str) -> str:
-    world = production.world
+def on_disk(world: World, commit: str) -> str:
+    """Say what the file system lacks for a slot with `commit`; nothing where it fits."""
     left, reserve = housekeeping.room_at(world.home.root), world.settings.limits.disk_mb * _MB
     size, files = world.git.size_of(commit)
     needed = size + files * _BLOCK
@@ -39,7 +40,8 @@ def _on_disk(production: Production, commit: str) -> str:
     return ""
 
 
-def _in_memory(production: Production) -> str:
+def in_memory(production: Production) -> str:
+    """Say what the host lacks for one more backend; nothing where it fits."""
     needed = production.needed_mb()
     have = process_table.available_mb()
     waiting = production.waiting_mb() if have < needed else 0.0

@@ -37,6 +37,7 @@ LAYERS = (
     "checks",
     "release",
     "recovery",
+    "doctor",
     "agent",
     "commands",
     "cli",

@@ -1,0 +1,158 @@
+"""Can the app be run as it stands on the branch: settings, files, interpreter, packages, run-time files, signatures?"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from gitrelease import installation
+from gitrelease.candidate import Candidate, belonging_to, lost_revision
+from gitrelease.checks.signatures import lacking
+from gitrelease.checks.static import static_checks
+from gitrelease.core.dependencies import closure, imported, modules_of
+from gitrelease.core.settings import SETTINGS_FILE, seconds
+from gitrelease.core.signing import format_of, signature_of
+from gitrelease.doctor.case import Case
+from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
+from gitrelease.edges import inside
+from gitrelease.edges.cancel import Cancel
+
+_SHOWN = 5
+
+
+def settings(case: Case) -> Iterator[Diagnosis]:
+    """Can the settings of this host and of the live release be read, and do their regions exist?"""
+    found = case.world.settings
+    if case.initialised and not case.host_tables.get("app"):  # `init` writes more than that
+        yield problem("settings", f"{case.home.settings} is gone, or empty", fix="gitrelease recover")
+        return
+    lost = lost_revision(case.git, found.regions)
+    if lost:
+        yield problem("settings", lost, fix=f"mend region.at in {SETTINGS_FILE} or host.toml, or fetch that commit")
+        return
+    yield well("settings", f"{found.app.script} from {found.app.branch}, for {len(found.instances)} addresses")
+
+
+def candidate(case: Case) -> Iterator[Diagnosis]:
+    """Is what would be released next whole as it lies in git?"""
+    world, git = case.world, case.git
+    head = git.ref(world.settings.branch_ref) or git.resolve("HEAD") or ""
+    live = world.records().live
+    commit = belonging_to(world, head, live) if live is not None else head
+    looked = static_checks(world, Candidate(commit=commit, source=head, key="", trigger="shell", by=""))
+    seen = False
+    for check in looked:
+        if check.status in ("failed", "warned"):
+            seen = True
+            tell = problem if check.status == "failed" else warning
+            yield tell("app", f"{check.name}: {check.detail}", fix="mend it and commit; see: gitrelease check")
+    for script in _scripts(case):
+        try:
+            imported(git.blob(head, script) or b"")
+        except (SyntaxError, ValueError, RecursionError) as error:
+            seen = True
+            yield problem("app", f"{script} does not compile: {error}", fix="mend it and commit; see: gitrelease check")
+    if not seen:
+        yield well("app", f"{', '.join(_scripts(case))} at the head of {case.branch}")
+
+
+def interpreter(case: Case) -> Iterator[Diagnosis]:
+    """Is there a Python for the app that runs, with Streamlit where it needs that?"""
+    yield well("interpreter", str(case.python))
+
+
+def imports(case: Case) -> Iterator[Diagnosis]:
+    """Can the interpreter import what the app imports when it starts?"""
+    git, world = case.git, case.world
+    head = git.resolve("HEAD") or ""
+    tracked = {entry.path for entry in git.list_tree(head)}
+    outside: dict[str, str] = {}
+    for script in _scripts(case):
+        found = closure(script, tracked, lambda path: git.blob(head, path) or b"")
+        lost = {name: path for name in found if (path := _only_on_disk(case, name, script))}
+        for name, path in lost.items():
+            detail = f"{found[name]} imports {name}, and {path} is in no commit: no slot has it"
+            yield problem("imports", detail, fix=f"git add -f {path} && git commit")
+        outside |= {name: file for name, file in found.items() if name not in lost and not _shared(case, name, script)}
+    if not outside:
+        yield well("imports", "the app imports nothing from outside")
+        return
+    wrong = _import(case, list(outside))
+    for name, why in list(wrong.items())[:_SHOWN]:
+        detail = f"{outside[name]} imports {name}, and {case.python} cannot: {why}"
+        yield problem("imports", detail, fix=f"{case.python} -m pip install the package that has {name.split('.')[0]}")
+    if not wrong:
+        yield well("imports", f"{len(outside)} modules, by {case.python}")
+    elif world.settings.app.kind == "command" and len(wrong) == len(outside):
+        yield warning("imports", "is app.python what app.command runs?", fix="see app.python in host.toml")
+
+
+def _scripts(case: Case) -> list[str]:
+    app = case.world.settings.app
+    scripts = dict.fromkeys(one.script or app.script for one in case.world.settings.instances)
+    return [script for script in scripts if script.endswith(".py")]
+
+
+def _only_on_disk(case: Case, name: str, script: str) -> str | None:
+    """Return the file of a module that lies in the checkout and is in no commit."""
+    if _shared(case, name, script):
+        return None
+    paths = modules_of(name, PurePosixPath(script).parent)
+    return next((path for path in paths if (case.root / path).is_file()), None)
+
+
+def _shared(case: Case, name: str, script: str) -> bool:
+    """Is the module a run-time file, which is linked into every slot?"""
+    shared = [PurePosixPath(path) for path in case.world.settings.app.shared]
+    paths = [PurePosixPath(path) for path in modules_of(name, PurePosixPath(script).parent)]
+    return any(path.is_relative_to(one) for path in paths for one in shared)
+
+
+def _import(case: Case, names: list[str]) -> dict[str, str]:
+    limit = seconds(case.world.settings.limits.checks)
+    with (
+        inside.imports(case.python, home=case.home.root, names=names) as running,
+        contextlib.closing(Cancel()) as never,
+    ):
+        finished = running.wait(time.monotonic() + limit, never)
+        found = inside.import_results(running, finished=finished)
+    return {name: why for name, why in found.items() if why}
+
+
+def shared(case: Case) -> Iterator[Diagnosis]:
+    """Are the run-time files there, and does `init` know all that git ignores?"""
+    known = case.world.settings.app.shared
+    gone = [path for path in known if not (case.root / path).exists()]
+    for path in gone:
+        yield warning(
+            "run-time files", f"{path} is in app.shared and is not there", fix=f"bring {path} back, or gitrelease init"
+        )
+    unknown = [
+        path
+        for path in installation.find_shared(case.git, case.host_tables.get("app", {}))
+        if path not in known and not any(path.startswith(f"{one}/") for one in known)
+    ]
+    if unknown:
+        detail = f"git ignores {', '.join(unknown[:_SHOWN])}, and no slot gets it"
+        yield warning("run-time files", detail, fix="gitrelease init, then gitrelease restart")
+    if not gone and not unknown:
+        yield well("run-time files", ", ".join(known) or "none")
+
+
+def signatures(case: Case) -> Iterator[Diagnosis]:
+    """Can signatures be verified here, where they must be?"""
+    mode = case.world.settings.app.require_signed
+    if mode == "none":
+        return
+    named = case.git.configuration("gpg.format", local=False) or "openpgp"
+    head = format_of(signature_of(case.git.run("cat-file", "commit", "HEAD")))
+    known = {"ssh": b"-----BEGIN SSH SIGNATURE-----", "x509": b"-----BEGIN SIGNED MESSAGE-----"}
+    signed_as = head or format_of(known.get(named, b"-----BEGIN PGP SIGNATURE-----"))
+    missing = lacking(case.git, signed_as) if signed_as is not None else ""
+    if missing:
+        detail = f"{mode} must be signed, and no signature can be verified here: {missing}"
+        yield problem("signatures", detail, fix="see docs/security.md, signatures")
+    else:
+        yield well("signatures", f"{mode} must be signed, and can be verified")

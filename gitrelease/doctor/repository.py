@@ -1,0 +1,182 @@
+"""Is the checkout one that can be released from: git's settings, hooks, branch, locks, pointers, files?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from gitrelease import installation
+from gitrelease.core.text import short
+from gitrelease.doctor.case import Case
+from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
+from gitrelease.edges import hooks, process_table, records
+from gitrelease.edges.home import MODE, user_name
+from gitrelease.recovery import heads, locks
+
+_INIT = "gitrelease init"
+_RECOVER = "gitrelease recover"
+_SHOWN = 5
+
+
+def repository(case: Case) -> Iterator[Diagnosis]:
+    """Does git know this as a repository of its own, with commits?"""
+    if case.directory.is_dir() and not (case.directory / "HEAD").is_file():
+        yield problem("repository", f"{case.directory} has no HEAD: git does not know it any more", fix=_RECOVER)
+        return
+    installation.require_own_repository(case.git)
+    installation.require_commits(case.git)
+    yield well("repository", str(case.git.root))
+
+
+def safe_directory(case: Case) -> Iterator[Diagnosis]:
+    """Does the checkout belong to who asks? Git trusts no other one unless it is told to."""
+    owner = case.root.stat().st_uid
+    if owner == os.getuid():
+        yield well("safe.directory", f"the checkout belongs to {user_name(owner)}, git trusts it")
+        return
+    named = case.git.execute("config", "--get-all", "safe.directory")[1].decode(errors="replace").split("\n")
+    detail = f"{case.root} belongs to {user_name(owner)}"
+    fix = f"sudo chown -R {os.getuid()} {case.root}"
+    if str(case.root) in named or "*" in named:
+        yield warning("safe.directory", f"{detail}; git trusts it, since safe.directory says so", fix=fix)
+    else:
+        yield problem("safe.directory", f"{detail}, and git does not trust it", fix=fix)
+
+
+def set_up(case: Case) -> Iterator[Diagnosis]:
+    """Was `init` run, and did it come to its end?"""
+    home = case.home
+    if not case.initialised:
+        cut = " (one was cut off)" if home.root.exists() and home.installing.exists() else ""
+        yield problem("init", f"{case.root} is not set up for releases yet{cut}", fix=_INIT)
+        return
+    if home.root.stat().st_mode & 0o077:
+        detail = f"{home.root.relative_to(case.root)} can be read by others: secrets may be in logs"
+        yield warning("init", detail, fix=f"chmod {MODE:o} {home.root}", mend=lambda: _close(case))
+        return
+    yield well("init", "the checkout is set up")
+
+
+def _close(case: Case) -> str:
+    case.home.create()
+    return f"{case.home.root.relative_to(case.root)} is for its owner only again"
+
+
+def configuration(case: Case) -> Iterator[Diagnosis]:
+    """Are git's settings those that `init` made?"""
+    git = case.git
+    wrong = {key: git.configuration(key) for key, value in installation.CONFIGURATION.items()}
+    wrong = {key: found for key, found in wrong.items() if found != installation.CONFIGURATION[key]}
+    if wrong:
+        shown = ", ".join(f"{key} is {found or 'not set'}" for key, found in wrong.items())
+        yield problem("git settings", f"pushes do not arrive as they should: {shown}", fix=_INIT, mend=_set(case))
+    elif installation.other_hooks_path(git):
+        named = git.configuration("core.hooksPath", local=False)
+        yield problem("git settings", f"core.hooksPath is {named}: git runs hooks from there, not ours", fix=_INIT)
+    else:
+        yield well("git settings", ", ".join(installation.CONFIGURATION))
+
+
+def _set(case: Case) -> Mend:
+    def mend() -> str:
+        for key, value in installation.CONFIGURATION.items():
+            case.git.run("config", "--local", key, value)
+        return f"set {', '.join(installation.CONFIGURATION)} as init does"
+
+    return mend
+
+
+def hooks_installed(case: Case) -> Iterator[Diagnosis]:
+    """Are the hooks there, executable, ours, and of this installation?"""
+
+    def install() -> str:
+        chained, _ = hooks.install(case.git, case.home, branch=case.branch)
+        return "installed the hooks" + (f"; those that were there run first: {', '.join(chained)}" if chained else "")
+
+    missing = hooks.missing(case.git)
+    if missing:
+        detail = f"missing, not executable or not ours: {', '.join(missing)}"
+        yield problem("hooks", f"what is pushed or pulled is not noticed: {detail}", fix=_INIT, mend=install)
+        return
+    stale = hooks.stale(case.git, case.home, branch=case.branch)
+    if stale:
+        detail = f"of another installation, or for another branch: {', '.join(stale)}"
+        yield warning("hooks", detail, fix=_INIT, mend=install)
+        return
+    yield well("hooks", f"{len(hooks.SHIMS)} hooks are installed")
+
+
+def branch(case: Case) -> Iterator[Diagnosis]:
+    """Is HEAD on the deploy branch, and nothing half-done there?"""
+    case.world.checkout.require_branch()
+    begun = case.world.checkout.in_progress()
+    if begun:
+        detail = f"a {begun} is under way in the checkout: what lies there is no edit"
+        yield warning("branch", detail, fix=f"git {begun} --continue, or git {begun} --abort")
+        return
+    yield well("branch", f"HEAD is on {case.branch}")
+
+
+def locks_left(case: Case) -> Iterator[Diagnosis]:
+    """Did a git that was killed leave a lock, or a mixture of files?"""
+    found = sorted(locks.lock_files(case.directory))
+    at_work = process_table.working_in(case.root, "git") if found else []
+    if found and at_work:
+        yield well("locks", f"git is at work in the checkout (pid {at_work[0]})")
+    elif found:
+        names = ", ".join(str(lock.relative_to(case.root)) for lock in found[:_SHOWN])
+        # The lock on the index tells of files that are a mixture of two commits: recover keeps and mends those.
+        only_refs = all(lock.name != "index.lock" for lock in found)
+        mend = _unlock(case) if only_refs else None
+        yield problem("locks", f"a git that was killed left {names}", fix=_RECOVER, mend=mend)
+    elif case.home.recovering.exists():
+        yield problem("locks", "a recover was cut off: files may be a mixture of two commits", fix=_RECOVER)
+    else:
+        yield well("locks", "nothing is locked")
+
+
+def _unlock(case: Case) -> Mend:
+    def mend() -> str:
+        cleared = locks.clear_locks(case.root, case.directory)
+        return f"removed {', '.join(str(lock.relative_to(case.root)) for lock in cleared)}"
+
+    return mend
+
+
+def pointers(case: Case) -> Iterator[Diagnosis]:
+    """Can our refs be read, and do tag and pointer say the same?"""
+    unreadable = heads.unreadable(case.git)
+    if unreadable:
+        detail = f"the object of {', '.join(unreadable[:_SHOWN])} cannot be read"
+        yield problem("refs", detail, fix=_RECOVER)
+        return
+    known = case.world.records()
+    if known.live is None:
+        if known.occupied:
+            yield problem("refs", f"there are releases, and {records.LIVE} names none", fix=_RECOVER)
+        else:
+            yield well("refs", "nothing was released yet")
+        return
+    tag = case.git.ref(f"refs/tags/{known.live.name}")
+    if tag != known.live.tag:
+        detail = f"the tag {known.live.name} is {'gone' if tag is None else 'another one'} than what is live"
+        yield problem("refs", detail, fix=_RECOVER)
+        return
+    yield well("refs", f"{known.live.name} is live ({short(known.live.commit)})")
+
+
+def files(case: Case) -> Iterator[Diagnosis]:
+    """Which managed files does git ignore? Then nobody sees in git that they changed."""
+    checkout, git = case.world.checkout, case.git
+    schema = case.world.settings.app.schema
+    hidden = git.run("ls-files", "-z", "--cached", "--ignored", "--exclude-standard").split(b"\0")[:-1]
+    names = [os.fsdecode(name) for name in hidden]
+    if names:
+        shown = ", ".join(names[:_SHOWN])
+        detail = f"git tracks {shown} and ignores it: one that is removed and added again is lost to commits"
+        yield warning("ignored files", detail, fix="mend .gitignore, or git rm --cached")
+    if checkout.ignores_carried() and checkout.carries() and (git.root / schema).exists():
+        detail = f"git ignores {schema}; every release carries it all the same"
+        yield well("ignored files", f"{detail} (to let git track it: git add -f {schema})")
+    elif not names:
+        yield well("ignored files", "git ignores no managed file")

@@ -1,0 +1,215 @@
+"""Does production run as it should, would it after a reboot, and is anything left over from what ran before?"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from gitrelease.core.service import Service, crontab_line
+from gitrelease.core.settings import Instance
+from gitrelease.doctor.case import Case
+from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
+from gitrelease.edges import host, process_table, units
+from gitrelease.edges.home import AGENT_MARK, user_name
+from gitrelease.edges.process_table import Identity
+from gitrelease.edges.slots import CHECK, NAMES
+from gitrelease.release.production import Running
+
+_RECOVER = "gitrelease recover"
+_UP = "gitrelease up"
+
+
+def agent(case: Case) -> Iterator[Diagnosis]:
+    """Is there an agent, where production is to be up, and does it need a person?"""
+    said = case.agent
+    if said.silent:
+        yield problem("agent", "an agent is there and does not answer", fix=_RECOVER)
+    elif said.status is not None:
+        yield from _told(said.status)
+    elif case.wanted:
+
+        def start() -> str:
+            case.start_agent()
+            return "started the agent, which looks after production"
+
+        yield problem("agent", "production is up, and no agent looks after it", fix=_UP, mend=start)
+    elif case.home.down.exists():
+        who = case.home.down.read_text(errors="replace").strip()
+        yield warning("agent", f"production is down, {who} asked for it", fix=_UP)
+    else:
+        yield warning("agent", "production was never started", fix=_UP)
+
+
+def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:
+    """Tell what the agent says of itself that keeps releases away."""
+    if status["person_needed"]:
+        yield problem("agent", f"a person is needed: {status['person_needed']}", fix="gitrelease rollback RELEASE")
+        return
+    if "error" in status:
+        yield problem("agent", str(status["error"]), fix=str(status.get("hint", _RECOVER)))
+        return
+    if status["frozen"]:
+        yield warning("agent", status["frozen"]["told"], fix="gitrelease unfreeze")
+    for reason in status["refused_edits"]:
+        yield warning("agent", f"an edit on disk was refused: {reason}", fix="gitrelease diff --worktree")
+    for waiting in status["waiting"]:
+        detail = f"{waiting['commit'][:10]} waits: {waiting['reason']}"
+        yield warning("agent", detail, fix=f"gitrelease deploy {waiting['commit'][:10]} --approve")
+    yield well("agent", f"runs, pid {status['agent']['pid']}")
+
+
+def instances(case: Case) -> Iterator[Diagnosis]:
+    """Does every instance answer?"""
+    status = case.agent.status
+    if status is None or "instances" not in status:
+        return
+    serving = {group["name"] for group in status.get("groups", ()) if group["live"]} | {"production"}
+    rows = [row for row in status["instances"] if row.get("group", "production") in serving]
+    ill = [row for row in rows if row["health"] not in ("healthy", "starting")]
+    for row in ill:
+        detail = f"{row['name']} ({row['url']}) is {row['health']}"
+        yield problem("instances", detail, fix=f"gitrelease restart {row['name']}; or {_RECOVER}")
+    if not ill:
+        yield well("instances", ", ".join(f"{row['name']} {row['url']} {row['health']}" for row in rows))
+
+
+def ports(case: Case) -> Iterator[Diagnosis]:
+    """Are the public ports ours, or free?"""
+    seen: set[tuple[str, int]] = set()
+    for world, running in case.groups():
+        for instance in world.instances:
+            if (instance.address, instance.port) in seen:
+                detail = f"two instances have port {instance.port}"
+                yield problem("ports", detail, fix="give each its own in .git/gitrelease/host.toml")
+            seen.add((instance.address, instance.port))
+            yield _port(case, instance, running)
+
+
+def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
+    shown = f"{instance.address}:{instance.port}"
+    front = running.front
+    if front is not None and process_table.listens(front, instance.port):
+        return well("ports", f"{shown} is held by our front, pid {front.pid}")
+    refused = _bind(instance)
+    if refused is None:
+        served = front is not None and case.agent.status is not None
+        if not served:
+            return well("ports", f"{shown} is free")
+        detail = f"{instance.name} is set to {shown}, and production was started without it"
+        return warning("ports", detail, fix="gitrelease down && gitrelease up")
+    if refused == errno.EADDRINUSE and any(process_table.listens(one, instance.port) for one in _agents(case)):
+        detail = f"the agent keeps {shown}, and no front serves it"
+        return problem("ports", detail, fix=f"gitrelease status; {_RECOVER}")
+    if refused == errno.EADDRINUSE:
+        owner = process_table.port_owner(instance.port) or "a process that cannot be seen from here"
+        fix = "end that process, or gitrelease init --port PORT"
+        return problem("ports", f"port {instance.port} is taken by {owner}", fix=fix)
+    why = errno.errorcode.get(refused, str(refused))
+    fix = "choose another address or port in .git/gitrelease/host.toml"
+    return problem("ports", f"{shown} cannot be listened on: {why}", fix=fix)
+
+
+def _bind(instance: Instance) -> int | None:
+    """Return the error of binding to an address, None where it is free. Nobody can connect to what does not listen."""
+    family = socket.AF_INET6 if ":" in instance.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((instance.address, instance.port))
+        except socket.gaierror:
+            return errno.EADDRNOTAVAIL
+        except OSError as error:
+            return error.errno
+    return None
+
+
+def slots(case: Case) -> Iterator[Diagnosis]:
+    """Is a slot held by what nobody knows, or damaged?"""
+    status = case.agent.status
+    busy = status is not None and status.get("lock") is not None
+    seen = False
+    for world, running in case.groups():
+        held = set() if busy else set(world.slots.held())
+        strange = sorted(held - {backend.slot for backend in running.backends()})
+        if strange:
+            seen = True
+            detail = f"processes that nobody knows hold slot {', '.join(strange)}"
+            tell = problem if len(held) == len(NAMES) else warning
+            yield tell("slots", detail, fix=_RECOVER)
+        folder = world.slots.folder
+        damaged = [name for name in (*NAMES, CHECK) if (folder / name).exists() and world.slots.standing(name) is None]
+        if damaged:
+            seen = True
+            detail = f"slot {', '.join(damaged)} is no checkout any more"
+            free = not set(damaged) & {backend.slot for backend in running.backends()}
+            mend: Mend | None = (lambda slots=world.slots: _cleared(slots.clear_free())) if free else None
+            yield warning("slots", detail, fix=_RECOVER, mend=mend)
+    lost = [
+        line for line in case.git.text("worktree", "list", "--porcelain").splitlines() if line.startswith("prunable")
+    ]
+    if lost:
+        seen = True
+        detail = f"git remembers {len(lost)} worktrees that are gone"
+        yield warning("slots", detail, fix="git worktree prune", mend=lambda: _pruned(case))
+    if not seen:
+        yield well("slots", "a release is under way" if busy else "nothing is left over")
+
+
+def _cleared(names: list[str]) -> str:
+    return f"removed slot {', '.join(names)}: it is made again when needed" if names else "no slot was free"
+
+
+def _pruned(case: Case) -> str:
+    case.git.run("worktree", "prune")
+    return "let git forget worktrees that are gone"
+
+
+def journal(case: Case) -> Iterator[Diagnosis]:
+    """Can every line of the journal be read? The last one may be half written."""
+    torn = case.world.journal.unreadable()
+    if torn > 1:
+        yield warning("journal", f"{torn} lines of the journal cannot be read", fix=_RECOVER)
+    else:
+        yield well("journal", "can be read")
+
+
+def boot(case: Case) -> Iterator[Diagnosis]:
+    """Does production come back by itself when the host is started again?"""
+    user = user_name(case.home.root.stat().st_uid)
+    found = list(units.of_checkout(case.root, user))
+    enabled = [unit for unit in found if unit.enabled]
+    if any(unit.lingers for unit in enabled):
+        yield well("boot", f"{enabled[0].path.name} starts production with the host")
+    elif enabled:
+        detail = f"{enabled[0].path.name} starts production when {user} logs in, and ends it at logout"
+        yield warning("boot", detail, fix=f"loginctl enable-linger {user}")
+    elif found:
+        manager = "sudo systemctl" if found[0].system else "systemctl --user"
+        detail = f"{found[0].path.name} is there and not enabled"
+        yield warning("boot", detail, fix=f"{manager} enable {found[0].path.name}")
+    elif _in_crontab(case):
+        yield well("boot", "the crontab starts production with the host")
+    elif _foreground(case):
+        yield well("boot", "production runs under a service manager")
+    else:
+        yield warning("boot", "after a reboot nothing starts production", fix="gitrelease service")
+
+
+def _in_crontab(case: Case) -> bool:
+    """Does a line of the crontab bring this very checkout up?"""
+    described = Service(
+        name="any", checkout=str(case.root), python="python", user="", folder="", path="", stop_seconds=0
+    )
+    ours = crontab_line(described).partition(" -C ")[2]
+    lines = (line.strip() for line in host.crontab().splitlines())
+    return any(line.startswith("@reboot") and (ours in line or f"{case.root} up" in line) for line in lines)
+
+
+def _foreground(case: Case) -> bool:
+    return any("--foreground" in process_table.arguments(one) for one in _agents(case))
+
+
+def _agents(case: Case) -> list[Identity]:
+    return process_table.marked(AGENT_MARK, str(case.home.root))
