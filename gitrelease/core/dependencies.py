@@ -33,9 +33,9 @@ def modules_of(name: str, folder: PurePosixPath) -> Iterator[str]:
 def closure(script: str, tracked: Collection[str], read: Callable[[str], bytes]) -> dict[str, str]:
     """Return the modules that come from outside of the repository, each with the file that imports it first.
 
-    Files of the repository are followed; one that does not parse is passed over.
+    Files of the repository are followed, wherever they lie in it: an app may look for modules in any folder of its own.
+    One that does not parse is passed over.
     """
-    folder = PurePosixPath(script).parent
     outside: dict[str, str] = {}
     seen, waiting = set[str](), [script]
     while waiting:
@@ -48,8 +48,9 @@ def closure(script: str, tracked: Collection[str], read: Callable[[str], bytes])
         except (SyntaxError, ValueError, RecursionError):
             continue
         for name in names:
-            ours = [path for path in modules_of(name, folder) if path in tracked]
+            ours = [path for path in tracked if f"/{path}".endswith(tuple(modules_of(name, PurePosixPath("/"))))]
             waiting += ours
-            if not ours and not any(path.startswith(f"{folder / name.split('.')[0]}/") for path in tracked):
+            package = f"/{name.split('.')[0]}/"  # it need not have a file that says so
+            if not ours and not any(package in f"/{path}" for path in tracked):
                 outside.setdefault(name, file)
     return outside

@@ -69,21 +69,24 @@ def imports(case: Case) -> Iterator[Diagnosis]:
     head = git.resolve("HEAD") or ""
     tracked = {entry.path for entry in git.list_tree(head)}
     outside: dict[str, str] = {}
+    seen = False
     for script in _scripts(case):
         found = closure(script, tracked, lambda path: git.blob(head, path) or b"")
         lost = {name: path for name in found if (path := _only_on_disk(case, name, script))}
         for name, path in lost.items():
+            seen = True
             detail = f"{found[name]} imports {name}, and {path} is in no commit: no slot has it"
             yield problem("imports", detail, fix=f"git add -f {path} && git commit")
         outside |= {name: file for name, file in found.items() if name not in lost and not _shared(case, name, script)}
-    if not outside:
-        yield well("imports", "the app imports nothing from outside")
-        return
-    wrong = _import(case, list(outside))
+    tried = _import(case, list(outside))
+    wrong = {name: why for name, why in tried.items() if why}
     for name, why in list(wrong.items())[:_SHOWN]:
         detail = f"{outside[name]} imports {name}, and {case.python} cannot: {why}"
         yield problem("imports", detail, fix=f"{case.python} -m pip install the package that has {name.split('.')[0]}")
-    if not wrong:
+    if not wrong and len(tried) < len(outside):
+        detail = f"{case.python} could not be asked for {len(outside) - len(tried)} of {len(outside)} modules"
+        yield warning("imports", detail, fix=f"{case.python} -c 'import {next(iter(outside))}'")
+    elif not wrong and not seen:
         yield well("imports", f"{len(outside)} modules, by {case.python}")
     elif world.settings.app.kind == "command" and len(wrong) == len(outside):
         yield warning("imports", "is app.python what app.command runs?", fix="see app.python in host.toml")
@@ -111,14 +114,14 @@ def _shared(case: Case, name: str, script: str) -> bool:
 
 
 def _import(case: Case, names: list[str]) -> dict[str, str]:
+    """Return what is wrong with the import of each, nothing where it went well; the rest was not come to."""
     limit = seconds(case.world.settings.limits.checks)
     with (
         inside.imports(case.python, home=case.home.root, names=names) as running,
         contextlib.closing(Cancel()) as never,
     ):
         finished = running.wait(time.monotonic() + limit, never)
-        found = inside.import_results(running, finished=finished)
-    return {name: why for name, why in found.items() if why}
+        return inside.import_results(running, finished=finished)
 
 
 def shared(case: Case) -> Iterator[Diagnosis]:

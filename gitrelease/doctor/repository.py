@@ -20,8 +20,9 @@ _SHOWN = 5
 
 def repository(case: Case) -> Iterator[Diagnosis]:
     """Does git know this as a repository of its own, with commits?"""
-    if case.directory.is_dir() and not (case.directory / "HEAD").is_file():
-        yield problem("repository", f"{case.directory} has no HEAD: git does not know it any more", fix=_RECOVER)
+    if case.directory.is_dir() and not heads.head_is_readable(case.directory):
+        detail = f"HEAD of {case.directory} cannot be read: git does not know the repository any more"
+        yield problem("repository", detail, fix=_RECOVER)
         return
     installation.require_own_repository(case.git)
     installation.require_commits(case.git)
@@ -34,13 +35,9 @@ def safe_directory(case: Case) -> Iterator[Diagnosis]:
     if owner == os.getuid():
         yield well("safe.directory", f"the checkout belongs to {user_name(owner)}, git trusts it")
         return
-    named = case.git.execute("config", "--get-all", "safe.directory")[1].decode(errors="replace").split("\n")
-    detail = f"{case.root} belongs to {user_name(owner)}"
-    fix = f"sudo chown -R {os.getuid()} {case.root}"
-    if str(case.root) in named or "*" in named:
-        yield warning("safe.directory", f"{detail}; git trusts it, since safe.directory says so", fix=fix)
-    else:
-        yield problem("safe.directory", f"{detail}, and git does not trust it", fix=fix)
+    trusted = case.git.root  # or that is the problem
+    detail = f"{trusted} belongs to {user_name(owner)}; git trusts it, since safe.directory says so"
+    yield warning("safe.directory", detail, fix=f"sudo chown -R {os.getuid()} {trusted}")
 
 
 def set_up(case: Case) -> Iterator[Diagnosis]:

@@ -20,10 +20,14 @@ _REF = re.compile(rb"(ref: refs/\S+|[0-9a-f]{40}|[0-9a-f]{64})\n?")
 
 def mend_head(directory: Path, branch: str) -> Iterator[str]:
     """Give a HEAD that nobody can read its branch back: without one, git does not know the repository at all."""
-    head = directory / "HEAD"
-    if not head.is_file() or not _REF.fullmatch(head.read_bytes()):
-        head.write_text(f"ref: refs/heads/{branch}\n")
+    if not head_is_readable(directory):
+        (directory / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
         yield f"HEAD could not be read; it is on {branch} again"
+
+
+def head_is_readable(directory: Path) -> bool:
+    head = directory / "HEAD"
+    return head.is_file() and _REF.fullmatch(head.read_bytes()) is not None
 
 
 def mend_refs(directory: Path) -> Iterator[str]:

@@ -478,3 +478,16 @@ def test_what_ended_processes_have_left_is_bounded(small: Small) -> None:
     assert len([name for name in left if name.endswith("-1.log")]) <= 50
     assert running <= left
     assert not (home / "run" / ".processes.json.4194305").exists()
+
+
+def test_the_doctor_sees_a_full_disk(small: Small) -> None:
+    small.fill()
+
+    ended = small.production.gitrelease("doctor", "--json")
+
+    ill = {line["name"]: line for line in ended.json["checks"] if line["status"] == "problem"}
+    assert ended.code == 3
+    assert set(ill) == {"disk", "room"}
+    assert "the disk is full" in ill["disk"]["detail"]
+    assert "MB must stay free" in ill["room"]["detail"]
+    assert "gitrelease prune" in ill["disk"]["fix"]

@@ -1,0 +1,458 @@
+"""`gitrelease doctor`: what would stop a release has a line with its remedy, whatever is broken, and it never hangs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitrelease.edges import backends
+from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
+
+NOBODY = 65534
+PROMPT = 20.0  # seconds: nothing hangs in these, so none may come near a deadline
+
+
+def examined(production: Production, *options: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """Return the exit code, and the lines by what they are about."""
+    begun = time.monotonic()
+    ended = production.gitrelease("doctor", *options, "--json")
+    assert time.monotonic() - begun < PROMPT
+    told = ended.json
+    assert told["schema"] == 1, ended.said
+    assert told["ok"] == all(line["status"] != "problem" for line in told["checks"])
+    assert all(line["fix"] for line in told["checks"] if line["status"] != "ok")
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for line in told["checks"]:
+        assert set(line) == {"name", "status", "detail", "fix"}
+        by_name.setdefault(line["name"], []).append(line)
+    return ended.code, by_name
+
+
+def ill(by_name: dict[str, list[dict[str, Any]]], status: str = "problem") -> set[str]:
+    return {name for name, lines in by_name.items() if any(line["status"] == status for line in lines)}
+
+
+def test_nothing_is_a_problem_where_production_is_well(production: Production) -> None:
+    before = everything(production)
+
+    code, lines = examined(production)
+
+    assert (code, ill(lines)) == (0, set())
+    assert ill(lines, "warning") == {"boot"}
+    assert lines["agent"][0]["detail"] == f"runs, pid {production.agent_pid()}"
+    assert f"pid {production.front_pid()}" in lines["ports"][0]["detail"]
+    wanted = {"git", "git settings", "hooks", "interpreter", "imports", "ports", "disk", "memory", "clock"}
+    assert wanted | {"safe.directory", "ignored files", "branch", "slots"} <= set(lines)
+    assert everything(production) == before
+
+
+def everything(production: Production) -> dict[str, bytes]:
+    """Return the files of the checkout and what gitrelease and git keep, but for what an agent writes by itself."""
+    apart = {"logs", "run", "ballast"}
+    return {
+        str(path): path.read_bytes()
+        for path in production.root.rglob("*")
+        if path.is_file() and not apart & set(path.relative_to(production.root).parts)
+    }
+
+
+def test_before_init_it_says_so_and_changes_nothing(checkout: Production) -> None:
+    before = everything(checkout)
+
+    code, lines = examined(checkout, "--fix")
+
+    assert (code, ill(lines)) == (3, {"init"})
+    assert lines["init"][0]["fix"] == "gitrelease init"
+    assert lines["imports"][0]["status"] == "ok"
+    assert everything(checkout) == before
+
+
+def test_where_no_repository_is_the_host_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    code, lines = examined(Production(tmp_path, 0))
+
+    assert code == 3
+    assert "repository" in ill(lines)
+    assert "git clone" in lines["repository"][0]["fix"]
+    assert lines["disk"][0]["status"] == "ok"
+
+
+def write_host(production: Production, old: str, new: str) -> None:
+    host = production.home / "host.toml"
+    assert old in host.read_text()
+    host.write_text(host.read_text().replace(old, new))
+
+
+def lose(path: str) -> Callable[[Production], object]:
+    return lambda production: (production.root / path).unlink()
+
+
+def commit(name: str, text: str) -> Callable[[Production], object]:
+    def change(production: Production) -> None:
+        production.write(name, text)
+        production.commit("change")
+
+    return change
+
+
+def git(*arguments: str) -> Callable[[Production], object]:
+    return lambda production: production.git(*arguments)
+
+
+# What is broken in a checkout that is set up and down: the line that tells, what it says, the remedy.
+BROKEN = [
+    pytest.param(lose(".git/hooks/update"), "hooks", "update", "gitrelease init", id="a hook is gone"),
+    pytest.param(
+        lambda p: (p.root / ".git/hooks/post-receive").chmod(0o644),
+        "hooks", "post-receive", "gitrelease init", id="a hook is not executable",
+    ),
+    pytest.param(
+        lambda p: (p.root / ".git/hooks/update").write_text("#!/bin/sh\nexit 0\n"),
+        "hooks", "update", "gitrelease init", id="a hook is another's",
+    ),
+    pytest.param(
+        git("config", "receive.denyCurrentBranch", "refuse"),
+        "git settings", "receive.denyCurrentBranch is refuse", "gitrelease init", id="pushes are refused",
+    ),
+    pytest.param(
+        git("config", "core.hooksPath", "/elsewhere"),
+        "git settings", "/elsewhere", "gitrelease init", id="hooks are looked for elsewhere",
+    ),
+    pytest.param(
+        git("checkout", "--quiet", "--detach"),
+        "branch", "HEAD is detached", "git checkout -B deploy", id="HEAD is detached",
+    ),
+    pytest.param(
+        git("checkout", "--quiet", "-b", "other"),
+        "branch", "releases come from deploy", "git checkout deploy", id="another branch",
+    ),
+    pytest.param(
+        lambda p: (p.root / ".git/index.lock").touch(),
+        "locks", ".git/index.lock", "gitrelease recover", id="a lock is left over",
+    ),
+    pytest.param(
+        lambda p: (p.root / ".git/HEAD").write_text(""),
+        "repository", "HEAD of", "gitrelease recover", id="HEAD is empty",
+    ),
+    pytest.param(lose(".git/HEAD"), "repository", "HEAD of", "gitrelease recover", id="HEAD is gone"),
+    pytest.param(
+        lambda p: write_host(p, "[app]", "[app"), "settings", "host.toml is not TOML", "Mend that line", id="no TOML"
+    ),
+    pytest.param(
+        lambda p: write_host(p, "branch =", "brunch ="),
+        "settings", "there is no setting app.brunch", "Accepted there", id="a typo in the settings",
+    ),
+    pytest.param(
+        lose(".git/gitrelease/host.toml"), "settings", "is gone", "gitrelease recover", id="the settings are gone"
+    ),
+    pytest.param(
+        lambda p: (shutil.rmtree(p.home), p.home.write_text("")),
+        "init", "is a file", "mv ", id="a file in the place of our folder",
+    ),
+    pytest.param(
+        lambda p: write_host(p, sys.executable, "/nowhere/python"),
+        "interpreter", "there is no Python at /nowhere/python", "gitrelease init --python", id="no interpreter",
+    ),
+    pytest.param(
+        commit("server.py", "import no_such_module\n" + SERVER),
+        "imports", "no_such_module", "-m pip install", id="a package is missing",
+    ),
+    pytest.param(
+        commit("server.py", SERVER + "def ("), "app", "server.py does not compile", "gitrelease check", id="no Python"
+    ),
+    pytest.param(commit("schema.json", "{"), "app", "schema.json is not JSON", "gitrelease check", id="no JSON"),
+    pytest.param(commit("gitrelease.toml", SETTINGS + "[limits]\n"), "settings", "TOML", "", id="settings of the app"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("break_it", "name", "says", "fix"), BROKEN)
+def test_what_is_broken_has_a_line_and_a_remedy(
+    checkout: Production, break_it: Callable[[Production], object], name: str, says: str, fix: str
+) -> None:
+    checkout.init()
+    break_it(checkout)
+
+    code, lines = examined(checkout)
+
+    assert code == 3
+    assert name in ill(lines)
+    told = " ".join(line["detail"] for line in lines[name] if line["status"] == "problem")
+    assert says in told
+    assert fix in " ".join(line["fix"] for line in lines[name])
+
+
+def delete(*refs: str) -> Callable[[Production], object]:
+    return lambda production: [production.git("update-ref", "-d", ref) for ref in refs]
+
+
+# Likewise, where production is up.
+ENDANGERED = [
+    pytest.param(lambda p: p.kill(p.agent_pid()), "agent", "no agent looks after it", "gitrelease up", id="no agent"),
+    pytest.param(
+        lambda p: os.kill(p.agent_pid(), signal.SIGSTOP),
+        "agent",
+        "does not answer",
+        "gitrelease recover",
+        id="it hangs",
+    ),
+    pytest.param(delete("refs/tags/release/1"), "refs", "release/1 is gone", "gitrelease recover", id="no tag"),
+    pytest.param(delete("refs/gitrelease/live"), "refs", "names none", "gitrelease recover", id="no pointer"),
+]
+
+
+@pytest.mark.parametrize(("break_it", "name", "says", "fix"), ENDANGERED)
+def test_what_endangers_production_is_a_problem(
+    production: Production, break_it: Callable[[Production], object], name: str, says: str, fix: str
+) -> None:
+    agent = production.agent_pid()
+    break_it(production)
+
+    code, lines = examined(production)
+
+    if name == "agent" and Path(f"/proc/{agent}").exists():
+        os.kill(agent, signal.SIGCONT)
+    assert code == 3
+    assert name in ill(lines)
+    assert says in lines[name][0]["detail"]
+    assert fix in lines[name][0]["fix"]
+
+
+def test_a_module_that_only_the_disk_has_is_named(checkout: Production) -> None:
+    """It runs there, and in no slot."""
+    checkout.init()
+    checkout.write("server.py", "import rates\n" + SERVER)
+    checkout.commit("Know rates")
+    checkout.write("rates.py", "RATE = 1\n")
+
+    _, missing = examined(checkout)
+    checkout.commit("The rates")
+    _, there = examined(checkout)
+
+    assert [line["fix"] for line in missing["imports"]] == ["git add -f rates.py && git commit"]
+    assert ill(there) == set()
+
+
+def test_what_a_tracked_module_imports_is_asked_for_too(checkout: Production) -> None:
+    checkout.init()
+    checkout.write("server.py", "import rates\n" + SERVER)
+    checkout.write("rates/__init__.py", "from rates.daily import RATE\n")
+    checkout.write("rates/daily.py", "import missing_too\nRATE = 1\n\ndef later():\n    import not_needed\n")
+    checkout.commit("The rates")
+
+    _, lines = examined(checkout)
+
+    assert [line["detail"].split(", and ")[0] for line in lines["imports"]] == ["rates/daily.py imports missing_too"]
+
+
+def test_a_package_that_hangs_when_it_is_imported_is_named(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    checkout.replace("gitrelease.toml", "[limits]", '[limits]\nchecks = "1s"')
+    checkout.write("server.py", "import this_hangs\n" + SERVER)
+    checkout.commit("Hang")
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    place = next(venv.glob("lib/python*/site-packages"))
+    (place / "this_hangs.py").write_text("import time\ntime.sleep(600)\n")
+    write_host(checkout, sys.executable, str(venv / "bin" / "python"))
+
+    code, lines = examined(checkout)
+
+    assert code == 3
+    assert "this_hangs" in lines["imports"][0]["detail"]
+    assert "did not return in time" in lines["imports"][0]["detail"]
+
+
+def test_a_port_that_somebody_else_has_is_named_with_the_pid(checkout: Production) -> None:
+    checkout.init()
+    with socket.create_server(("127.0.0.1", checkout.port)):
+        code, lines = examined(checkout)
+
+    assert code == 3
+    assert f"port {checkout.port} is taken by pid {os.getpid()}" in lines["ports"][0]["detail"]
+
+
+def test_a_managed_file_that_git_ignores_is_told(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path, {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "*.json\n"})
+    checkout.write("schema.json", "{}")
+    checkout.init()
+    checkout.git("add", "-f", "server.py")
+    checkout.write(".gitignore", "*.json\nserver.py\n.env\n")
+    checkout.commit("Ignore more")
+    checkout.write(".env", "KEY=1")
+
+    code, lines = examined(checkout)
+
+    assert code == 0
+    assert "server.py" in lines["ignored files"][0]["detail"]
+    assert "every release carries it" in lines["ignored files"][1]["detail"]
+    assert ".env" in lines["run-time files"][0]["detail"]
+
+
+# -- mending -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_safe_is_mended_and_each_thing_is_said(production: Production) -> None:
+    (production.root / ".git/hooks/update").write_text("#!/bin/sh\necho mine\n")
+    (production.root / ".git/hooks/pre-receive").chmod(0o600)
+    production.git("config", "receive.advertisePushOptions", "false")
+    (production.root / ".git/refs/heads/deploy.lock").touch()
+    production.home.chmod(0o755)
+    pointer = Path((production.home / "slots/a/.git").read_text().removeprefix("gitdir: ").strip())
+    production.git("worktree", "add", "--quiet", "--detach", str(production.root.parent / "gone"))
+    shutil.rmtree(production.root.parent / "gone")
+    production.kill(production.agent_pid())
+    served = production.answer()
+
+    ended = production.gitrelease("doctor", "--fix")
+
+    assert ended.code == 0, ended.said
+    mended = [line for line in ended.said.splitlines() if line.startswith("mended: ")]
+    assert len(mended) == 6, ended.said
+    assert (production.root / ".git/hooks/update.chained").read_text() == "#!/bin/sh\necho mine\n"
+    assert pointer.exists()
+    assert production.answer() == served
+    developer = production.clone()
+    developer.commit_term("second")
+    assert developer.push().code == 0
+    assert production.live() == "release/2"
+
+
+def test_what_needs_a_person_is_left_alone(production: Production) -> None:
+    production.git("checkout", "--quiet", "--detach")
+    (production.root / ".git/index.lock").touch()
+
+    code, lines = examined(production, "--fix")
+
+    assert code == 3
+    assert {"branch", "locks"} <= ill(lines)
+    assert (production.root / ".git/index.lock").exists()
+    (production.root / ".git/index.lock").unlink()
+
+
+def test_nothing_to_mend_is_said(production: Production) -> None:
+    told = production.gitrelease("doctor", "--fix", "--json")
+
+    assert told.code == 0
+    assert told.json["done"] == []
+
+
+# -- whatever the state ------------------------------------------------------------------------------------------------
+
+
+def test_what_never_answers_is_left_behind(checkout: Production) -> None:
+    """A settings file that nobody ever writes: whoever reads it waits for ever."""
+    checkout.init()
+    (checkout.home / "host.toml").unlink()
+    os.mkfifo(checkout.home / "host.toml")
+    begun = time.monotonic()
+
+    told = checkout.gitrelease("doctor", "--json").json
+
+    assert time.monotonic() - begun < PROMPT
+    assert [line["detail"] for line in told["checks"] if line["name"] == "settings"] == ["no answer within 10 s"]
+    assert told["checks"][-1]["name"] == "not looked at"
+    (checkout.home / "host.toml").unlink()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+def test_another_user_is_told_whom_to_be(checkout: Production) -> None:
+    checkout.init()
+    shutil.chown(checkout.home, NOBODY)
+
+    ended = checkout.gitrelease("doctor", "--fix")
+
+    assert ended.code == 2
+    assert "production belongs to nobody" in ended.said
+    assert "sudo -u nobody" in ended.said
+    shutil.chown(checkout.home, 0)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+def test_a_checkout_that_git_does_not_trust_is_named(checkout: Production) -> None:
+    shutil.chown(checkout.root, NOBODY)
+
+    code, lines = examined(checkout)
+
+    assert code == 3
+    assert "git does not trust" in lines["safe.directory"][0]["detail"]
+    assert "safe.directory" in lines["safe.directory"][0]["fix"]
+    shutil.chown(checkout.root, 0)
+
+
+def test_secrets_in_what_is_found_are_hidden(checkout: Production) -> None:
+    checkout.init()
+    code = [sys.executable, "-c", PORT_HOLDER, str(checkout.port), "--password=hunter2hunter2"]
+    holder = subprocess.Popen(code, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    try:
+        _, lines = examined(checkout)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+    assert "hunter2" not in str(lines)
+    assert f"pid {holder.pid}" in lines["ports"][0]["detail"]
+
+
+PORT_HOLDER = """\
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listens", flush=True)
+server.accept()
+"""
+
+
+# -- after a reboot ----------------------------------------------------------------------------------------------------
+
+
+def test_it_sees_whether_production_comes_back_after_a_reboot(checkout: Production) -> None:
+    checkout.init()
+    nothing = examined(checkout)[1]["boot"][0]
+    path = Path(checkout.gitrelease("service", "--json").json["path"])
+    written = examined(checkout)[1]["boot"][0]
+    wants = path.parent / "default.target.wants"
+    wants.mkdir()
+    (wants / path.name).symlink_to(path)
+    enabled = examined(checkout)[1]["boot"][0]
+
+    assert [one["status"] for one in (nothing, written, enabled)] == ["warning"] * 3
+    assert nothing["fix"] == "gitrelease service"
+    assert written["fix"] == f"systemctl --user enable {path.name}"
+    assert enabled["fix"].startswith("loginctl enable-linger ")
+
+
+def test_production_under_a_service_manager_is_known(checkout: Production) -> None:
+    checkout.init()
+    command = [sys.executable, "-m", "gitrelease", "-C", str(checkout.root), "up", "--foreground"]
+    service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: checkout.live() and checkout.status()["instances"][0]["health"] == "healthy", "it is up")
+        _, lines = examined(checkout)
+    finally:
+        service.send_signal(signal.SIGTERM)
+        service.wait(timeout=PATIENCE)
+
+    assert lines["boot"][0] == {
+        "name": "boot", "status": "ok", "detail": "production runs under a service manager", "fix": "",
+    }  # fmt: skip
+
+
+def test_an_instance_that_is_set_after_production_came_up_is_told(production: Production) -> None:
+    host = production.home / "host.toml"
+    host.write_text(host.read_text() + f'\n[[instance]]\nname = "second"\nport = {backends.free_port()}\n')
+
+    code, lines = examined(production)
+
+    assert code == 0
+    assert lines["ports"][1]["fix"] == "gitrelease down && gitrelease up"
