@@ -19,8 +19,8 @@ from gitrelease.edges import process_table, processes
 _LOOK = 10.0  # seconds for one look
 _ANSWER = 30.0  # where the agent is asked
 _IMPORT = 60.0  # likewise, where the app's packages are imported
-_ALL = 90.0  # after so long each of those that are left has
-_LEAST = 2.0  # seconds
+_ALL = 60.0  # after so long each of those that are left has
+_LEAST = 1.0  # seconds
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _require_ours(path: Path, there: str, checkout: Path) -> None:
     mark = None if path.is_symlink() else mark_of(there)
     if mark is None:
         raise ReleaseError(
-            f"{path} is there already, and gitrelease did not write it",
+            f"{path} is there already, and is none of ours",
             hint=f"Look at it: cat {path}; then move it away, or take another name: gitrelease service --name NAME",
             code=Exit.REFUSED,
         )

@@ -164,7 +164,7 @@ def test_it_can_be_repeated_and_says_what_to_type_next(checkout: Production) -> 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param(lambda _: "[Service]\nExecStart=/bin/true\n", "gitrelease did not write it", id="a stranger's"),
+        pytest.param(lambda _: "[Service]\nExecStart=/bin/true\n", "is none of ours", id="a stranger's"),
         pytest.param(lambda text: text + "Nice=5\n", "was changed by hand", id="changed"),
         pytest.param(lambda text: text.replace("/production", "/other", 1), "runs production in", id="another one's"),
     ],
