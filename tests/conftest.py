@@ -27,6 +27,7 @@ LONG = re.compile(
     r"|taken_back\[init: (on the branch|settings written|written down)"
     r"|put_back\[refs/(tags/release/1|gitrelease/(good|checkout))|on_its_branch_again\[(ref|\\x00)"
     r"|not_read_by_the_agent|at_once_lose_nothing\[2"
+    r"|a_line_and_a_remedy\[(a hook is (gone|another's)|HEAD is (empty|detached)|another branch|no JSON|a typo)"
 )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 _NOBODY = 65534  # a user's manager is none of root's on a host that systemd did not start
@@ -25,15 +26,29 @@ def arguments(unit: str) -> list[str]:
     """Return the words of ExecStart as systemd.service(5) has them: quotes, escapes, specifiers, variables."""
     line = next(line for line in unit.splitlines() if line.startswith("ExecStart=")).removeprefix("ExecStart=")
     words = [_unquoted(word) for word in re.findall(r'"(?:\\.|[^"\\])*"|\S+', line)]
-    return [word.replace("%%", "%").replace("$$", "$") for word in words]
+    return [re.sub(r"([%$])(.?)", _literal, word) for word in words]
+
+
+def _literal(found: re.Match[str]) -> str:
+    """Return what a doubled sign stands for; a single one would be a specifier, or a variable."""
+    assert found[1] == found[2], found[0]
+    return found[1]
 
 
 def _unquoted(word: str) -> str:
     return re.sub(r"\\(.)", r"\1", word[1:-1]) if word.startswith('"') else word
 
 
-def understood(folder: Path, name: str) -> str:
-    """Return what systemd itself says that it read of a unit in `folder`; it starts nothing for that."""
+def understood(unit: str, name: str) -> str:
+    """Return what systemd itself says that it read of a unit; it starts nothing for that."""
+    with tempfile.TemporaryDirectory(prefix="units-") as folder:  # where others may look
+        Path(folder).chmod(0o755)
+        (Path(folder) / name).write_text(unit)
+        (Path(folder) / name).chmod(0o644)
+        return _understood(Path(folder), name)
+
+
+def _understood(folder: Path, name: str) -> str:
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     program = reader()

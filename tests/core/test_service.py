@@ -52,6 +52,7 @@ def test_every_service_manager_runs_the_same_words(checkout: str, python: str) -
     for system in (False, True):
         words = arguments(unit(described, system=system))
         assert (words[3:] if words[:3] == THROUGH_SHELL else words) == [*wanted, "--foreground"]
+        assert not set(words[0]) & set("\"'\\$"), "systemd takes no such program"
     assert supervisor_runs(supervisor_stanza(described)) == [*wanted, "--foreground"]
     assert shlex.split(cron_runs(crontab_line(described)))[1:] == wanted
 

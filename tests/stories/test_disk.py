@@ -491,3 +491,17 @@ def test_the_doctor_sees_a_full_disk(small: Small) -> None:
     assert "the disk is full" in ill["disk"]["detail"]
     assert "MB must stay free" in ill["room"]["detail"]
     assert "gitrelease prune" in ill["disk"]["fix"]
+
+
+def test_the_doctor_sees_that_hooks_cannot_be_executed(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    mounted(disk, "size=40m,noexec")
+    try:
+        production = make_checkout(disk, FILES).init()
+        ended = production.gitrelease("doctor", "--json")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+    assert ended.code == 3
+    assert [line["name"] for line in ended.json["checks"] if line["status"] == "problem"] == ["disk"]
+    assert "(noexec): no hook runs there" in ended.said

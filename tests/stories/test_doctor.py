@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -297,6 +298,52 @@ def test_a_managed_file_that_git_ignores_is_told(tmp_path: Path) -> None:
     assert ".env" in lines["run-time files"][0]["detail"]
 
 
+def test_a_slot_that_a_stranger_holds_is_named(production: Production) -> None:
+    with (production.home / "slots" / "d.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, lines = examined(production)
+
+    assert code == 0
+    assert "processes that nobody knows hold slot d" in lines["slots"][0]["detail"]
+    assert lines["slots"][0]["fix"] == "gitrelease recover"
+
+
+def test_a_slot_that_is_no_checkout_any_more_is_removed(production: Production) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.await_idle()
+    (production.home / "slots" / "c").mkdir()
+
+    before = examined(production)[1]["slots"][0]
+    after = examined(production, "--fix")[1]["slots"][0]
+
+    assert (before["status"], after["status"]) == ("warning", "ok")
+    assert "slot c is no checkout any more" in before["detail"]
+    assert not (production.home / "slots" / "c").exists()
+    assert production.live() == "release/2"
+
+
+def test_a_clock_that_is_behind_the_commits_is_told(checkout: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", f"{int(time.time()) + 86_400 * 3} +0000")
+    checkout.init()
+    checkout.commit("From the future")
+
+    code, lines = examined(checkout)
+
+    assert code == 0
+    assert "3 days behind the newest commit" in lines["clock"][0]["detail"]
+
+
+def test_journal_lines_that_nobody_can_read_are_told(production: Production) -> None:
+    with (production.home / "journal.jsonl").open("ab") as journal:
+        journal.write(b"\x00\x00\n{half\n")
+
+    code, lines = examined(production)
+
+    assert code == 0
+    assert lines["journal"][0]["detail"] == "2 lines of the journal cannot be read"
+
+
 # -- mending -----------------------------------------------------------------------------------------------------------
 
 
@@ -430,6 +477,19 @@ def test_it_sees_whether_production_comes_back_after_a_reboot(checkout: Producti
     assert nothing["fix"] == "gitrelease service"
     assert written["fix"] == f"systemctl --user enable {path.name}"
     assert enabled["fix"].startswith("loginctl enable-linger ")
+
+
+def test_a_line_of_the_crontab_is_known(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "crontab").write_text("#!/bin/sh\ncat <<'END'\n" + checkout.gitrelease("service", "--cron").out + "END\n")
+    (tools / "crontab").chmod(0o755)
+
+    told = checkout.gitrelease("doctor", "--json", env={"PATH": f"{tools}:{os.environ['PATH']}"}).json
+    boot = [line["detail"] for line in told["checks"] if line["name"] == "boot"]
+
+    assert boot == ["the crontab starts production with the host"]
 
 
 def test_production_under_a_service_manager_is_known(checkout: Production) -> None:

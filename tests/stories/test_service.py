@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gitrelease.core.service import mark_of
+from gitrelease.core.service import Service, mark_of, unit
 from tests.checkout import PATIENCE, Production, make_checkout, until
 from tests.systemd import analyser, arguments, reader, understood
 
@@ -39,18 +39,18 @@ def written(production: Production) -> str:
     return unit_of(production).read_text()
 
 
-def setting(unit: str, key: str) -> str:
-    return next(line for line in unit.splitlines() if line.startswith(f"{key}=")).partition("=")[2]
+def setting(text: str, key: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(f"{key}=")).partition("=")[2]
 
 
-def as_at_boot(unit: str, log: Path) -> subprocess.Popen[bytes]:
+def as_at_boot(text: str, log: Path) -> subprocess.Popen[bytes]:
     """Start exactly what the unit says, with the little that a service manager has in its environment."""
-    path = re.fullmatch(r'"?PATH=(.*?)"?', setting(unit, "Environment"))
+    path = re.fullmatch(r'"?PATH=(.*?)"?', setting(text, "Environment"))
     assert path is not None
     env = {"PATH": path[1].replace("%%", "%"), "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
     with log.open("wb") as output:
         return subprocess.Popen(
-            arguments(unit), cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            arguments(text), cwd="/", env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
 
 
@@ -67,10 +67,10 @@ def test_after_a_reboot_the_release_that_was_live_is_live_again(oddly_placed: Pr
     production.await_live("release/2")
     production.await_idle()
     served = production.answer()
-    unit = written(production)
+    text = written(production)
     cut_the_power(production)
 
-    service = as_at_boot(unit, tmp_path / "service.log")
+    service = as_at_boot(text, tmp_path / "service.log")
 
     try:
         until(lambda: production.status()["instances"][0]["health"] == "healthy", "production is back")
@@ -80,19 +80,19 @@ def test_after_a_reboot_the_release_that_was_live_is_live_again(oddly_placed: Pr
     finally:
         service.send_signal(signal.SIGTERM)
     assert service.wait(timeout=PATIENCE) == 0, (tmp_path / "service.log").read_text()
-    assert time.monotonic() - begun < int(setting(unit, "TimeoutStopSec").removesuffix("s"))
+    assert time.monotonic() - begun < int(setting(text, "TimeoutStopSec").removesuffix("s"))
     assert not any(Path(f"/proc/{pid}").exists() for pid in (backend, front))
 
 
 def test_an_agent_that_is_killed_takes_nobody_off_the_page(oddly_placed: Production, tmp_path: Path) -> None:
-    unit = written(oddly_placed)
-    first = as_at_boot(unit, tmp_path / "first.log")
+    text = written(oddly_placed)
+    first = as_at_boot(text, tmp_path / "first.log")
     until(lambda: oddly_placed.live() and oddly_placed.status()["instances"][0]["health"] == "healthy", "it is up")
     backend, front = oddly_placed.backend_pid(), oddly_placed.front_pid()
     first.kill()
     first.wait()
 
-    second = as_at_boot(unit, tmp_path / "second.log")  # as Restart=on-failure does; KillMode=process left the others
+    second = as_at_boot(text, tmp_path / "second.log")  # as Restart=on-failure does; KillMode=process left the others
 
     try:
         until(lambda: oddly_placed.state()["agent"]["pid"] == second.pid, "the next agent has taken over")
@@ -101,35 +101,28 @@ def test_an_agent_that_is_killed_takes_nobody_off_the_page(oddly_placed: Product
     finally:
         second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=PATIENCE) == 0
-    assert setting(unit, "KillMode") == "process"
-    assert setting(unit, "Restart") == "on-failure"
+    assert setting(text, "KillMode") == "process"
+    assert setting(text, "Restart") == "on-failure"
 
 
 @pytest.mark.skipif(analyser() is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("system", [False, True], ids=["the user's", "the host's"])
 def test_systemd_has_nothing_to_say_against_it(oddly_placed: Production, tmp_path: Path, system: bool) -> None:
     text = oddly_placed.gitrelease("service", "--print", *(["--system"] if system else []), "--json").json["content"]
-    unit = tmp_path / "gitrelease-production.service"
-    unit.write_text(text)
+    file = tmp_path / "gitrelease-production.service"
+    file.write_text(text)
     env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
-    command = [str(analyser()), "--man=no", *([] if system else ["--user"]), "verify", str(unit)]
+    command = [str(analyser()), "--man=no", *([] if system else ["--user"]), "verify", str(file)]
 
     ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 0, ran.stderr
-    assert unit.name not in ran.stdout + ran.stderr
+    assert file.name not in ran.stdout + ran.stderr
 
 
 @pytest.mark.skipif(reader() is None, reason="needs systemd")
-def test_systemd_reads_the_words_that_were_meant(oddly_placed: Production, tmp_path_factory) -> None:
-    folder = tmp_path_factory.mktemp("units")
-    folder.parent.chmod(0o755)
-    folder.parent.parent.chmod(0o755)
-    folder.chmod(0o755)
-    (folder / "gitrelease-production.service").write_text(written(oddly_placed))
-    (folder / "gitrelease-production.service").chmod(0o644)
-
-    read = understood(folder, "gitrelease-production.service")
+def test_systemd_reads_the_words_that_were_meant(oddly_placed: Production) -> None:
+    read = understood(written(oddly_placed), "gitrelease-production.service")
 
     shown = re.search(r"Command Line: (.*)", read)
     assert shown is not None
@@ -143,6 +136,22 @@ def test_systemd_reads_the_words_that_were_meant(oddly_placed: Production, tmp_p
     assert f"RequiresMountsFor: {root} " in read
     assert "KillMode: process" in read
     assert "OOMPolicy: continue" in read
+
+
+def test_an_interpreter_at_an_odd_path_is_started_all_the_same(tmp_path: Path) -> None:
+    """Systemd takes no quotes in the name of a program: it goes through a shell, nothing pasted into its script."""
+    python = tmp_path / ODD / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n')
+    python.chmod(0o755)
+    described = Service(
+        name="gitrelease-x", checkout="/srv/findoc", python=str(python), user="deploy", folder="/home/deploy",
+        path="/usr/bin:/bin", stop_seconds=90,
+    )  # fmt: skip
+
+    ran = subprocess.run(arguments(unit(described, system=False)), capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines() == list(described.command("--foreground"))
 
 
 def test_it_can_be_repeated_and_says_what_to_type_next(checkout: Production) -> None:
@@ -171,15 +180,15 @@ def test_it_can_be_repeated_and_says_what_to_type_next(checkout: Production) -> 
 )
 def test_what_is_not_as_we_wrote_it_stays(checkout: Production, change, said: str) -> None:
     checkout.init()
-    unit = unit_of(checkout)
+    path = unit_of(checkout)
     changed = change(written(checkout))
-    unit.write_text(changed)
+    path.write_text(changed)
 
     ended = checkout.gitrelease("service")
 
     assert ended.code == 3
     assert said in ended.said
-    assert unit.read_text() == changed
+    assert path.read_text() == changed
     assert checkout.gitrelease("service", "--name", "gitrelease-second").code == 0
 
 
