@@ -33,7 +33,7 @@ class Look:
     seconds: float = _LOOK
 
 
-_REPOSITORY = ("git", "repository")
+_REPOSITORY = ("git", "safe.directory", "repository")
 _READABLE = (*_REPOSITORY, "settings")
 _PRODUCTION = (*_READABLE, "init")
 

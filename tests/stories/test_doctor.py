@@ -430,6 +430,7 @@ def test_a_checkout_that_git_does_not_trust_is_named(checkout: Production) -> No
     code, lines = examined(checkout)
 
     assert code == 3
+    assert ill(lines) == {"safe.directory", "init"}
     assert "git does not trust" in lines["safe.directory"][0]["detail"]
     assert "safe.directory" in lines["safe.directory"][0]["fix"]
     shutil.chown(checkout.root, 0)
