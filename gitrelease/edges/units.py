@@ -78,7 +78,7 @@ def write(path: Path, text: str, *, checkout: Path) -> bool:
     except PermissionError as error:
         raise ReleaseError(
             f"{path} cannot be written: {error.strerror}",
-            hint="Only root writes there: sudo, or print it and write it yourself: gitrelease service --system --print",
+            hint=f"See whose {path.parent} is (ls -ld); or print it and write it yourself: gitrelease service --print",
         ) from error
     return True
 
