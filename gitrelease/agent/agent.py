@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,11 @@ from gitrelease.agent.groups import Groups
 from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
+from gitrelease.agent.telling import Telling
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
+from gitrelease.core.events import AnyEvent, Memory, Recovered, Stopped
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import hooks, wire
 from gitrelease.edges.backends import forget_marks
@@ -40,6 +43,7 @@ from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.process_table import identify
 from gitrelease.edges.watcher import Watcher
+from gitrelease.release.execute import record
 from gitrelease.release.production import Production
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World, open_world
@@ -77,6 +81,7 @@ class Agent:
         self._clients = Clients()
         self._tidied: frozenset[str] = frozenset()  # the backends at that time
         self._lock: os.stat_result | None = None
+        self._telling: Telling | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -102,10 +107,14 @@ class Agent:
                 signal.signal(number, lambda *_: self.stop())
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             log.info("agent %s serves %s", os.getpid(), self.world.git.root)
+            self._telling = Telling(self.world, self.note)
+            self._hear(self.world)
+            self._telling.start()
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
             if self.foreground and not self._renewing:
                 self._go_down(_SERVICE_MANAGER)
+            self._telling.stop()
             home.agent_socket.unlink(missing_ok=True)
             home.agent_pid.unlink(missing_ok=True)
         if self._renewing:
@@ -113,6 +122,22 @@ class Agent:
             os.environ[AGENT_MARK] = str(home.root)
             os.execv(sys.executable, [sys.executable, "-I", "-m", "gitrelease.agent", *sys.argv[1:]])  # noqa: S606
         return int(self._ends_with)
+
+    def _hear(self, world: World) -> None:
+        """Let those who tell follow the journal of `world`."""
+        if self._telling is not None:
+            world.journal.appended = self._telling.look
+
+    def remembered(self) -> Memory:
+        """Return what the journal remembers, whether production is up or not."""
+        return self.production.memory if self.production is not None else self.world.journal.memory(attempts=1)
+
+    def note(self, event: AnyEvent) -> None:
+        """Write an event down, whether production is up or not."""
+        if self.production is not None:
+            record(self.production, event)
+        else:
+            self.world.journal.append(event)
 
     def stop(self) -> None:
         """End the agent; front and backends go on."""
@@ -182,10 +207,12 @@ class Agent:
                     reason="production is up already",
                 )
             self.world = open_world(self.world.git.root)
+            self._hear(self.world)
             production, outcome = bring_up(self.world, cancel=cancel, report=report, by=owner)
             if production is None:
                 return outcome
             self.production = production
+            self._up_again(production, by=owner)
             home = self.world.home
             renewed = hooks.refresh(self.world.git, home, branch=self.world.settings.app.branch)
             if renewed:
@@ -203,6 +230,12 @@ class Agent:
                 outcome = msgspec.structs.replace(outcome, hint=f"{_NOT_NOTICED}: {error.strerror}; {_MORE_WATCHES}")
             self.poke()
             return outcome
+
+    def _up_again(self, production: Production, *, by: str) -> None:
+        """End the emergency that production had not come up, now that it has."""
+        on, live = production.memory.emergency, production.running.live
+        if on is not None and on.down and live is not None:
+            self.note(Recovered(at=time.time(), number=live.number, by=by, reason="production is up again"))
 
     def take_down(self, *, owner: str, pid: int, cancel: Cancel) -> Outcome:
         """Stop the front and every backend; the agent ends after this."""
@@ -265,23 +298,30 @@ class Agent:
     def _come_up(self) -> None:
         """Bring production up by ourselves; in the foreground the agent ends where that fails, and says how."""
 
-        code = Exit.UNEXPECTED
+        code, why = Exit.UNEXPECTED, "production did not come up: the agent's log says why"
 
         def up(cancel: Cancel) -> Outcome:
-            nonlocal code
+            nonlocal code, why
             try:
                 return self.up(cancel=cancel, report=to_log, owner="agent", pid=os.getpid())
             except ReleaseError as error:
-                code = error.code
+                code, why = error.code, error.message
                 raise
 
         outcome = guarded("up", up)
         if outcome is not None:
-            code = outcome.exit_code
+            code, why = outcome.exit_code, outcome.reason
             log_outcome(outcome)
+        if self.production is None and not self._stopping.is_set():
+            guarded("the journal", lambda _: self._call_for_a_person(why))
         if self.foreground and self.production is None and not self._stopping.is_set():
             self._ends_with = code
             self.stop()
+
+    def _call_for_a_person(self, why: str) -> None:
+        """Nobody has typed `up`, so nobody reads why production is not: let those be told who are to be."""
+        if self.remembered().stopped != why:
+            self.note(Stopped(at=time.time(), reason=why, down=True))
 
     def _follow(self, _: Cancel) -> None:
         if self._watcher is None:

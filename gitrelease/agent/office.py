@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder, Turn
+from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.production import Production
 
@@ -24,6 +25,12 @@ class Office(Protocol):
         self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
     ) -> AbstractContextManager[Holder]:
         """Change production while the context is open."""
+
+    def remembered(self) -> Memory:
+        """Return what the journal remembers, whether production is up or not."""
+
+    def note(self, event: AnyEvent) -> None:
+        """Write an event down, whether production is up or not."""
 
     def poke(self) -> None:
         """Have a look soon: something may have arrived."""

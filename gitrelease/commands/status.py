@@ -101,6 +101,7 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"drill     rollback to {drill['release']} rehearsed {ago(now - drill['at'])} ago: {worked}"
     if state["person_needed"]:
         yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
+        yield f"          {_acknowledged(state['emergency'], now)}"
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
@@ -113,6 +114,16 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), since {ago(now - lock['since'])}"
     if state["frozen"]:
         yield f"frozen    {one_line(state['frozen']['told'], 300)}; end it: gitrelease unfreeze"
+
+
+def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:
+    """Say who looks after what a person is needed for."""
+    found = emergency["acknowledged"] if emergency else None
+    if found:
+        why = f": {one_line(found['reason'], 200)}" if found["reason"] else ""
+        return f"acknowledged by {one_line(found['by'], 80)} {ago(now - found['at'])} ago{why}"
+    again = ", and was called for again" if emergency and emergency["escalated"] else ""
+    return f"nobody has acknowledged it yet{again}; you do: gitrelease ack"
 
 
 def _waiting(state: dict[str, Any]) -> Iterator[str]:

@@ -1,0 +1,36 @@
+"""What does it mean that somebody acknowledges? The person who is needed has been found: nobody is told again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from gitrelease.core.events import Acknowledged, AnyEvent, Memory
+from gitrelease.core.redaction import redacted
+from gitrelease.core.text import one_line
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it: `new` is False where there was nothing to acknowledge, or somebody was faster."""
+
+    new: bool
+    needed: str | None = None  # why a person is
+    by: str = ""
+    at: float = 0.0  # seconds since 1970
+    reason: str = ""
+
+
+def acknowledge(memory: Memory, note: Callable[[AnyEvent], None], *, by: str, reason: str) -> Answer:
+    """Write down that `by` looks after the emergency that is on; the first one counts."""
+    on = memory.emergency
+    if on is None:
+        return Answer(new=False)
+    found = on.acknowledged
+    if found is None:
+        event = Acknowledged(at=time.time(), by=one_line(by, 200), reason=one_line(redacted(reason), 500))
+        note(event)
+    else:
+        event = found
+    return Answer(new=found is None, needed=on.reason, by=event.by, at=event.at, reason=event.reason)
