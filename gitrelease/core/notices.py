@@ -143,7 +143,7 @@ _NEXT = {
     "released": "undo it: gitrelease{where} rollback",
     "refused": "read why: gitrelease{where} history",
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
-    "soak_failed": "nothing yet: production goes back by itself; see: gitrelease{where} status",
+    "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
     "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE, or recover",
 }
