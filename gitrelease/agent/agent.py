@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
 from gitrelease.agent.groups import Groups
+from gitrelease.agent.emergency import call_for_a_person, up_again
 from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
@@ -33,7 +33,8 @@ from gitrelease.agent.telling import Telling
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
-from gitrelease.core.events import AnyEvent, Memory, Recovered, Stopped
+from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import hooks, wire
 from gitrelease.edges.backends import forget_marks
@@ -107,7 +108,7 @@ class Agent:
                 signal.signal(number, lambda *_: self.stop())
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             log.info("agent %s serves %s", os.getpid(), self.world.git.root)
-            self._telling = Telling(self.world, self.note)
+            self._telling = Telling(self.world, serves=self._serves, write_down=self.note)
             self._hear(self.world)
             self._telling.start()
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
@@ -127,6 +128,14 @@ class Agent:
         """Let those who tell follow the journal of `world`."""
         if self._telling is not None:
             world.journal.appended = self._telling.look
+
+    def _serves(self) -> str:
+        """Say what users get just now; nothing where no process serves them."""
+        if self.production is None and not self._arriving.is_set():
+            known = records.read(self.world.git).live  # front and backends go on; they are about to be adopted
+            return known.name if known is not None else ""
+        live = self.production.running.live if self.production is not None else None
+        return release_name(live.number) if live is not None and live.alive else ""
 
     def remembered(self) -> Memory:
         """Return what the journal remembers, whether production is up or not."""
@@ -212,7 +221,7 @@ class Agent:
             if production is None:
                 return outcome
             self.production = production
-            self._up_again(production, by=owner)
+            up_again(self, production, by=owner)
             home = self.world.home
             renewed = hooks.refresh(self.world.git, home, branch=self.world.settings.app.branch)
             if renewed:
@@ -230,12 +239,6 @@ class Agent:
                 outcome = msgspec.structs.replace(outcome, hint=f"{_NOT_NOTICED}: {error.strerror}; {_MORE_WATCHES}")
             self.poke()
             return outcome
-
-    def _up_again(self, production: Production, *, by: str) -> None:
-        """End the emergency that production had not come up, now that it has."""
-        on, live = production.memory.emergency, production.running.live
-        if on is not None and on.down and live is not None:
-            self.note(Recovered(at=time.time(), number=live.number, by=by, reason="production is up again"))
 
     def take_down(self, *, owner: str, pid: int, cancel: Cancel) -> Outcome:
         """Stop the front and every backend; the agent ends after this."""
@@ -313,15 +316,10 @@ class Agent:
             code, why = outcome.exit_code, outcome.reason
             log_outcome(outcome)
         if self.production is None and not self._stopping.is_set():
-            guarded("the journal", lambda _: self._call_for_a_person(why))
+            guarded("the journal", lambda _: call_for_a_person(self, why))
         if self.foreground and self.production is None and not self._stopping.is_set():
             self._ends_with = code
             self.stop()
-
-    def _call_for_a_person(self, why: str) -> None:
-        """Nobody has typed `up`, so nobody reads why production is not: let those be told who are to be."""
-        if self.remembered().stopped != why:
-            self.note(Stopped(at=time.time(), reason=why, down=True))
 
     def _follow(self, _: Cancel) -> None:
         if self._watcher is None:

@@ -26,7 +26,9 @@ from gitrelease.edges.journal import Journal, Place
 if TYPE_CHECKING:
     from gitrelease.edges.cancel import Cancel
 
-LEAVE = 3.0  # seconds in which what is being told just now may end when the agent does
+LEAVE = 1.0  # seconds in which what is being told just now may end when the agent does
+
+Tell = Callable[[Sequence[Notice], "Cancel"], None]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class Teller(threading.Thread):
         journal: Journal,
         progress: Path,
         *,
-        tell: Callable[[Sequence[Notice]], None],
+        tell: Tell,
         releases: Callable[[], Callable[[int], Release | None]],
         meanwhile: Callable[[Memory], float | None] = lambda _: None,
     ) -> None:
@@ -58,6 +60,8 @@ class Teller(threading.Thread):
         self._meanwhile = meanwhile
         self._wake = threading.Event()
         self._stopping = False
+        self._saving = threading.Lock()
+        self._cancel: Cancel | None = None
         self._memory = Memory(most_attempts=1)
         self._place, self._bound = Place(), Bound({})
         if not progress.exists():
@@ -69,10 +73,21 @@ class Teller(threading.Thread):
         self._wake.set()
 
     def stop(self) -> None:
+        """Tell nothing more; see `leave`."""
         self._stopping = True
         self._wake.set()
-        if self.is_alive():
+
+    def leave(self) -> None:
+        """Let what is being told just now end. What takes longer is cut off, and told by the next agent.
+
+        A delivery that is on its way is not cut off: the process that sends goes on, and it counts as told.
+        """
+        self.join(LEAVE)
+        if self.is_alive() and self._cancel is not None:
+            self._cancel.set("the agent ends")
             self.join(LEAVE)
+        if self.is_alive():
+            self._save()
 
     def run(self) -> None:
         guarded(self.name, self._go_on)
@@ -93,20 +108,19 @@ class Teller(threading.Thread):
         guarded(self.name, ask)
         return min((one for one in waits if one is not None), default=None)
 
-    def _follow(self, _: Cancel) -> None:
+    def _follow(self, cancel: Cancel) -> None:
         """Tell what has happened since the last look."""
+        self._cancel = cancel
         events, place = self._journal.after(self._place)
         notices = self._noticed(events)
         now = time.monotonic()
         going = [*self._bound.due(now), *(one for one in notices if self._bound.admit(one, now) is not None)]
         moved = place != self._place
         self._place = place
-        try:
-            if going:
-                self._tell(going)
-        finally:
-            if moved or going:
-                self._save()
+        if going:
+            self._tell(going, cancel)
+        if moved or going:
+            self._save()
 
     def _noticed(self, events: Sequence[AnyEvent]) -> list[Notice]:
         known = self._releases() if events else lambda _: None
@@ -136,5 +150,6 @@ class Teller(threading.Thread):
             self._place = reached
 
     def _save(self) -> None:
-        progress = Progress(place=self._place, held=self._bound.held)
-        write_atomically(self._path, msgspec.json.encode(progress))
+        with self._saving:
+            progress = Progress(place=self._place, held=self._bound.held)
+            write_atomically(self._path, msgspec.json.encode(progress))

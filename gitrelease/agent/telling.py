@@ -18,6 +18,7 @@ from gitrelease.core.notices import Notice, Scene, body_of, receivers, title_of,
 from gitrelease.core.settings import Receiver, seconds
 from gitrelease.edges import notify, reactions, records
 from gitrelease.edges import settings as settings_files
+from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.notify import Message
 from gitrelease.edges.settings import Written
@@ -29,8 +30,10 @@ _TYPES = {0: "info", 1: "warning", 2: "failure", 3: "failure", 4: "success"}  # 
 class Telling:
     """Tells receivers, runs commands, and sees to it that somebody acknowledges that a person is needed."""
 
-    def __init__(self, world: World, write_down: Callable[[AnyEvent], None]) -> None:
+    def __init__(self, world: World, *, serves: Callable[[], str], write_down: Callable[[AnyEvent], None]) -> None:
+        """`serves` says what users get just now, and nothing where they get nothing."""
         self._world = world
+        self._serves = serves
         self._write_down = write_down
         self._settings = Written()
         self._watched: tuple[Emergency, float] | None = None  # and when it is told again, monotonic
@@ -55,6 +58,8 @@ class Telling:
     def stop(self) -> None:
         for teller in self._tellers:
             teller.stop()
+        for teller in self._tellers:
+            teller.leave()
 
     def _releases(self) -> Callable[[int], Release | None]:
         """Return what looks a release up; where the refs cannot be read just now, it finds none."""
@@ -74,9 +79,9 @@ class Telling:
 
     # -- receivers ---------------------------------------------------------------------------------------------
 
-    def _notify(self, notices: Sequence[Notice]) -> None:
+    def _notify(self, notices: Sequence[Notice], _: Cancel) -> None:
         settings = self._written().notify
-        scene = scene_of(self._world)
+        scene = scene_of(self._world, self._serves())
         messages = [
             message_for(setting, receiver, notice, scene)
             for notice in notices
@@ -91,9 +96,9 @@ class Telling:
 
     # -- commands ----------------------------------------------------------------------------------------------
 
-    def _react(self, notices: Sequence[Notice]) -> None:
+    def _react(self, notices: Sequence[Notice], cancel: Cancel) -> None:
         written = self._written()
-        scene, home = scene_of(self._world), self._world.home
+        scene, home = scene_of(self._world, self._serves()), self._world.home
         for notice in notices:
             for number, reaction in enumerate(written.on, start=1):
                 if reaction.event != notice.event:
@@ -106,6 +111,7 @@ class Telling:
                     log=file,
                     most_log=written.limits.log_mb << 20,
                     limit=seconds(reaction.timeout),
+                    cancel=cancel,
                 )
                 if wrong:
                     log.warning(
@@ -133,14 +139,8 @@ class Telling:
         return None
 
 
-def scene_of(world: World) -> Scene:
-    """Return where we are, and what production serves just now."""
-    try:
-        live = records.read(world.git).live
-    except GitError as error:
-        log.warning("notify: %s", error)
-        live = None
-    return Scene(host=socket.gethostname(), checkout=str(world.git.root), serves=live.name if live else "")
+def scene_of(world: World, serves: str) -> Scene:
+    return Scene(host=socket.gethostname(), checkout=str(world.git.root), serves=serves)
 
 
 def message_for(setting: str, receiver: Receiver, notice: Notice, scene: Scene) -> Message:

@@ -33,7 +33,7 @@ def run(
     from gitrelease.core.errors import SettingsError
     from gitrelease.core.notices import Notice, body_of, receivers
     from gitrelease.core.settings import seconds
-    from gitrelease.edges import notify, settings
+    from gitrelease.edges import notify, records, settings
     from gitrelease.world import open_world
 
     client = client_for(context.obj)
@@ -45,7 +45,9 @@ def run(
             "nobody is told of anything: notify.urls is empty",
             hint='Set it in .git/gitrelease/host.toml: [notify] urls = ["mailto://…"]; see docs/configuration.md',
         )
-    scene = scene_of(open_world(client.root))
+    world = open_world(client.root)
+    live = records.read(world.git).live
+    scene = scene_of(world, live.name if live else "")
     test = Notice(event="released", level=0, at=time.time(), reason="this is a test, nothing has happened")
     messages = [
         notify.Message(

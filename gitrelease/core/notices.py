@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -170,10 +171,11 @@ def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
         yield f"Before: {safe(notice.previous)}"
     if notice.more:
         yield f"And {notice.more} more of these since; this is the last one"
-    yield f"Production serves {safe(scene.serves)} now" if scene.serves else "Production serves no release"
+    yield f"Production serves {safe(scene.serves)} now" if scene.serves else "Production serves nobody just now"
     where = f" -C {safe(scene.checkout, 300)}"
     yield "Next: " + _NEXT[notice.event].format(where=where, previous=safe(notice.previous) or "RELEASE")
-    yield f"Host {safe(scene.host, 80)}, checkout {safe(scene.checkout, 300)}"
+    when = datetime.fromtimestamp(notice.at, UTC)
+    yield f"Host {safe(scene.host, 80)}, checkout {safe(scene.checkout, 300)}, {when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 # What would be a tag, a link, a mention or code to one of the services.

@@ -7,6 +7,7 @@ hold secrets: they come by the pipe, since everybody on the host can read an arg
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import multiprocessing
@@ -59,7 +60,10 @@ def _send(messages: list[tuple[int, Message]]) -> None:
         begun, listener.said = time.monotonic(), ""
         reached, why = _sent(message, listener)
         told = {"place": place, "reached": reached, "why": why[:1000], "seconds": round(time.monotonic() - begun, 3)}
-        os.write(sys.stdout.fileno(), json.dumps(told).encode() + b"\n")  # at once, so that lines do not mix
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # an agent that has ended reads nothing; the rest is sent all the same
+            os.write(sys.stdout.fileno(), json.dumps(told).encode() + b"\n")  # at once, so that lines do not mix
 
 
 def _sent(message: Message, listener: _Listener) -> tuple[bool, str]:
