@@ -36,7 +36,8 @@ from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import hooks, wire
+from gitrelease.edges import hooks, records, wire
+from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
@@ -237,6 +238,9 @@ class Agent:
                 # Production serves; what is not noticed by itself still is by hooks, pushes and commands.
                 log.exception("the watcher")
                 outcome = msgspec.structs.replace(outcome, hint=f"{_NOT_NOTICED}: {error.strerror}; {_MORE_WATCHES}")
+            wrong = settings_files.told_wrong(home.settings)
+            if wrong is not None:
+                outcome = msgspec.structs.replace(outcome, hint=f"nobody is told as it was meant: {wrong}")
             self.poke()
             return outcome
 

@@ -16,6 +16,7 @@ from gitrelease.core.history import Release, outcome_of, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table, records
+from gitrelease.edges import settings as settings_files
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import CHECKOUT, Records
 from gitrelease.release.production import Production, Running, read_running
@@ -76,6 +77,7 @@ def status(
         "frozen": _frozen(known),
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
+        "notify": {"wrong": settings_files.told_wrong(world.home.settings)},
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
         "drill": _drill(memory),
         "quarantined": _quarantined(known),

@@ -102,6 +102,8 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     if state["person_needed"]:
         yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
         yield f"          {_acknowledged(state['emergency'], now)}"
+    if state["notify"]["wrong"]:
+        yield f"notify    {one_line(state['notify']['wrong'], 400)}"
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""

@@ -138,7 +138,7 @@ DEFAULT_POLICY: dict[Kind, Policy] = {
 
 
 class Settings(Setting, frozen=True):
-    """Everything that can be set, defaults filled in."""
+    """Everything that judges and runs a release, defaults filled in; who is told of it is read apart."""
 
     app: App = App()
     instances: tuple[Instance, ...] = (Instance(),)
@@ -146,8 +146,6 @@ class Settings(Setting, frozen=True):
     regions: tuple[Region, ...] = ()
     limits: Limits = Limits()
     contract: Contract = Contract()
-    notify: Notify = Notify()
-    on: tuple[Reaction, ...] = ()
 
     def file_of(self, region: Region) -> str:
         """Return the file that a region is in, or is."""

@@ -65,13 +65,22 @@ def load(git: Git, host_file: Path, revision: str | None) -> Settings:
     repository = git.blob(revision, SETTINGS_FILE) if revision else None
     return combine(
         read(repository or b"", SETTINGS_FILE),
-        read(of_host(host_file), str(host_file)),
+        read(of_host(host_file), str(host_file), told=False),
     )
 
 
 def told_of(host_file: Path) -> Written:
     """Return the settings of this host as they are written now: who is told, and what runs, when something happens."""
     return msgspec.convert(read(of_host(host_file), str(host_file)), Written)
+
+
+def told_wrong(host_file: Path) -> str | None:
+    """Say what is wrong with the settings of who is told, and what is accepted; None where nothing is."""
+    try:
+        told_of(host_file)
+    except SettingsError as error:
+        return f"{error.message}. {error.hint}"
+    return None
 
 
 def of_host(file: Path) -> bytes:
@@ -109,8 +118,6 @@ def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
         regions=msgspec.convert(regions, tuple[Region, ...]) if regions else _built_in_regions(app),
         limits=msgspec.convert(tables["limits"], Limits),
         contract=msgspec.convert(tables["contract"], Contract),
-        notify=msgspec.convert(host.get("notify", {}), Notify),
-        on=msgspec.convert(host.get("on", []), tuple[Reaction, ...], strict=True),
     )
 
 
@@ -120,13 +127,18 @@ def _built_in_regions(app: App) -> tuple[Region, ...]:
     return tuple(REGIONS) if Path(app.script).name == DEFAULT_SCRIPT else ()
 
 
-def read(content: bytes, name: str) -> dict[str, Any]:
-    """Parse and check one settings file; `SettingsError` says where it is wrong."""
+def read(content: bytes, name: str, *, told: bool = True) -> dict[str, Any]:
+    """Parse and check one settings file; `SettingsError` says where it is wrong.
+
+    Without `told`, who is told of what happens is left out: what is wrong there must stop no release.
+    """
     try:
         text = content.decode()
         table = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}", hint=f"Mend that line of {name}") from error
+    if not told:
+        table = {key: value for key, value in table.items() if key not in _HOST_ONLY}
     for alien in _HOST_ONLY if name == SETTINGS_FILE else ():
         if alien in table:
             raise SettingsError(

@@ -9,7 +9,7 @@ import pytest
 
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.settings import Reaction, Receiver
-from gitrelease.edges.settings import combine, read, told_of
+from gitrelease.edges.settings import read, told_of
 from tests.checkout import Production
 
 GOOD = """\
@@ -39,7 +39,6 @@ def test_what_is_set_on_the_host_holds(tmp_path: Path) -> None:
         Receiver(url="slack://T0ken/T1ken/T2ken", events=("stuck", "recovered"), levels=(2, 3, 4)),
     )
     assert written.on == (Reaction(event="released", run=("/usr/local/bin/told", "--now")),)
-    assert combine({}, read(GOOD.encode(), "host.toml")).notify == written.notify
 
 
 @pytest.mark.parametrize(
@@ -104,3 +103,21 @@ def test_a_broken_address_is_named_without_being_shown(production: Production) -
     assert ended.code == 2
     assert "notify.urls (1: …) is no URL" in ended.said
     assert "t0ken" not in ended.said
+    assert "notify.urls (1: …) is no URL" in production.gitrelease("status").out
+
+
+def test_what_is_wrong_there_stops_no_release_and_no_way_back(production: Production) -> None:
+    file = production.home / "host.toml"
+    file.write_text(file.read_text() + '\n[notify]\nurls = ["t0ken"]\n\n[[on]]\nevent = "x"\nrun = ["x"]\n')
+    developer = production.clone()
+    developer.commit_term("told to nobody")
+
+    assert developer.push().code == 0
+    production.await_idle()
+    assert production.status()["last_good"] == "release/2"
+    assert production.gitrelease("rollback").code == 0
+    production.kill(production.agent_pid())
+    assert "nobody is told as it was meant" in production.gitrelease("up").said + production.agent_log()
+
+    assert "is no URL" in production.agent_log()
+    assert "t0ken" not in production.agent_log()
