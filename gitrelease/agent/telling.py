@@ -123,13 +123,13 @@ class Telling:
     def _look_at_emergency(self, memory: Memory) -> float | None:
         """Tell level 3 when nobody has acknowledged an emergency in time; return in how many seconds to look again."""
         on = memory.emergency
-        if on is None or on.acknowledged is not None or on.escalated is not None:
+        after = seconds(self._written().notify.acknowledge) if on is not None else 0.0
+        wait = until_told_again(on, now=time.time(), after=after)
+        if on is None or wait is None:
             self._watched = None
             return None
-        after = seconds(self._written().notify.acknowledge)
         if self._watched is None or self._watched[0].at != on.at:
             # Across agents only the wall clock goes on; from here on a clock counts that nobody sets.
-            wait = until_told_again(elapsed=time.time() - on.at, after=after)
             self._watched = on, time.monotonic() + wait
         left = self._watched[1] - time.monotonic()
         if left > 0:

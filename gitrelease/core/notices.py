@@ -15,6 +15,7 @@ import msgspec
 from gitrelease.core.events import (
     AnyEvent,
     Attempted,
+    Emergency,
     Escalated,
     Memory,
     Promoted,
@@ -125,9 +126,14 @@ def receivers(notify: Notify) -> Iterator[tuple[str, Receiver]]:
         yield f"notify.to {number}", receiver
 
 
-def until_told_again(*, elapsed: float, after: float) -> float:
-    """Return in how many seconds level 3 is told; a clock that was set back makes nobody wait longer than `after`."""
-    return min(max(after - elapsed, 0.0), after)
+def until_told_again(emergency: Emergency | None, *, now: float, after: float) -> float | None:
+    """Return in how many seconds level 3 is told; None where it is not to be. `now` is in seconds since 1970.
+
+    A clock that was set back makes nobody wait longer than `after` seconds.
+    """
+    if emergency is None or emergency.acknowledged is not None or emergency.escalated is not None:
+        return None
+    return min(max(after - (now - emergency.at), 0.0), after)
 
 
 # -- in which words ----------------------------------------------------------------------------------------------
@@ -146,7 +152,7 @@ _NEXT = {
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
-    "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE, or recover",
+    "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE",
 }
 
 
@@ -155,7 +161,8 @@ def title_of(notice: Notice, scene: Scene) -> str:
     level = f"level {notice.level}: " if notice.level else ""
     again = ", and nobody has acknowledged it" if notice.level == UNHEARD else ""
     what = _TITLES[notice.event].format(release=safe(notice.release))
-    return f"{level}{what}{again} ({safe(scene.host, 80)})"
+    more = f", and {notice.more} more" if notice.more else ""
+    return f"{level}{what}{again}{more} ({safe(scene.host, 80)})"
 
 
 def body_of(notice: Notice, scene: Scene) -> str:

@@ -14,6 +14,7 @@ from gitrelease.core.events import (
     AnyEvent,
     Attempted,
     Drilled,
+    Emergency,
     Escalated,
     Memory,
     Promoted,
@@ -119,12 +120,27 @@ def test_a_compacted_journal_still_knows_who_acknowledged() -> None:
     assert replay(compacted([refused(), *events], kept=[], attempts=0)).emergencies == replay(events).emergencies
 
 
+ON = Emergency(at=1_000.0, reason="it ended")
+
+
 @pytest.mark.parametrize(
-    ("elapsed", "left"), [(0.0, 900.0), (300.0, 600.0), (10_000.0, 0.0), (-86_400.0, 900.0)],
-    ids=["just now", "some time ago", "long ago", "a clock that was set back"],
-)  # fmt: skip
-def test_nobody_waits_longer_than_the_settings_say(elapsed: float, left: float) -> None:
-    assert notices.until_told_again(elapsed=elapsed, after=900.0) == left
+    ("emergency", "now", "left"),
+    [
+        pytest.param(ON, 1_000.0, 900.0, id="just now"),
+        pytest.param(ON, 1_300.0, 600.0, id="some time ago"),
+        pytest.param(ON, 99_999.0, 0.0, id="long ago"),
+        pytest.param(ON, -86_400.0, 900.0, id="a clock that was set back"),
+        pytest.param(
+            msgspec.structs.replace(ON, acknowledged=Acknowledged(at=1.0, by="Ann")), 99_999.0, None, id="acknowledged"
+        ),
+        pytest.param(msgspec.structs.replace(ON, escalated=1.0), 99_999.0, None, id="told again already"),
+        pytest.param(None, 99_999.0, None, id="no emergency"),
+    ],
+)
+def test_level_three_is_told_once_in_time_unless_somebody_acknowledged(
+    emergency: Emergency | None, now: float, left: float | None
+) -> None:
+    assert notices.until_told_again(emergency, now=now, after=900.0) == left
 
 
 # -- to whom -------------------------------------------------------------------------------------------------------
@@ -241,6 +257,7 @@ def test_of_hundreds_a_few_go_out_and_the_rest_as_one() -> None:
     assert bound.due_in(now=30.0) == pytest.approx(WITHIN - 30.0)
     summary = bound.due(now=WITHIN)
     assert [(one.reason, one.more) for one in summary] == [("number 299", 300 - MOST - 1)]
+    assert f"refused, and {300 - MOST - 1} more" in notices.title_of(summary[0], SCENE)
     assert f"And {300 - MOST - 1} more of these since" in notices.body_of(summary[0], SCENE)
     assert bound.due(now=2 * WITHIN) == []
     assert bound.due_in(now=2 * WITHIN) is None

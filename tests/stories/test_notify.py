@@ -173,6 +173,7 @@ def test_an_acknowledgement_is_shown_and_nobody_is_told_again(stuck: Production,
     assert found["reason"] == "on my way, token=***"
     assert "acknowledged by" in stuck.gitrelease("status").out
     assert stuck.gitrelease("history", "--json").json["emergencies"][0]["acknowledged"] == found
+    assert f"not over, acknowledged by {found['by']}: on my way" in stuck.gitrelease("history").out
 
 
 def test_an_acknowledgement_needs_no_agent_and_holds_for_the_next(stuck: Production) -> None:
