@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,19 +24,19 @@ from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
-from gitrelease.agent.groups import Groups
 from gitrelease.agent.emergency import call_for_a_person, up_again
+from gitrelease.agent.groups import Groups
 from gitrelease.agent.inbox import Inbox, reconcile
+from gitrelease.agent.office import Office
 from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
-from gitrelease.agent.telling import Telling
+from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.events import AnyEvent, Memory
-from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import hooks, records, wire
+from gitrelease.edges import hooks, wire
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
@@ -110,7 +110,6 @@ class Agent:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             log.info("agent %s serves %s", os.getpid(), self.world.git.root)
             self._telling = Telling(self.world, serves=self._serves, write_down=self.note)
-            self._hear(self.world)
             self._telling.start()
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
@@ -125,18 +124,16 @@ class Agent:
             os.execv(sys.executable, [sys.executable, "-I", "-m", "gitrelease.agent", *sys.argv[1:]])  # noqa: S606
         return int(self._ends_with)
 
-    def _hear(self, world: World) -> None:
-        """Let those who tell follow the journal of `world`."""
-        if self._telling is not None:
-            world.journal.appended = self._telling.look
-
     def _serves(self) -> str:
         """Say what users get just now; nothing where no process serves them."""
         if self.production is None and not self._arriving.is_set():
-            known = records.read(self.world.git).live  # front and backends go on; they are about to be adopted
+            known = self.world.records().live  # front and backends go on; they are about to be adopted
             return known.name if known is not None else ""
-        live = self.production.running.live if self.production is not None else None
-        return release_name(live.number) if live is not None and live.alive else ""
+        return served_by(self.production) if self.production is not None else ""
+
+    def parts(self) -> Sequence[Office]:
+        """Return the office of each group of instances that is looked after, production's first."""
+        return (self, *self.groups.offices())
 
     def remembered(self) -> Memory:
         """Return what the journal remembers, whether production is up or not."""
@@ -217,7 +214,8 @@ class Agent:
                     reason="production is up already",
                 )
             self.world = open_world(self.world.git.root)
-            self._hear(self.world)
+            if self._telling is not None:
+                self._telling.hear(self.world)
             production, outcome = bring_up(self.world, cancel=cancel, report=report, by=owner)
             if production is None:
                 return outcome

@@ -84,7 +84,8 @@ class Chores:
         return {}
 
     def _ack(self, request: Request) -> msgspec.Struct:
-        return acknowledge(self._office.remembered(), self._office.note, by=request.by, reason=request.reason)
+        books = [(part.remembered(), part.note) for part in self._office.parts()]
+        return acknowledge(books, by=request.by, reason=request.reason)
 
     def _recovered(self, request: Request) -> dict[str, Any]:
         """Write down that `recover` came to its end, and production was verified."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -25,6 +26,9 @@ class Office(Protocol):
         self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
     ) -> AbstractContextManager[Holder]:
         """Change production while the context is open."""
+
+    def parts(self) -> Sequence[Office]:
+        """Return the office of each group of instances that is looked after, production's first."""
 
     def remembered(self) -> Memory:
         """Return what the journal remembers, whether production is up or not."""

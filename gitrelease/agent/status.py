@@ -100,11 +100,14 @@ def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:
     known = world.records()
     running = next((one for one in groups if one.world.group == world.group), None)
     soak = running.soak if running is not None else None
+    memory = running.memory if running is not None else world.journal.memory(attempts=1)
     return {
         "name": world.group,
         "live": known.live.name if known.live else None,
         "last_good": known.good.name if known.good else None,
         "soaking": soak is not None,
+        "person_needed": memory.stopped,
+        "emergency": emergency_row(memory.emergency) if memory.emergency else None,
     }
 
 

@@ -13,7 +13,7 @@ from gitrelease.agent.background import log
 from gitrelease.agent.teller import Teller
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.events import AnyEvent, Emergency, Escalated, Memory
-from gitrelease.core.history import Release
+from gitrelease.core.history import Release, release_name
 from gitrelease.core.notices import Notice, Scene, body_of, receivers, title_of, until_told_again, variables, wants
 from gitrelease.core.settings import Receiver, seconds
 from gitrelease.edges import notify, reactions, records
@@ -22,6 +22,7 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.notify import Message
 from gitrelease.edges.settings import Written
+from gitrelease.release.production import Production
 from gitrelease.world import World
 
 _TYPES = {0: "info", 1: "warning", 2: "failure", 3: "failure", 4: "success"}  # of Apprise, by level
@@ -46,7 +47,12 @@ class Telling:
             Teller("on", journal, told / "on.json", tell=self._react, releases=releases),
         )  # fmt: skip
 
+    def hear(self, world: World) -> None:
+        """Be woken by what is written to the journal of `world`, which was opened anew."""
+        world.journal.appended = self.look
+
     def start(self) -> None:
+        self.hear(self._world)
         for teller in self._tellers:
             teller.start()
 
@@ -140,7 +146,13 @@ class Telling:
 
 
 def scene_of(world: World, serves: str) -> Scene:
-    return Scene(host=socket.gethostname(), checkout=str(world.git.root), serves=serves)
+    return Scene(host=socket.gethostname(), checkout=str(world.git.root), serves=serves, group=world.group)
+
+
+def served_by(production: Production) -> str:
+    """Say which release users get just now; nothing where no process serves them."""
+    live = production.running.live
+    return release_name(live.number) if live is not None and live.alive else ""
 
 
 def message_for(setting: str, receiver: Receiver, notice: Notice, scene: Scene) -> Message:

@@ -27,7 +27,9 @@ def run(context: typer.Context, reason: Reason = "", as_json: Json = False) -> i
     def alone(world: World) -> Answer:
         from gitrelease.release.acknowledge import acknowledge
 
-        return acknowledge(world.journal.memory(attempts=1), world.journal.append, by=user(), reason=reason)
+        journals = [world.of_group(name).journal for name in world.settings.groups]
+        books = [(journal.memory(attempts=1), journal.append) for journal in journals if journal.path.parent.exists()]
+        return acknowledge(books, by=user(), reason=reason)
 
     answer = ask_or_do(context.obj, "ack", {"reason": reason}, alone)
     needed = answer["needed"]

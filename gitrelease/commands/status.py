@@ -91,6 +91,9 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
         else:
             soaking = ", soaking" if group["soaking"] else ""
             yield f"group     {group['name']} serves {group['live']}{soaking}; good {group['last_good'] or 'none yet'}"
+        if group["person_needed"]:
+            yield f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}"
+            yield f"          {_acknowledged(group['emergency'], time.time())}"
 
 
 def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:

@@ -24,6 +24,7 @@ from gitrelease.core.events import (
     Stopped,
     WentBack,
 )
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, release_name
 from gitrelease.core.redaction import HIDDEN, redacted
 from gitrelease.core.settings import Notify, Receiver
@@ -60,6 +61,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     checkout: str
     serves: str
+    group: str = PRODUCTION  # of instances
 
 
 # -- what is told ------------------------------------------------------------------------------------------------
@@ -147,12 +149,12 @@ _TITLES = {
     "stuck": "a person is needed",
 }
 _NEXT = {
-    "released": "undo it: gitrelease{where} rollback",
+    "released": "undo it: gitrelease{where} rollback{within}",
     "refused": "read why: gitrelease{where} history",
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
-    "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE",
+    "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE{within}",
 }
 
 
@@ -162,7 +164,7 @@ def title_of(notice: Notice, scene: Scene) -> str:
     again = ", and nobody has acknowledged it" if notice.level == UNHEARD else ""
     what = _TITLES[notice.event].format(release=safe(notice.release))
     more = f", and {notice.more} more" if notice.more else ""
-    return f"{level}{what}{again}{more} ({safe(scene.host, 80)})"
+    return f"{level}{what}{again}{more} ({safe(scene.host, 80)}{_group(scene)})"
 
 
 def body_of(notice: Notice, scene: Scene) -> str:
@@ -178,11 +180,19 @@ def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
         yield f"Before: {safe(notice.previous)}"
     if notice.more:
         yield f"And {notice.more} more of these since; this is the last one"
-    yield f"Production serves {safe(scene.serves)} now" if scene.serves else "Production serves nobody just now"
+    who = "Production" if scene.group == PRODUCTION else f"Group {safe(scene.group, 80)}"
+    yield f"{who} serves {safe(scene.serves)} now" if scene.serves else f"{who} serves nobody just now"
     where = f" -C {safe(scene.checkout, 300)}"
-    yield "Next: " + _NEXT[notice.event].format(where=where, previous=safe(notice.previous) or "RELEASE")
+    within = "" if scene.group == PRODUCTION else f" --in {safe(scene.group, 80)}"
+    previous = safe(notice.previous) or "RELEASE"
+    yield "Next: " + _NEXT[notice.event].format(where=where, previous=previous, within=within)
     when = datetime.fromtimestamp(notice.at, UTC)
-    yield f"Host {safe(scene.host, 80)}, checkout {safe(scene.checkout, 300)}, {when:%Y-%m-%d %H:%M:%S} UTC"
+    host, checkout = safe(scene.host, 80), safe(scene.checkout, 300)
+    yield f"Host {host}{_group(scene)}, checkout {checkout}, {when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _group(scene: Scene) -> str:
+    return "" if scene.group == PRODUCTION else f", group {safe(scene.group, 80)}"
 
 
 # What would be a tag, a link, a mention or code to one of the services.
@@ -200,7 +210,7 @@ def variables(notice: Notice, scene: Scene) -> dict[str, str]:
         "EVENT": notice.event, "LEVEL": str(notice.level), "RELEASE": notice.release, "PREVIOUS": notice.previous,
         "KIND": notice.kind, "REASON": one_line(redacted(notice.reason)), "BY": one_line(notice.by),
         "COMMIT": notice.commit, "MORE": str(notice.more), "AT": f"{notice.at:.0f}", "LIVE": scene.serves,
-        "HOST": scene.host, "CHECKOUT": scene.checkout,
+        "HOST": scene.host, "CHECKOUT": scene.checkout, "GROUP": scene.group,
     }  # fmt: skip
     return {f"GITRELEASE_{name}": value for name, value in told.items()}
 

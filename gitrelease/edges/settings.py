@@ -178,7 +178,6 @@ def _check_values(written: Written, text: str, name: str) -> None:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
 
 
-<<<<<<< HEAD
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -195,7 +194,8 @@ def _check_instances(instances: Sequence[Instance], text: str, name: str) -> Non
     both = groups & {instance.name for instance in instances}
     if both:
         raise _wrong(name, text, "instance.name", f"{min(both)!r} is a group as well", "names that no group has")
-=======
+
+
 _HOST_ONLY = ("notify", "on")
 _ADDRESS = "a URL of Apprise, such as mailto://USER:PASSWORD@HOST?to=WHOM or json://HOST:PORT/PATH"
 
@@ -225,7 +225,6 @@ def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> N
     for event in events:
         if event not in EVENTS:
             raise _wrong(name, text, path, f"is {event!r}", ", ".join(EVENTS))
->>>>>>> a4e644e (People are told of what happens, by Apprise in a process of its own; commands run on events; ack)
 
 
 _LEAST = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -22,8 +22,20 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def acknowledge(memory: Memory, note: Callable[[AnyEvent], None], *, by: str, reason: str) -> Answer:
-    """Write down that `by` looks after the emergency that is on; the first one counts."""
+Note = Callable[[AnyEvent], None]
+
+
+def acknowledge(books: Iterable[tuple[Memory, Note]], *, by: str, reason: str) -> Answer:
+    """Write down in each book, one for each group of instances, that `by` looks after the emergency that is on.
+
+    Return what became of the first one that nobody had acknowledged, else of the first one at all.
+    """
+    answers = [_acknowledge(memory, note, by=by, reason=reason) for memory, note in books]
+    return max(answers, key=lambda answer: (answer.new, answer.needed is not None))
+
+
+def _acknowledge(memory: Memory, note: Note, *, by: str, reason: str) -> Answer:
+    """Write it down, where nobody was faster."""
     on = memory.emergency
     if on is None:
         return Answer(new=False)

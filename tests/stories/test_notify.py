@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from gitrelease.edges.backends import free_port
 from tests import receivers
 from tests.checkout import Production, until
 from tests.receivers import Hook
@@ -132,6 +133,22 @@ def test_a_receiver_gets_only_what_it_wants(production: Production, hook: Hook) 
 
     assert refusals.got == []
     assert alarms.got == []
+
+
+def test_another_group_of_instances_is_told_of_by_its_name(checkout: Production, hook: Hook) -> None:
+    checkout.init()
+    tell(checkout, f'[[instance]]\nname = "test-1"\nport = {free_port()}\ngroup = "test"\n' + urls(hook.url))
+    checkout.up()
+    checkout.await_idle()
+    commit = checkout.commit_term("tried first")
+    checkout.await_live("release/2")
+    checkout.await_idle()
+
+    assert checkout.gitrelease("deploy", commit, "--to", "test").code == 0
+
+    body = until(lambda: hook.body("group test"), "the group's release is told")
+    assert "Group test serves release/" in body
+    assert "rollback --in test" in body
 
 
 # -- a person who is needed --------------------------------------------------------------------------------------
@@ -335,7 +352,7 @@ def test_a_command_runs_on_its_event_and_knows_what_happened(production: Product
     assert known == {
         "EVENT": "released", "LEVEL": "0", "RELEASE": "release/2", "PREVIOUS": "release/1", "KIND": "dictionary",
         "REASON": "terms +1 (known)", "COMMIT": live, "MORE": "0", "LIVE": "release/2",
-        "HOST": socket.gethostname(), "CHECKOUT": str(production.root),
+        "HOST": socket.gethostname(), "CHECKOUT": str(production.root), "GROUP": "production",
     }  # fmt: skip
     assert "done" in (production.home / "logs" / "on-released.log").read_text()
 
