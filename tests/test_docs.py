@@ -123,6 +123,9 @@ def tables():
         "limits": settings.Limits,
         "contract": settings.Contract,
         "region": Region,
+        "notify": settings.Notify,
+        "notify.to": settings.Receiver,
+        "on": settings.Reaction,
     }
 
 
@@ -152,7 +155,8 @@ def test_the_sample_spells_out_the_defaults():
 
 @pytest.mark.parametrize("block", blocks(CONFIGURATION.read_text(), "toml"))
 def test_every_settings_block_loads(block):
-    combine(read(block.encode(), "gitrelease.toml"), {})
+    host_only = re.search(r"^\[+(notify|on)\b", block, re.MULTILINE)
+    combine(read(block.encode(), "host.toml" if host_only else "gitrelease.toml"), {})
 
 
 def test_every_table_of_the_core_is_known_here():

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,15 +24,20 @@ from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
+from gitrelease.agent.emergency import call_for_a_person, up_again
 from gitrelease.agent.groups import Groups
 from gitrelease.agent.inbox import Inbox, reconcile
+from gitrelease.agent.office import Office
 from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.supervisor import Supervisor
+from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
+from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import hooks, wire
+from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
@@ -40,6 +45,7 @@ from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.process_table import identify
 from gitrelease.edges.watcher import Watcher
+from gitrelease.release.execute import record
 from gitrelease.release.production import Production
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World, open_world
@@ -77,6 +83,7 @@ class Agent:
         self._clients = Clients()
         self._tidied: frozenset[str] = frozenset()  # the backends at that time
         self._lock: os.stat_result | None = None
+        self._telling: Telling | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -102,10 +109,13 @@ class Agent:
                 signal.signal(number, lambda *_: self.stop())
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             log.info("agent %s serves %s", os.getpid(), self.world.git.root)
+            self._telling = Telling(self.world, serves=self._serves, write_down=self.note)
+            self._telling.start()
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
             if self.foreground and not self._renewing:
                 self._go_down(_SERVICE_MANAGER)
+            self._telling.stop()
             home.agent_socket.unlink(missing_ok=True)
             home.agent_pid.unlink(missing_ok=True)
         if self._renewing:
@@ -113,6 +123,28 @@ class Agent:
             os.environ[AGENT_MARK] = str(home.root)
             os.execv(sys.executable, [sys.executable, "-I", "-m", "gitrelease.agent", *sys.argv[1:]])  # noqa: S606
         return int(self._ends_with)
+
+    def _serves(self) -> str:
+        """Say what users get just now; nothing where no process serves them."""
+        if self.production is None and not self._arriving.is_set():
+            known = self.world.records().live  # front and backends go on; they are about to be adopted
+            return known.name if known is not None else ""
+        return served_by(self.production) if self.production is not None else ""
+
+    def parts(self) -> Sequence[Office]:
+        """Return the office of each group of instances that is looked after, production's first."""
+        return (self, *self.groups.offices())
+
+    def remembered(self) -> Memory:
+        """Return what the journal remembers, whether production is up or not."""
+        return self.production.memory if self.production is not None else self.world.journal.memory(attempts=1)
+
+    def note(self, event: AnyEvent) -> None:
+        """Write an event down, whether production is up or not."""
+        if self.production is not None:
+            record(self.production, event)
+        else:
+            self.world.journal.append(event)
 
     def stop(self) -> None:
         """End the agent; front and backends go on."""
@@ -182,10 +214,13 @@ class Agent:
                     reason="production is up already",
                 )
             self.world = open_world(self.world.git.root)
+            if self._telling is not None:
+                self._telling.hear(self.world)
             production, outcome = bring_up(self.world, cancel=cancel, report=report, by=owner)
             if production is None:
                 return outcome
             self.production = production
+            up_again(self, production, by=owner)
             home = self.world.home
             renewed = hooks.refresh(self.world.git, home, branch=self.world.settings.app.branch)
             if renewed:
@@ -201,6 +236,9 @@ class Agent:
                 # Production serves; what is not noticed by itself still is by hooks, pushes and commands.
                 log.exception("the watcher")
                 outcome = msgspec.structs.replace(outcome, hint=f"{_NOT_NOTICED}: {error.strerror}; {_MORE_WATCHES}")
+            wrong = settings_files.told_wrong(home.settings)
+            if wrong is not None:
+                outcome = msgspec.structs.replace(outcome, hint=f"nobody is told as it was meant: {wrong}")
             self.poke()
             return outcome
 
@@ -265,20 +303,22 @@ class Agent:
     def _come_up(self) -> None:
         """Bring production up by ourselves; in the foreground the agent ends where that fails, and says how."""
 
-        code = Exit.UNEXPECTED
+        code, why = Exit.UNEXPECTED, "production did not come up: the agent's log says why"
 
         def up(cancel: Cancel) -> Outcome:
-            nonlocal code
+            nonlocal code, why
             try:
                 return self.up(cancel=cancel, report=to_log, owner="agent", pid=os.getpid())
             except ReleaseError as error:
-                code = error.code
+                code, why = error.code, error.message
                 raise
 
         outcome = guarded("up", up)
         if outcome is not None:
-            code = outcome.exit_code
+            code, why = outcome.exit_code, outcome.reason
             log_outcome(outcome)
+        if self.production is None and not self._stopping.is_set():
+            guarded("the journal", lambda _: call_for_a_person(self, why))
         if self.foreground and self.production is None and not self._stopping.is_set():
             self._ends_with = code
             self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ import msgspec
 from gitrelease.agent.office import Office
 from gitrelease.agent.request import Request
 from gitrelease.agent.turn import AGENT, LOOK, PUSH, SHORT_WAIT
+from gitrelease.core.events import Recovered
+from gitrelease.release.acknowledge import acknowledge
 from gitrelease.release.drill import drill
 from gitrelease.release.going_back import no_target, target_of_rollback
 from gitrelease.release.keeping import restore, snapshot
@@ -31,6 +34,8 @@ class Chores:
             "drill": self._drill,
             "verify": self._verify,
             "freeze": self._freeze,
+            "ack": self._ack,
+            "recovered": self._recovered,
         }
 
     @contextmanager
@@ -76,4 +81,15 @@ class Chores:
         """Cut off what came by itself and is being staged: production was frozen a moment ago."""
         self._office.turn.hurry(f"{request.by} froze production", doing=(PUSH, LOOK))
         self._office.poke()
+        return {}
+
+    def _ack(self, request: Request) -> msgspec.Struct:
+        books = [(part.remembered(), part.note) for part in self._office.parts()]
+        return acknowledge(books, by=request.by, reason=request.reason)
+
+    def _recovered(self, request: Request) -> dict[str, Any]:
+        """Write down that `recover` came to its end, and production was verified."""
+        live = self._office.serving().running.live
+        number = live.number if live is not None else 0
+        self._office.note(Recovered(at=time.time(), number=number, by=request.by, reason=request.reason))
         return {}

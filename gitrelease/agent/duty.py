@@ -10,7 +10,7 @@ import time
 from gitrelease.agent.background import guarded, log, log_outcome, to_log
 from gitrelease.agent.office import Office
 from gitrelease.agent.turn import URGENT_WAIT
-from gitrelease.core.events import Proved, Stopped
+from gitrelease.core.events import Proved, SoakFailed, Stopped
 from gitrelease.core.health import crashed_too_often
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
@@ -91,6 +91,8 @@ class Duty:
 
     def soak_failed(self, number: int, why: str) -> None:
         log.warning("%s", why)
+        production = self._office.serving()
+        guarded("the journal", lambda _: record(production, SoakFailed(at=time.time(), number=number, reason=why)))
         self._go_back_from(number, why)
 
     def _go_back_from(self, number: int, why: str) -> None:
@@ -122,7 +124,8 @@ class Duty:
         """A person is needed: say so, and keep serving the best thing that answers."""
         production = self._office.serving()
         log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
-        record(production, Stopped(at=time.time(), reason=why))
+        if production.memory.stopped != why:
+            record(production, Stopped(at=time.time(), reason=why))
         live = production.running.live
         for name, worker in live.workers.items() if live is not None else ():
             if not worker.backend.identity.alive:

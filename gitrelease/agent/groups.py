@@ -7,6 +7,7 @@ to it. All of them share the turn: one release at a time.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -16,12 +17,15 @@ from gitrelease.agent.duty import Duty
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.office import Office
 from gitrelease.agent.supervisor import Supervisor
+from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
+from gitrelease.release.execute import record
 from gitrelease.release.production import Production, Running
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World
@@ -43,6 +47,15 @@ class _OfGroup:
     def serving(self) -> Production:
         return self.production
 
+    def parts(self) -> Sequence[Office]:
+        return (self,)
+
+    def remembered(self) -> Memory:
+        return self.production.memory
+
+    def note(self, event: AnyEvent) -> None:
+        record(self.production, event)
+
     def poke(self) -> None:
         self.agent.poke()
 
@@ -61,7 +74,9 @@ class Groups:
     def __init__(self, agent: Office) -> None:
         self._agent = agent
         self._productions: dict[str, Production] = {}
+        self._offices: dict[str, _OfGroup] = {}
         self._supervisors: dict[str, Supervisor] = {}
+        self._tellings: dict[str, Telling] = {}
 
     def up(self, world: World, *, report: Report, by: str) -> None:
         """Bring every group up that serves something; one that does not come up stops nothing else."""
@@ -118,15 +133,24 @@ class Groups:
     def _look_after(self, production: Production) -> None:
         name = production.world.group
         self._productions[name] = production
-        self._supervisors[name] = Supervisor(production, Duty(_OfGroup(self._agent, production)))
+        office = self._offices[name] = _OfGroup(self._agent, production)
+        self._supervisors[name] = Supervisor(production, Duty(office))
         self._supervisors[name].start()
+        telling = Telling(production.world, serves=functools.partial(served_by, production), write_down=office.note)
+        self._tellings[name] = telling
+        telling.start()
 
     def drop_if_empty(self, name: str) -> None:
         """Take a group down again that got no release: its ports would keep users waiting for nothing."""
         found = self._productions.get(name)
         if found is not None and found.running.live is None:
             self._supervisors.pop(name).stop()
+            self._tellings.pop(name).stop()
+            del self._offices[name]
             take_down(found.world, self._productions.pop(name))
+
+    def offices(self) -> tuple[Office, ...]:
+        return tuple(self._offices.values())
 
     def every(self) -> tuple[Production, ...]:
         return tuple(self._productions.values())
@@ -143,6 +167,8 @@ class Groups:
         """Look after nobody any more; what runs goes on."""
         for supervisor in self._supervisors.values():
             supervisor.stop()
+        for telling in self._tellings.values():
+            telling.stop()
 
     def down(self, world: World) -> None:
         """Stop the front and every backend of every group."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder, Turn
+from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.production import Production
 
@@ -24,6 +26,15 @@ class Office(Protocol):
         self, *, owner: str, pid: int, doing: str, cancel: Cancel, wait: float
     ) -> AbstractContextManager[Holder]:
         """Change production while the context is open."""
+
+    def parts(self) -> Sequence[Office]:
+        """Return the office of each group of instances that is looked after, production's first."""
+
+    def remembered(self) -> Memory:
+        """Return what the journal remembers, whether production is up or not."""
+
+    def note(self, event: AnyEvent) -> None:
+        """Write an event down, whether production is up or not."""
 
     def poke(self) -> None:
         """Have a look soon: something may have arrived."""

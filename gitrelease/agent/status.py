@@ -11,11 +11,12 @@ from typing import Any
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder
 from gitrelease.candidate import difference
-from gitrelease.core.events import Memory
+from gitrelease.core.events import Emergency, Memory
 from gitrelease.core.history import Release, outcome_of, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table, records
+from gitrelease.edges import settings as settings_files
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import CHECKOUT, Records
 from gitrelease.release.production import Production, Running, read_running
@@ -76,6 +77,8 @@ def status(
         "frozen": _frozen(known),
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
+        "notify": {"wrong": settings_files.told_wrong(world.home.settings)},
+        "emergency": emergency_row(memory.emergency) if memory.emergency else None,
         "drill": _drill(memory),
         "quarantined": _quarantined(known),
         "waiting": [
@@ -97,11 +100,14 @@ def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:
     known = world.records()
     running = next((one for one in groups if one.world.group == world.group), None)
     soak = running.soak if running is not None else None
+    memory = running.memory if running is not None else world.journal.memory(attempts=1)
     return {
         "name": world.group,
         "live": known.live.name if known.live else None,
         "last_good": known.good.name if known.good else None,
         "soaking": soak is not None,
+        "person_needed": memory.stopped,
+        "emergency": emergency_row(memory.emergency) if memory.emergency else None,
     }
 
 
@@ -126,6 +132,20 @@ def _quarantined(known: Records) -> list[dict[str, Any]]:
         {"commit": item.commit, "reason": item.reason, "release": releases.get(item.note)}
         for item in known.quarantined.every()
     ]
+
+
+def emergency_row(emergency: Emergency) -> dict[str, Any]:
+    """Return one time in which a person was needed, and who said that he looks after it."""
+    acknowledged = emergency.acknowledged
+    return {
+        "since": emergency.at,
+        "reason": emergency.reason,
+        "acknowledged": {"by": acknowledged.by, "at": acknowledged.at, "reason": acknowledged.reason}
+        if acknowledged
+        else None,
+        "escalated": emergency.escalated,
+        "ended": emergency.ended,
+    }
 
 
 def _drill(memory: Memory) -> dict[str, Any] | None:
@@ -226,7 +246,8 @@ def history(world: World, count: int | None = None) -> dict[str, Any]:
         for attempt in reversed(memory.attempts)
     ]
     releases = [release_row(known, memory, release) for release in itertools.islice(known.releases.newest(), count)]
-    return {"schema": 1, "releases": releases, "attempts": attempts}
+    emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
+    return {"schema": 1, "releases": releases, "attempts": attempts, "emergencies": emergencies}
 
 
 def release_row(known: Records, memory: Memory, release: Release) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gitrelease import __version__
 VERBS = (
     "init", "up", "status", "diff", "plan", "check", "deploy", "rollback", "restart", "history", "show", "regions",
     "blame", "bisect", "snapshot", "restore", "pin", "unpin", "prune", "freeze", "unfreeze", "drill", "doctor",
-    "recover", "service", "down", "uninstall", "demo",
+    "recover", "notify", "ack", "service", "down", "uninstall", "demo",
 )  # fmt: skip
 
 

@@ -52,4 +52,16 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
         f"  {one_line(row['by'], 20)}\n    {one_line(row['reason'], 160)}"
         for row in missed
     ]
+    if told["emergencies"]:
+        out.append("a person was needed:")
+    out += [_emergency(row, now) for row in told["emergencies"][:count]]
     return out or ["no releases yet: gitrelease up"]
+
+
+def _emergency(row: dict[str, Any], now: float) -> str:
+    """Tell of a time in which a person was needed: why, who acknowledged it, and whether it is over."""
+    found = row["acknowledged"]
+    by = f"acknowledged by {one_line(found['by'], 40)}" if found else "acknowledged by nobody"
+    why = f": {one_line(found['reason'], 100)}" if found and found["reason"] else ""
+    end = f"over after {ago(row['ended'] - row['since'])}" if row["ended"] else "not over"
+    return f"{ago(now - row['since']):>7} ago, {end}, {by}{why}\n    {one_line(row['reason'], 160)}"

@@ -61,6 +61,9 @@ def run(
         raise
     end = _bring_up(client, tell)
     code = int(end.pop("code", Exit.DONE))
+    if code != Exit.STUCK and end.get("outcome") != "refused":
+        why = "; ".join(done) or "nothing was wrong"
+        end_or_raise(client.ask("recovered", {"by": user(), "reason": why}, show_progress))
     if as_json:
         print_json({**end, "done": done})
     elif code:

@@ -91,6 +91,9 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
         else:
             soaking = ", soaking" if group["soaking"] else ""
             yield f"group     {group['name']} serves {group['live']}{soaking}; good {group['last_good'] or 'none yet'}"
+        if group["person_needed"]:
+            yield f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}"
+            yield f"          {_acknowledged(group['emergency'], time.time())}"
 
 
 def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
@@ -101,6 +104,9 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"drill     rollback to {drill['release']} rehearsed {ago(now - drill['at'])} ago: {worked}"
     if state["person_needed"]:
         yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
+        yield f"          {_acknowledged(state['emergency'], now)}"
+    if state["notify"]["wrong"]:
+        yield f"notify    {one_line(state['notify']['wrong'], 400)}"
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
@@ -113,6 +119,16 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), since {ago(now - lock['since'])}"
     if state["frozen"]:
         yield f"frozen    {one_line(state['frozen']['told'], 300)}; end it: gitrelease unfreeze"
+
+
+def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:
+    """Say who looks after what a person is needed for."""
+    found = emergency["acknowledged"] if emergency else None
+    if found:
+        why = f": {one_line(found['reason'], 200)}" if found["reason"] else ""
+        return f"acknowledged by {one_line(found['by'], 80)} {ago(now - found['at'])} ago{why}"
+    again = ", and was called for again" if emergency and emergency["escalated"] else ""
+    return f"nobody has acknowledged it yet{again}; you do: gitrelease ack"
 
 
 def _waiting(state: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from gitrelease.core.history import release_name
 
 MOST_ATTEMPTS = 10_000  # that are remembered; a journal is read as a whole
 
+MOST_EMERGENCIES = 200  # likewise
+
 AttemptOutcome = Literal["refused", "waiting", "unchanged", "superseded", "released"]
 
 
@@ -83,9 +85,38 @@ class WentBack(Event, frozen=True, tag="went_back"):
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
-    """A person is needed: why."""
+    """A person is needed: why; `down` when production did not even come up."""
 
     reason: str
+    down: bool = False
+
+
+class SoakFailed(Event, frozen=True, tag="soak_failed"):
+    """`number` did not come through its soak: why. What was done about it is another event."""
+
+    number: int
+    reason: str
+
+
+class Acknowledged(Event, frozen=True, tag="acknowledged"):
+    """The person who is needed has said so."""
+
+    by: str
+    reason: str = ""
+
+
+class Escalated(Event, frozen=True, tag="escalated"):
+    """A person is needed, and nobody has acknowledged it in time."""
+
+    reason: str
+
+
+class Recovered(Event, frozen=True, tag="recovered"):
+    """Production was brought back into a known state and serves `number`; `reason` says what was done."""
+
+    number: int
+    by: str
+    reason: str = ""
 
 
 class Settled(Event, frozen=True, tag="settled"):
@@ -110,8 +141,20 @@ class Drilled(Event, frozen=True, tag="drilled"):
 
 
 AnyEvent = (
-    Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | WentBack | Stopped | Settled | Pruned | Drilled
-)
+    Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | SoakFailed | WentBack | Settled
+    | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
+)  # fmt: skip
+
+
+class Emergency(msgspec.Struct, frozen=True, kw_only=True):
+    """The time in which a person is needed: from `at` until `ended`, both in seconds since 1970."""
+
+    at: float
+    reason: str
+    down: bool = False
+    acknowledged: Acknowledged | None = None
+    escalated: float | None = None
+    ended: float | None = None
 
 
 class Memory(msgspec.Struct, kw_only=True):
@@ -126,6 +169,7 @@ class Memory(msgspec.Struct, kw_only=True):
     settled: str | None = None
     live_since: float | None = None  # seconds since 1970
     stopped: str | None = None  # why a person is needed
+    emergencies: list[Emergency] = []  # the newest; the last one may be on
     went_back_by_itself: bool = False  # the last way back was nobody's: the next one is a person's
     live: int | None = None  # what production served last; the refs say it better
     bad: dict[int, str] = {}  # what was gone back from, and why; likewise
@@ -146,7 +190,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.seconds[number] = spent
                 self.live = number
                 self.live_since = event.at
-                self.stopped = None
+                self._end_emergency(event.at)
                 self.went_back_by_itself = False
             case Proved(number=number):
                 self.proved.add(number)
@@ -164,19 +208,55 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.went_back_by_itself = automatic
                 self.unfinished = None
                 self.live_since = event.at
-                self.stopped = None
-            case Stopped(reason=reason):
-                self.stopped = reason
-            case Pruned() | Drilled():
+                self._end_emergency(event.at)
+            case Stopped() | Acknowledged() | Escalated() | Recovered():
+                self._take_emergency(event)
+            case Pruned() | Drilled() | SoakFailed():
                 self._take_chore(event)
 
-    def _take_chore(self, event: Pruned | Drilled) -> None:
+    @property
+    def emergency(self) -> Emergency | None:
+        """The emergency that is on."""
+        last = self.emergencies[-1] if self.emergencies else None
+        return last if last is not None and last.ended is None else None
+
+    def _take_emergency(self, event: Stopped | Acknowledged | Escalated | Recovered) -> None:
+        on = self.emergency
+        match event:
+            case Stopped(reason=reason, down=down):
+                self.stopped = reason
+                if on is None:
+                    self.emergencies.append(Emergency(at=event.at, reason=reason, down=down))
+                    del self.emergencies[:-MOST_EMERGENCIES]
+                else:
+                    # As long as it is on, whoever has acknowledged it is at work: it begins no second time.
+                    self.emergencies[-1] = msgspec.structs.replace(on, reason=reason, down=down)
+            case Acknowledged():
+                if on is not None:
+                    self.emergencies[-1] = msgspec.structs.replace(on, acknowledged=event)
+            case Escalated():
+                if on is not None:
+                    self.emergencies[-1] = msgspec.structs.replace(on, escalated=event.at)
+            case Recovered():
+                self._end_emergency(event.at)
+
+    def _end_emergency(self, at: float) -> None:
+        self.stopped = None
+        if self.emergency is not None:
+            self.emergencies[-1] = msgspec.structs.replace(self.emergencies[-1], ended=at)
+
+    def _take_chore(self, event: Pruned | Drilled | SoakFailed) -> None:
         match event:
             case Pruned(numbers=numbers):
                 self.pruned.update(numbers)
             case Drilled(ok=ok):
                 self.drilled = event
                 self.drilled_well = event if ok else self.drilled_well
+            case SoakFailed():
+                pass  # what was done about it says the rest
+
+
+_OF_EMERGENCIES = (Stopped, Acknowledged, Escalated, Recovered)
 
 
 def replay(events: Iterable[AnyEvent], *, attempts: int = MOST_ATTEMPTS) -> Memory:
@@ -192,10 +272,11 @@ def compacted(events: Iterable[AnyEvent], *, kept: Collection[int], attempts: in
     what happened to those releases, and the last of what only its last counts of.
     """
     listed = list(events)
+    told = [place for place, event in enumerate(listed) if isinstance(event, _OF_EMERGENCIES)][-MOST_EMERGENCIES:]
     newest = [place for place, event in enumerate(listed) if isinstance(event, Attempted)][-attempts:]
     last = {type(event): place for place, event in enumerate(listed)}
     well = [place for place, event in enumerate(listed) if isinstance(event, Drilled) and event.ok]
-    stays = {*newest, *last.values(), *well[-1:]}
+    stays = {*newest, *told, *last.values(), *well[-1:]}
 
     def tells(place: int, event: AnyEvent) -> bool:
         match event:

@@ -96,6 +96,31 @@ class Limits(Setting, frozen=True):
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 
 
+class Receiver(Setting, frozen=True):
+    """`[[notify.to]]`: somebody who is told of some events or levels only; nothing said means all."""
+
+    url: str
+    events: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
+
+
+class Notify(Setting, frozen=True):
+    """`[notify]`: who is told of what happens, by the URLs of Apprise. Host settings only: they hold secrets."""
+
+    urls: tuple[str, ...] = ()  # are told everything
+    to: tuple[Receiver, ...] = ()
+    acknowledge: str = "15m"  # a person who is needed has as long to say so, then level 3 is told
+    timeout: str = "20s"  # receivers that have not answered by then are given up
+
+
+class Reaction(Setting, frozen=True):
+    """`[[on]]`: a command of this host that runs when something has happened. Host settings only."""
+
+    event: str
+    run: tuple[str, ...]
+    timeout: str = "60s"  # then its process group is ended
+
+
 class Contract(Setting, frozen=True):
     """`[contract]`: the classes that the app must keep answering with, and the documents that it is replayed on."""
 
@@ -113,7 +138,7 @@ DEFAULT_POLICY: dict[Kind, Policy] = {
 
 
 class Settings(Setting, frozen=True):
-    """Everything that can be set, defaults filled in."""
+    """Everything that judges and runs a release, defaults filled in; who is told of it is read apart."""
 
     app: App = App()
     instances: tuple[Instance, ...] = (Instance(),)

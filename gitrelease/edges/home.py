@@ -27,6 +27,7 @@ class Home:
         self.installed = self.root / "installed.json"  # what `init` changed, for `uninstall`
         self.installing = self.root / "installing.json"  # likewise, as long as an `init` has not come to its end
         self.journal = self.root / "journal.jsonl"
+        self.told = self.root / "told"  # how far the journal was told to receivers, and to commands
         self.slots = self.root / "slots"
         self.run = self.root / "run"
         self.logs = self.root / "logs"
@@ -69,7 +70,7 @@ class Home:
 
     def create(self) -> None:
         """Make the directories, each for its owner only."""
-        for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines):
+        for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines, self.told):
             folder.mkdir(mode=MODE, parents=True, exist_ok=True)
             folder.chmod(MODE)
 

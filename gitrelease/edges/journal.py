@@ -7,6 +7,7 @@ before the next one is written.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -21,11 +22,20 @@ _decode = msgspec.json.Decoder(AnyEvent).decode
 _encode = msgspec.json.Encoder().encode
 
 
+class Place(msgspec.Struct, frozen=True):
+    """How far a reader has come: behind the event whose line has this length and digest. The default is the start."""
+
+    offset: int = 0  # bytes
+    length: int = 0
+    digest: str = ""
+
+
 class Journal:
     """The journal file of a production checkout; several readers, one writer: whoever holds the lock of the agent."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.appended: Callable[[], None] = lambda: None  # called after each event
         self._lock = threading.Lock()
 
     def append(self, event: AnyEvent) -> None:
@@ -44,6 +54,7 @@ class Journal:
                     raise
             finally:
                 os.close(descriptor)
+        self.appended()
 
     def events(self) -> Iterator[AnyEvent]:
         """Return the events, oldest first; lines that are none (torn, or of a later version) are passed over."""
@@ -63,6 +74,28 @@ class Journal:
             return sum(not _is_json(line) for line in self.path.read_bytes().split(b"\n") if line)
         except FileNotFoundError:
             return 0
+
+    def after(self, place: Place | None) -> tuple[list[AnyEvent], Place]:
+        """Return the events behind `place`, and the place behind them; without one, or where it is gone, the end.
+
+        A line that is being written, or was torn, is left for the next time.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(place.offset - place.length, 0) if place else 0)
+                content = file.read()
+                start = _behind(content, place)
+                if start is None and place is not None:  # the journal was compacted meanwhile
+                    file.seek(0)
+                    content = file.read()
+                    start = _found_again(content, place)
+                base = file.tell() - len(content)
+        except FileNotFoundError:
+            return [], Place()
+        events, end = _decoded(content, start or 0, base)
+        if start is None or place is None:
+            return [], end or Place()
+        return events, end or msgspec.structs.replace(place, offset=base + start)
 
     def drop_unreadable(self) -> int:
         """Drop the lines that are no JSON, and return how many; an event of a later version is some, and stays."""
@@ -84,6 +117,38 @@ class Journal:
     def memory(self, *, attempts: int = MOST_ATTEMPTS) -> Memory:
         """Return what the journal remembers; of the attempts, the newest `attempts` at least."""
         return replay(self.events(), attempts=attempts)
+
+
+def _behind(content: bytes, place: Place | None) -> int | None:
+    """Return where in `content`, which begins with the line of `place`, the next one begins."""
+    if place is None:
+        return None
+    return place.length if place.length == 0 or _digest(content[: place.length]) == place.digest else None
+
+
+def _found_again(content: bytes, place: Place) -> int | None:
+    start = 0
+    for line in content.split(b"\n")[:-1]:
+        start += len(line) + 1
+        if len(line) + 1 == place.length and _digest(line + b"\n") == place.digest:
+            return start
+    return None
+
+
+def _decoded(content: bytes, start: int, base: int) -> tuple[list[AnyEvent], Place | None]:
+    """Return the events of `content` from `start` on, and the place behind the last; `base` is its offset."""
+    events: list[AnyEvent] = []
+    end: Place | None = None
+    for line in content[start:].split(b"\n")[:-1]:
+        start += len(line) + 1
+        with contextlib.suppress(msgspec.DecodeError):
+            events.append(_decode(line))
+            end = Place(base + start, len(line) + 1, _digest(line + b"\n"))
+    return events, end
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha1(line, usedforsecurity=False).hexdigest()
 
 
 def _is_json(line: bytes) -> bool:

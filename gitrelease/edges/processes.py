@@ -32,7 +32,7 @@ def spawn(
 
     Where nothing can be written any more the output is lost, and the process is started all the same.
     """
-    with _appending(log) as output:
+    with appending(log) as output:
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
@@ -47,7 +47,8 @@ def spawn(
     return child
 
 
-def _appending(log: Path) -> IO[bytes]:
+def appending(log: Path) -> IO[bytes]:
+    """Open a log to be written at its end; where nothing can be written any more, what is written is lost."""
     try:
         return open_log(log)
     except OSError as error:

@@ -16,6 +16,7 @@ import msgspec
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
+from gitrelease.core.notices import EVENTS, LEVELS, is_address, shown_address
 from gitrelease.core.regions import Region
 from gitrelease.core.settings import (
     DEFAULT_POLICY,
@@ -25,7 +26,10 @@ from gitrelease.core.settings import (
     Contract,
     Instance,
     Limits,
+    Notify,
     Policy,
+    Reaction,
+    Receiver,
     Setting,
     Settings,
     seconds,
@@ -52,6 +56,8 @@ class Written(Setting, frozen=True):
     region: tuple[Region, ...] = ()
     limits: Limits = Limits()
     contract: Contract = Contract()
+    notify: Notify = Notify()
+    on: tuple[Reaction, ...] = ()
 
 
 def load(git: Git, host_file: Path, revision: str | None) -> Settings:
@@ -59,8 +65,22 @@ def load(git: Git, host_file: Path, revision: str | None) -> Settings:
     repository = git.blob(revision, SETTINGS_FILE) if revision else None
     return combine(
         read(repository or b"", SETTINGS_FILE),
-        read(of_host(host_file), str(host_file)),
+        read(of_host(host_file), str(host_file), told=False),
     )
+
+
+def told_of(host_file: Path) -> Written:
+    """Return the settings of this host as they are written now: who is told, and what runs, when something happens."""
+    return msgspec.convert(read(of_host(host_file), str(host_file)), Written)
+
+
+def told_wrong(host_file: Path) -> str | None:
+    """Say what is wrong with the settings of who is told, and what is accepted; None where nothing is."""
+    try:
+        told_of(host_file)
+    except SettingsError as error:
+        return f"{error.message}. {error.hint}"
+    return None
 
 
 def of_host(file: Path) -> bytes:
@@ -107,13 +127,24 @@ def _built_in_regions(app: App) -> tuple[Region, ...]:
     return tuple(REGIONS) if Path(app.script).name == DEFAULT_SCRIPT else ()
 
 
-def read(content: bytes, name: str) -> dict[str, Any]:
-    """Parse and check one settings file; `SettingsError` says where it is wrong."""
+def read(content: bytes, name: str, *, told: bool = True) -> dict[str, Any]:
+    """Parse and check one settings file; `SettingsError` says where it is wrong.
+
+    Without `told`, who is told of what happens is left out: what is wrong there must stop no release.
+    """
     try:
         text = content.decode()
         table = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}", hint=f"Mend that line of {name}") from error
+    if not told:
+        table = {key: value for key, value in table.items() if key not in _HOST_ONLY}
+    for alien in _HOST_ONLY if name == SETTINGS_FILE else ():
+        if alien in table:
+            raise SettingsError(
+                f"{name}{_line(text, alien)}: {alien} is for host settings only",
+                hint=f"Take it out of {name}: everybody who clones would have it; set it in .git/gitrelease/host.toml",
+            )
     try:
         written = msgspec.convert(table, Written)
     except msgspec.ValidationError as error:
@@ -142,6 +173,7 @@ def _check_values(written: Written, text: str, name: str) -> None:
         _check_number(getattr(written.limits, limit), least, f"limits.{limit}", text, name)
     for kind, policy in written.policy.items():
         _check_policy(kind, policy, text, name)
+    _check_telling(written, text, name)
     if written.app.kind == "command" and not written.app.command:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
 
@@ -162,6 +194,37 @@ def _check_instances(instances: Sequence[Instance], text: str, name: str) -> Non
     both = groups & {instance.name for instance in instances}
     if both:
         raise _wrong(name, text, "instance.name", f"{min(both)!r} is a group as well", "names that no group has")
+
+
+_HOST_ONLY = ("notify", "on")
+_ADDRESS = "a URL of Apprise, such as mailto://USER:PASSWORD@HOST?to=WHOM or json://HOST:PORT/PATH"
+
+
+def _check_telling(written: Written, text: str, name: str) -> None:
+    """Check who is told of what, and what runs then; an address is never shown whole."""
+    notify = written.notify
+    for path, addresses in (("notify.urls", notify.urls), ("notify.to.url", [one.url for one in notify.to])):
+        for number, address in enumerate(addresses, start=1):
+            if not is_address(address):
+                raise _wrong(name, text, path, f"({number}: {shown_address(address)}) is no URL", _ADDRESS)
+    _check_duration(notify.acknowledge, "notify.acknowledge", text, name)
+    _check_duration(notify.timeout, "notify.timeout", text, name)
+    for receiver in notify.to:
+        _check_events(receiver.events, "notify.to.events", text, name)
+        if set(receiver.levels) - set(LEVELS):
+            accepted = f"numbers from {LEVELS[0]} to {LEVELS[-1]}"
+            raise _wrong(name, text, "notify.to.levels", f"is {list(receiver.levels)}", accepted)
+    for reaction in written.on:
+        _check_events((reaction.event,), "on.event", text, name)
+        _check_duration(reaction.timeout, "on.timeout", text, name)
+        if not reaction.run or not reaction.run[0] or any("\0" in word for word in reaction.run):
+            raise _wrong(name, text, "on.run", "names no command", 'a list such as ["/usr/local/bin/told", "--now"]')
+
+
+def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> None:
+    for event in events:
+        if event not in EVENTS:
+            raise _wrong(name, text, path, f"is {event!r}", ", ".join(EVENTS))
 
 
 _LEAST = {
@@ -213,7 +276,7 @@ def _explain(error: str, text: str, name: str) -> SettingsError:
     unknown = _UNKNOWN.search(error)
     if unknown:
         path = f"{path}.{unknown[1]}".lstrip(".")
-        table = path.split(".")[0] if "." in path else ""
+        table = path.rpartition(".")[0]
         accepted = ", ".join(_accepted_keys(table))
         return SettingsError(
             f"{name}{_line(text, path)}: there is no setting {path}", hint=f"Accepted there: {accepted}"
@@ -227,9 +290,9 @@ def _explain(error: str, text: str, name: str) -> SettingsError:
 def _accepted_keys(table: str) -> tuple[str, ...]:
     types: dict[str, type[msgspec.Struct]] = {
         "": Written, "app": App, "instance": Instance, "policy": PartialPolicy, "region": Region,
-        "limits": Limits, "contract": Contract,
+        "limits": Limits, "contract": Contract, "notify": Notify, "notify.to": Receiver, "on": Reaction,
     }  # fmt: skip
-    return types.get(table, Written).__struct_fields__
+    return types.get(table, types.get(table.split(".", maxsplit=1)[0], Written)).__struct_fields__
 
 
 def _line(text: str, path: str) -> str:

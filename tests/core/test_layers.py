@@ -32,6 +32,7 @@ LAYERS = (
     "profiles",
     "front",
     "inside",
+    "notify",
     "edges",
     "world",
     "checks",
@@ -45,7 +46,12 @@ LAYERS = (
 ROOT = {"world": "world", "candidate": "world", "installation": "world", "cli": "cli", "__main__": "cli"}
 # The watcher is given the world; it only reads paths and settings from it.
 EXCEPTIONS = {("edges/watcher.py", "world")}
-ONLY_IN = {"git": "edges/git.py", "psutil": "edges/process_table.py", "watchdog": "edges/watcher.py"}
+ONLY_IN = {
+    "git": "edges/git.py",
+    "psutil": "edges/process_table.py",
+    "watchdog": "edges/watcher.py",
+    "apprise": "notify/__main__.py",
+}
 
 
 def imports(path: Path) -> set[str]:

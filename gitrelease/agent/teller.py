@@ -1,0 +1,155 @@
+"""Who tells of what has happened, and how is nothing told twice or never? A thread that follows the journal.
+
+It is apart from every release: whoever writes an event only wakes it. How far it has come is on disk, so that the
+next agent tells what this one could not any more. Receivers and commands are followed by one teller each: neither waits
+for the other.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gitrelease.agent.background import guarded
+from gitrelease.core.bound import Bound, Held
+from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.history import Release
+from gitrelease.core.notices import Notice, notice_of
+from gitrelease.edges.home import write_atomically
+from gitrelease.edges.journal import Journal, Place
+
+if TYPE_CHECKING:
+    from gitrelease.edges.cancel import Cancel
+
+LEAVE = 1.0  # seconds in which what is being told just now may end when the agent does
+
+Tell = Callable[[Sequence[Notice], "Cancel"], None]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a teller has come, and what it has held back."""
+
+    place: Place
+    held: dict[str, Held] = {}
+
+
+class Teller(threading.Thread):
+    """Hands every notice, in the order of the journal, to `tell`, until `stop`."""
+
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        progress: Path,
+        *,
+        tell: Tell,
+        releases: Callable[[], Callable[[int], Release | None]],
+        meanwhile: Callable[[Memory], float | None] = lambda _: None,
+    ) -> None:
+        """`releases` looks the releases up; `meanwhile` is asked after each look, and says when to look again."""
+        super().__init__(name=name, daemon=True)
+        self._journal = journal
+        self._path = progress
+        self._tell = tell
+        self._releases = releases
+        self._meanwhile = meanwhile
+        self._wake = threading.Event()
+        self._stopping = False
+        self._saving = threading.Lock()
+        self._cancel: Cancel | None = None
+        self._memory = Memory(most_attempts=1)
+        self._place, self._bound = Place(), Bound({})
+        if not progress.exists():
+            self._place = journal.after(None)[1]  # what is past is no news
+            self._save()
+
+    def look(self) -> None:
+        """Something was written down."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Tell nothing more; see `leave`."""
+        self._stopping = True
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Let what is being told just now end. What takes longer is cut off, and told by the next agent.
+
+        A delivery that is on its way is not cut off: the process that sends goes on, and it counts as told.
+        """
+        self.join(LEAVE)
+        if self.is_alive() and self._cancel is not None:
+            self._cancel.set("the agent ends")
+            self.join(LEAVE)
+        if self.is_alive():
+            self._save()
+
+    def run(self) -> None:
+        guarded(self.name, self._go_on)
+        wait: float | None = 0.0
+        while not self._stopping:
+            self._wake.wait(wait)
+            self._wake.clear()
+            if not self._stopping:
+                guarded(self.name, self._follow)
+                wait = self._wait()
+
+    def _wait(self) -> float | None:
+        waits: list[float | None] = [self._bound.due_in(time.monotonic())]
+
+        def ask(_: Cancel) -> None:
+            waits.append(self._meanwhile(self._memory))
+
+        guarded(self.name, ask)
+        return min((one for one in waits if one is not None), default=None)
+
+    def _follow(self, cancel: Cancel) -> None:
+        """Tell what has happened since the last look."""
+        self._cancel = cancel
+        events, place = self._journal.after(self._place)
+        notices = self._noticed(events)
+        now = time.monotonic()
+        going = [*self._bound.due(now), *(one for one in notices if self._bound.admit(one, now) is not None)]
+        moved = place != self._place
+        self._place = place
+        if going:
+            self._tell(going, cancel)
+        if moved or going:
+            self._save()
+
+    def _noticed(self, events: Sequence[AnyEvent]) -> list[Notice]:
+        known = self._releases() if events else lambda _: None
+        notices: list[Notice] = []
+        for event in events:
+            notice = notice_of(event, self._memory, known)
+            self._memory.take(event)
+            if notice is not None:
+                notices.append(notice)
+        return notices
+
+    # -- how far -----------------------------------------------------------------------------------------------
+
+    def _go_on(self, _: Cancel) -> None:
+        """Begin where an earlier agent had come to."""
+        try:
+            last = msgspec.json.decode(self._path.read_bytes(), type=Progress)
+        except msgspec.DecodeError:
+            last = Progress(place=self._journal.after(None)[1])
+        self._place, self._bound = last.place, Bound(last.held)
+        unseen, reached = self._journal.after(last.place)
+        events = list(self._journal.events())
+        # What was told already is only remembered.
+        for event in events[: len(events) - len(unseen)]:
+            self._memory.take(event)
+        if not unseen:
+            self._place = reached
+
+    def _save(self) -> None:
+        with self._saving:
+            progress = Progress(place=self._place, held=self._bound.held)
+            write_atomically(self._path, msgspec.json.encode(progress))

@@ -1,0 +1,1 @@
+"""What runs beside the agent to tell people: it alone imports Apprise, and it lives for one delivery."""
