@@ -122,6 +122,7 @@ def tables():
         "policy.KIND": settings.Policy,
         "limits": settings.Limits,
         "contract": settings.Contract,
+        "monitor": settings.Monitor,
         "region": Region,
     }
 
