@@ -106,9 +106,9 @@ def _lines(summaries: Summaries, told: Mapping[str, Any]) -> Iterator[str]:
     for name, summary in summaries.items():
         missed = f", no answer {summary.unanswered} times" if summary.unanswered else ""
         yield (
-            f"  {one_line(name, 40)}: CPU {_both(summary.cpu.told(), '%')}; memory {_both(summary.memory.told(), 'MB')}; "
-            f"answer {_both(summary.answer.told(), 'ms')}{missed}; {summary.error_lines} error lines, "
-            f"{summary.restarts} restarts, {summary.samples} samples"
+            f"  {one_line(name, 40)}: CPU {_both(summary.cpu.told(), '%')}; "
+            f"memory {_both(summary.memory.told(), 'MB')}; answer {_both(summary.answer.told(), 'ms')}{missed}; "
+            f"{summary.error_lines} error lines, {summary.restarts} restarts, {summary.samples} samples"
         )
     limits = told["thresholds"]
     if told["ok"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from gitrelease.edges.housekeeping import OLDER
@@ -96,15 +95,3 @@ class Lines:
             end = len(piece)
         self._begun = piece[end:]
         return piece[:end]
-
-
-def older(log: Path) -> Path:
-    """Return where the older generation of a log is, if there is one."""
-    return log.with_name(log.name + OLDER)
-
-
-def size_of(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
