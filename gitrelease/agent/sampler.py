@@ -11,7 +11,7 @@ from gitrelease.agent.background import guarded, log
 from gitrelease.core.samples import Sample
 from gitrelease.core.settings import seconds
 from gitrelease.edges.gauge import Gauge
-from gitrelease.edges.samples import Damaged, History
+from gitrelease.edges.samples import HELD, Damaged, History, code
 from gitrelease.release.production import Production
 from gitrelease.release.sampling import sample
 
@@ -57,7 +57,7 @@ class Sampler(threading.Thread):
         except Damaged as error:
             self._put_aside(error.message)
         except (sqlite3.Error, OSError) as error:
-            if len(self._waiting) == _KEPT_BACK and _is_held(error):
+            if len(self._waiting) == _KEPT_BACK and isinstance(error, sqlite3.Error) and code(error) in HELD:
                 self._put_aside(f"somebody has held it for {_KEPT_BACK} samples")
             else:
                 self._tell(f"samples cannot be written: {error}; they are tried again")
@@ -82,9 +82,3 @@ class Sampler(threading.Thread):
         if what != self._told:
             self._told = what
             log.warning("%s", what)
-
-
-def _is_held(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in (
-        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
-    )  # fmt: skip

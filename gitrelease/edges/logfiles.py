@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from gitrelease.edges.housekeeping import OLDER
 
 PIECE = 65_536  # bytes that are read at once: another thread may go on in between
+CUT = 65_536  # bytes of a line that are kept
 _REMEMBERED = 4096  # bytes by which a place is found again in an older generation
 
 
@@ -95,3 +98,62 @@ class Lines:
             end = len(piece)
         self._begun = piece[end:]
         return piece[:end]
+
+
+class Line(NamedTuple):
+    """A line without its end, cut at `CUT` bytes; `size` is its whole length."""
+
+    text: bytes
+    size: int
+
+
+class Cutter:
+    """Makes lines of pieces."""
+
+    def __init__(self) -> None:
+        self._begun, self._size = b"", 0
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """Yield the lines that end in this piece."""
+        *whole, rest = piece.split(b"\n")
+        for part in whole:
+            yield Line((self._begun + part)[:CUT], self._size + len(part))
+            self._begun, self._size = b"", 0
+        self._begun, self._size = (self._begun + rest)[:CUT], self._size + len(rest)
+
+    def rest(self) -> Iterator[Line]:
+        """Yield what has no end yet, if there is anything."""
+        if self._size:
+            yield Line(self._begun, self._size)
+            self._begun, self._size = b"", 0
+
+
+def generations(log: Path) -> list[Path]:
+    """Return the files that a log is in, the older first."""
+    return [path for path in (log.with_name(log.name + OLDER), log) if path.exists()]
+
+
+def pieces(log: Path, *, newest: int | None = None) -> Iterator[bytes]:
+    """Yield what is in a log, its older generation first; with `newest`, only that many bytes at its end."""
+    files = generations(log)
+    skip = max(sum(map(_size, files)) - newest, 0) if newest is not None else 0
+    for path in files:
+        size = _size(path)
+        if skip >= size:
+            skip -= size
+            continue
+        try:
+            with path.open("rb") as file:
+                file.seek(skip)
+                while piece := file.read(PIECE):
+                    yield piece
+        except FileNotFoundError:
+            pass
+        skip = 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -39,6 +39,7 @@ ASIDE = ".aside"  # is appended to the name of a file that cannot be used
 POINTS = 500
 _WAIT = 1.0  # seconds for somebody who holds it
 _CACHE = 512  # kilobytes of memory
+_MOST_WAL = 4 << 20  # bytes
 _WAL = ("-wal", "-shm")  # files that belong to it
 
 _SCHEMA = """
@@ -62,6 +63,9 @@ SELECT count(*), avg(cpu), max(cpu), avg(memory), max(memory), avg(answer), max(
     sum(answer IS NULL), min(at), max(at)
 FROM samples WHERE release = ? AND instance IN (SELECT value FROM json_each(?))
 """
+
+
+HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Damaged(ReleaseError):
@@ -116,11 +120,8 @@ def releases(path: Path) -> dict[int, tuple[str, ...]]:
 def usage(path: Path, release: int, instances: Sequence[str]) -> Usage | None:
     """Return what a release used over some of its instances, None where nothing was sampled."""
     with _reading(path) as base:
-        row = (
-            None
-            if base is None
-            else base.execute(_USAGE, (release, msgspec.json.encode(instances).decode())).fetchone()
-        )
+        asked = (release, msgspec.json.encode(instances).decode())
+        row = None if base is None else base.execute(_USAGE, asked).fetchone()
     if row is None or not row[0]:
         return None
     names = ("samples", "cpu_average", "cpu_peak", "memory_average", "memory_peak", "answer_average", "answer_peak",
@@ -135,20 +136,25 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         yield None
         return
     try:
-        with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT)
-        ) as base:
-            if _version(base) != VERSION:
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT)
+        with contextlib.closing(base):
+            found = _version(base)
+            if found not in (0, VERSION):
                 raise Damaged(
-                    f"{path} is of version {_version(base)}, this gitrelease reads version {VERSION}",
+                    f"{path} is of version {found}, this gitrelease reads version {VERSION}",
                     hint="Install the gitrelease that wrote it, or start again: move that file away",
                 )
-            yield base
+            yield base if found else None  # 0: it is just being made
     except sqlite3.Error as error:
         raise ReleaseError(
             f"{path} cannot be read: {error}",
             hint="Production is as it is. Try again; where it stays so, move that file away",
         ) from error
+
+
+def code(error: sqlite3.Error) -> int:
+    """Return what SQLite calls an error, without its finer distinctions; 0 for one of Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _version(base: sqlite3.Connection) -> int:
@@ -184,10 +190,8 @@ class History:
 
     def _used(self) -> int:
         with self._writing() as base:
-            pages, free, size = (
-                int(base.execute(f"PRAGMA {name}").fetchone()[0])
-                for name in ("page_count", "freelist_count", "page_size")
-            )
+            names = ("page_count", "freelist_count", "page_size")
+            pages, free, size = (int(base.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
             return (pages - free) * size
 
     def close(self) -> None:
@@ -213,13 +217,14 @@ class History:
                 self._base = self._open()
             yield self._base
         except sqlite3.DatabaseError as error:
-            self.close()
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if code(error) not in (sqlite3.SQLITE_FULL, *HELD):
+                self.close()
+            if code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise Damaged(f"{self._path} is damaged: {error}", hint="A new one is begun") from error
             raise
 
     def _open(self) -> sqlite3.Connection:
-        if not self._path.is_file() and (self._path.exists() or self._path.is_symlink()):
+        if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
             raise Damaged(f"{self._path} is no file", hint="A new one is begun")
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         base = sqlite3.connect(self._path, timeout=_WAIT, check_same_thread=False)
@@ -239,6 +244,7 @@ class History:
             raise Damaged(f"{self._path} is damaged: {said}", hint="A new one is begun")
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
+        base.execute(f"PRAGMA journal_size_limit = {_MOST_WAL}")
         base.execute(f"PRAGMA cache_size = -{_CACHE}")
         with base:
             base.execute(_SCHEMA)

@@ -1,4 +1,4 @@
-"""What does the agent cost with nine instances? Run by hand: `python -m tests.benchmarks.sampling [--json] [--seconds 120]`.
+"""What does the agent cost with nine instances? By hand: `python -m tests.benchmarks.sampling [--seconds 120]`.
 
 A production checkout with nine light servers, idle. The agent's own processor time and memory are read from the kernel
 at the begin and at the end: once as it is, with a sample every 30 s, once with a sample every second, which tells
@@ -69,9 +69,9 @@ def two_weeks(folder: Path) -> list[Row]:
     for hour in range(TWO_WEEKS // 3600):
         history.add(
             Sample(
-                at=hour * 3600.0 + second, instance=f"instance-{number}", release=1 + hour // 168, backend="0123456789-0",
-                pid=1, running=True, cpu_percent=4.2, memory_mb=285.3, threads=12, sessions=3, restarts=0,
-                answer_ms=3.4, error_lines=0,
+                at=hour * 3600.0 + second, instance=f"instance-{number}", release=1 + hour // 168,
+                backend="0123456789-0", pid=1, running=True, cpu_percent=4.2, memory_mb=285.3, threads=12, sessions=3,
+                restarts=0, answer_ms=3.4, error_lines=0,
             )
             for second in range(0, 3600, EVERY) for number in range(INSTANCES)
         )  # fmt: skip

@@ -1,0 +1,316 @@
+"""Production is watched: live, over time, release against release; nothing of that is ever in its way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges import samples
+from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+
+# Says an error, takes memory, spins, or hangs, when it is asked for that.
+TALKING = SERVER.replace(
+    "    def do_GET(self):\n",
+    "    def do_GET(self):\n"
+    '        if self.path == "/error":\n'
+    '            print("ERROR asked for", flush=True)\n'
+    '        if self.path == "/grow":\n'
+    '            kept.append(b"x" * (150 << 20))\n'
+    '        if self.path == "/hang":\n'
+    "            hanging.set()\n"
+    '        if hanging.is_set() and self.path != "/grow":\n'
+    "            threading.Event().wait()\n",
+).replace("import sys\n", "import sys\nimport threading\n\nkept = []\nhanging = threading.Event()\n")
+QUICK = SETTINGS + '\n[monitor]\nevery = "1s"\n'
+
+
+@pytest.fixture
+def talking(tmp_path: Path):
+    production = make_checkout(tmp_path, {"server.py": TALKING, "gitrelease.toml": QUICK, "README.md": "The app\n"})
+    production.init().up()
+    production.await_idle()
+    yield production
+    production.clear_away()
+
+
+def kept(production: Production) -> list[samples.Row]:
+    now = time.time()
+    return samples.read(production.home / "samples.db", now - 600, now + 60, points=100_000)
+
+
+def ask(production: Production, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", production.port), timeout=10) as user:
+        user.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        while user.recv(4096):
+            pass
+
+
+def objects(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def monitor(production: Production, *arguments: str, **options) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "monitor", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=production.root.parent, **options)
+
+
+def test_what_is_within_the_thresholds_ends_with_0_and_says_so(production: Production) -> None:
+    ended = production.gitrelease("monitor", "--for", "600ms", "--every", "200ms")
+
+    *lines, watched, summed, within = ended.out.splitlines()
+    assert ended.code == 0, ended.said
+    assert len(lines) == 3
+    assert all(
+        re.search(r"primary +release/1 +cpu .*\d+ MB, 1 threads, 0 sessions, 0 restarts", line) for line in lines
+    )
+    assert watched.startswith("watched for")
+    assert "3 samples" in summed
+    assert within == "within the thresholds: average CPU 50 %, peak memory 1000 MB"
+
+
+def test_json_is_an_object_a_line_and_the_last_one_the_summary(production: Production) -> None:
+    ended = production.gitrelease("monitor", "primary", "--for", "600ms", "--every", "200ms", "--json")
+
+    *rows, summary = objects(ended.out)
+    assert [row["schema"] for row in (*rows, summary)] == [1] * 4
+    assert {row["instance"] for row in rows} == {"primary"}
+    assert {row["release"] for row in rows} == {"release/1"}
+    assert {row["pid"] for row in rows} == {production.backend_pid()}
+    assert all(row["answer_ms"] > 0 and row["memory_mb"] > 5 for row in rows)
+    assert summary["ok"] is True
+    assert summary["instances"][0]["samples"] == 3
+
+
+def test_a_threshold_that_was_passed_ends_with_3_and_is_named(talking: Production) -> None:
+    host = talking.home / "host.toml"
+    host.write_text(host.read_text() + "\n[monitor]\nmemory_mb = 100\n")
+    before = talking.gitrelease("monitor", "--for", "300ms", "--every", "300ms")
+    ask(talking, "/grow")
+
+    ended = talking.gitrelease("monitor", "--for", "300ms", "--every", "300ms")
+
+    assert before.code == 0, before.said
+    assert ended.code == 3
+    assert re.search(r"beyond a threshold: primary: peak memory 1[5-9]\d MB, 100 MB is the threshold", ended.out)
+
+
+def test_errors_sessions_and_a_hang_are_seen_as_they_come(talking: Production) -> None:
+    watching = monitor(talking, "--for", "5m", "--every", "200ms", "--json")
+    assert watching.stdout is not None
+    rows = (json.loads(line) for line in watching.stdout)
+    next(rows)
+    with socket.create_connection(("127.0.0.1", talking.port), timeout=10):
+        ask(talking, "/error")
+        held = next(row for row in rows if row["sessions"])
+        said = held if held["error_lines"] else next(row for row in rows if row["error_lines"])
+    hung = talking.backend_pid()
+    os.kill(hung, signal.SIGSTOP)
+    silent = next(row for row in rows if row["answer_ms"] is None)
+    back = next(row for row in rows if row["restarts"] == 1)
+    watching.send_signal(signal.SIGINT)
+    *_, summary = rows
+
+    assert watching.wait(20) == 0
+    assert held["sessions"] == 1
+    assert said["error_lines"] == 1
+    assert silent["pid"] == hung != back["pid"]
+    assert summary["instances"][0]["restarts"] == 1
+    assert summary["instances"][0]["unanswered"] >= 1
+
+
+def test_ctrl_c_ends_it_with_the_summary_of_what_was_seen(production: Production) -> None:
+    watching = monitor(production, "--for", "1h", "--every", "200ms", stderr=subprocess.PIPE)
+    assert watching.stdout is not None
+    watching.stdout.readline()
+
+    watching.send_signal(signal.SIGINT)
+    said, wrong = watching.communicate(timeout=20)
+
+    assert watching.returncode == 0
+    assert "within the thresholds" in said
+    assert wrong == ""
+
+
+def test_on_a_terminal_it_is_a_table_that_stays_in_its_place(production: Production) -> None:
+    master, slave = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {
+        "TERM": "xterm", "COLUMNS": "160", "LINES": "40",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "monitor", "--for", "600ms"]
+    watching = subprocess.Popen([*command, "--every", "200ms"], stdout=slave, stdin=slave, stderr=slave, env=env)
+    os.close(slave)
+    drawn = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while piece := os.read(master, 65_536):
+            drawn += piece
+    os.close(master)
+
+    assert watching.wait(20) == 0
+    assert b"\x1b[1A" in drawn
+    assert b"sessions" in drawn
+    assert b"within the thresholds" in drawn
+
+
+def test_it_needs_no_agent_and_goes_on_when_that_ends(production: Production) -> None:
+    production.kill(production.agent_pid())
+
+    ended = production.gitrelease("monitor", "--for", "300ms", "--every", "300ms")
+
+    assert ended.code == 0, ended.said
+    assert "release/1" in ended.out
+
+
+def test_a_release_while_it_watches_is_followed(production: Production) -> None:
+    watching = monitor(production, "--for", "5m", "--every", "200ms", "--json")
+    assert watching.stdout is not None
+    rows = (json.loads(line) for line in watching.stdout)
+    next(rows)
+    developer = production.clone()
+    developer.commit_term("margin")
+
+    pushed = developer.push()
+    seen = next(row for row in rows if row["release"] == "release/2")
+    watching.send_signal(signal.SIGINT)
+    *_, summary = rows
+
+    assert pushed.code == 0, pushed.said
+    assert seen["running"]
+    assert seen["backend"] == production.backend()["id"]
+    assert summary["ok"]
+    watching.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("nobody",), 2, "there is no instance 'nobody'"),
+        (("--for", "soon"), 2, "'soon' is no duration"),
+        (("--every", "0s"), 2, "--every 0s is too short"),
+        (("release/1",), 2, "a release is named"),
+        (("--compare", "release/9", "release/8"), 2, "there are no samples of release/9"),
+        (("--compare", "a", "b"), 2, "too many words"),
+    ],
+)
+def test_what_cannot_be_watched_is_answered_with_the_remedy(production: Production, arguments, code, said) -> None:
+    ended = production.gitrelease("monitor", *arguments)
+
+    assert ended.code == code
+    assert said in ended.said
+    assert "Traceback" not in ended.said
+
+
+def test_production_that_is_down_is_told_as_down(checkout: Production) -> None:
+    checkout.init()
+
+    ended = checkout.gitrelease("monitor")
+
+    assert ended.code == 3
+    assert "production is not up" in ended.said
+
+
+# -- what the agent keeps ----------------------------------------------------------------------------------------
+
+
+def test_the_agent_keeps_samples_and_two_releases_are_compared(talking: Production) -> None:
+    until(lambda: len(kept(talking)) >= 2, "release/1 is sampled twice")
+    talking.replace("server.py", "kept = []", 'kept = [b"x" * (40 << 20)]')
+    talking.commit("Grow")
+    assert talking.gitrelease("deploy", "--approve").code == 0
+    until(lambda: sum(row.release == 2 for row in kept(talking)) >= 2, "release/2 is sampled twice")
+
+    said = talking.gitrelease("monitor", "--compare")
+    other = talking.gitrelease("monitor", "primary", "--compare", "release/1", "release/2", "--json")
+
+    assert said.code == 0, said.said
+    assert re.search(r"release/2 uses \d+ % more memory than release/1", said.out)
+    assert re.search(r"release/1: CPU .* samples", said.out)
+    assert [one["release"] for one in other.json["releases"]] == ["release/1", "release/2"]
+    assert other.json["more_percent"]["memory"] < -40
+    assert all(one["samples"] >= 2 for one in other.json["releases"])
+
+
+def test_samples_outlive_the_agent_and_the_next_one_goes_on(talking: Production) -> None:
+    until(lambda: kept(talking), "the first sample")
+    talking.kill(talking.agent_pid())
+    before = len(kept(talking))
+
+    talking.up()
+
+    until(lambda: len(kept(talking)) > before, "the next agent samples")
+    assert (talking.home / "samples.db").stat().st_mode & 0o777 == 0o600
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"garbage" * 1000)
+
+
+def make_newer(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA user_version = 7")
+
+
+@pytest.mark.parametrize(("spoiled", "said"), [(spoil, "is damaged"), (make_newer, "is of version 7")])
+def test_a_database_that_cannot_be_used_disturbs_nobody(talking: Production, spoiled, said) -> None:
+    until(lambda: kept(talking), "the first sample")
+    talking.kill(talking.agent_pid())
+    for ending in ("-wal", "-shm"):
+        (talking.home / f"samples.db{ending}").unlink(missing_ok=True)
+    spoiled(talking.home / "samples.db")
+    talking.up()
+
+    until((talking.home / "samples.db.aside").exists, "it is put aside")
+    until(lambda: kept(talking), "a new one is begun")
+
+    assert said in talking.agent_log()
+    assert "put aside as" in talking.agent_log()
+    assert talking.answer().startswith("one")
+    assert "Traceback" not in talking.agent_log()
+
+
+def test_a_database_that_is_deleted_or_damaged_under_the_agent_disturbs_nobody(talking: Production) -> None:
+    until(lambda: kept(talking), "the first sample")
+    path = talking.home / "samples.db"
+    path.write_bytes(b"garbage" * 10_000)
+
+    until(lambda: "put aside as" in talking.agent_log(), "it is put aside")
+
+    until(lambda: kept(talking), "a new one is begun")
+    assert talking.answer().startswith("one")
+
+
+def test_a_database_that_somebody_holds_is_told_once_and_written_later(talking: Production) -> None:
+    until(lambda: kept(talking), "the first sample")
+    before = len(kept(talking))
+    with contextlib.closing(sqlite3.connect(talking.home / "samples.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        until(lambda: "samples cannot be written" in talking.agent_log(), "it is told")
+        assert talking.answer().startswith("one")
+        assert talking.status()["instances"][0]["health"] == "healthy"
+        other.execute("ROLLBACK")
+
+    until(lambda: len(kept(talking)) > before + 1, "what waited is written")
+    assert talking.agent_log().count("samples cannot be written") == 1
+
+
+def test_a_backend_that_hangs_holds_up_the_sampler_and_not_the_supervisor(talking: Production) -> None:
+    until(lambda: kept(talking), "the first sample")
+    hung = talking.backend_pid()
+
+    os.kill(hung, signal.SIGSTOP)
+
+    until(lambda: any(row.unanswered for row in kept(talking)), "it is seen in the samples")
+    until(lambda: talking.backend_pid() != hung, "it is started again as ever")
+    assert talking.answer().startswith("one")
