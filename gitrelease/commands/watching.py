@@ -24,6 +24,7 @@ from gitrelease.world import World
 
 _FIRST = 1.0  # seconds to the first sample: CPU is what was spent between two looks
 _SHORTEST = 0.1
+_ROUNDING = 1e-6
 
 Summaries = Mapping[str, Summary]
 
@@ -42,10 +43,9 @@ class Span:
 
     def moments(self) -> Iterator[float]:
         """Yield when to take a sample, in seconds from the begin: soon, then regularly, at the end at the latest."""
-        moment = min(_FIRST, self.every, self.length)
-        while moment <= self.length:
-            yield moment
-            moment += self.every
+        first = min(_FIRST, self.every, self.length)
+        for count in range(1 + int((self.length - first) / self.every + _ROUNDING)):
+            yield first + count * self.every
 
 
 def _length(option: str, text: str) -> float:

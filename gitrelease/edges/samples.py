@@ -173,6 +173,7 @@ class History:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._base: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None  # that is open
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Write samples, all or none."""
@@ -180,9 +181,11 @@ class History:
             base.executemany(_INSERT, map(_row, samples))
 
     def trim(self, *, since: float, most: int) -> None:
-        """Drop what is older than `since`, and the oldest where all of it takes more than `most` bytes."""
-        with self._writing() as base, base:
-            base.execute("DELETE FROM samples WHERE at < ?", (since,))
+        """Look whether it is sound; drop what is older than `since`, and the oldest beyond `most` bytes."""
+        with self._writing() as base:
+            self._check(base)
+            with base:
+                base.execute("DELETE FROM samples WHERE at < ?", (since,))
         while self._used() > most:
             with self._writing() as base, base:
                 if base.execute(_OLDEST).rowcount < 1:
@@ -203,8 +206,7 @@ class History:
         """Give the file another name, in the place of what was put aside before; return that name."""
         self.close()
         aside = self._path.with_name(self._path.name + ASIDE)
-        for ending in _WAL:
-            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        self._drop_log()
         if aside.is_dir() and not aside.is_symlink():
             aside = aside.with_name(f"{aside.name}-{os.getpid()}")
         self._path.replace(aside)
@@ -213,6 +215,8 @@ class History:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
+            if self._base is not None and not self._is_there():
+                self.close()  # somebody has deleted it: a new one is begun
             if self._base is None:
                 self._base = self._open()
             yield self._base
@@ -223,10 +227,20 @@ class History:
                 raise Damaged(f"{self._path} is damaged: {error}", hint="A new one is begun") from error
             raise
 
+    def _is_there(self) -> bool:
+        try:
+            return self._file is not None and os.path.samestat(self._path.lstat(), self._file)
+        except FileNotFoundError:
+            return False
+
     def _open(self) -> sqlite3.Connection:
         if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
             raise Damaged(f"{self._path} is no file", hint="A new one is begun")
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        if not self._path.exists():
+            self._drop_log()  # of one that is gone
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._file = os.fstat(descriptor)
+        os.close(descriptor)
         base = sqlite3.connect(self._path, timeout=_WAIT, check_same_thread=False)
         try:
             self._prepare(base)
@@ -239,9 +253,7 @@ class History:
         found = _version(base)
         if found > VERSION:
             raise Damaged(f"{self._path} is of version {found}, later than {VERSION}", hint="A new one is begun")
-        said = base.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if said != "ok":
-            raise Damaged(f"{self._path} is damaged: {said}", hint="A new one is begun")
+        self._check(base)
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
         base.execute(f"PRAGMA journal_size_limit = {_MOST_WAL}")
@@ -249,6 +261,15 @@ class History:
         with base:
             base.execute(_SCHEMA)
             base.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _check(self, base: sqlite3.Connection) -> None:
+        said = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            raise Damaged(f"{self._path} is damaged: {said}", hint="A new one is begun")
+
+    def _drop_log(self) -> None:
+        for ending in _WAL:
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
 
 
 def _row(one: Sample) -> tuple[object, ...]:

@@ -168,6 +168,26 @@ def test_who_reads_what_cannot_be_used_is_told(history, path, spoil):
     assert refused.value.hint
 
 
+def test_damage_under_the_writer_is_found_at_the_next_look_at_the_whole(history, path):
+    history.add(sample(float(at)) for at in range(50_000))
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    spoil_middle(path)
+
+    with pytest.raises(Damaged):
+        history.trim(since=0, most=64 << 20)
+
+
+def test_a_file_that_is_deleted_under_the_writer_is_begun_anew(history, path):
+    history.add([sample(1.0)])
+    for one in path.parent.glob("samples.db*"):
+        one.unlink()
+
+    history.add([sample(2.0)])
+
+    assert [row.at for row in samples.read(path, 0, 10)] == [2.0]
+
+
 def test_a_file_that_somebody_holds_is_told_as_held_and_written_later(history, path):
     history.add([sample(1.0)])
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
