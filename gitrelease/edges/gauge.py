@@ -85,7 +85,7 @@ class _Meter:
         self._before, self._at = now_there, now
         if began is None or not members or now <= began:
             return None
-        return round(100 * _spent(before, now_there) / max(now - began, 0.01), 1)
+        return round(100 * spent_between(before, now_there) / max(now - began, 0.01), 1)
 
     def _answer(self, app: App) -> float | None:
         begun = time.monotonic()
@@ -102,7 +102,7 @@ class _Meter:
         return found
 
 
-def _spent(before: Mapping[tuple[int, int], Member], now: Mapping[tuple[int, int], Member]) -> float:
+def spent_between(before: Mapping[tuple[int, int], Member], now: Mapping[tuple[int, int], Member]) -> float:
     """Return the seconds of processor time between two looks at the processes of a backend.
 
     A child that has ended meanwhile is in what its parent inherited, with what of it was counted before.

@@ -141,7 +141,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
             found = _version(base)
             if found not in (0, VERSION):
                 raise Damaged(
-                    f"{path} is of version {found}, this gitrelease reads version {VERSION}",
+                    f"{path} is of version {found}, {VERSION} is the latest that is known here",
                     hint="Install the gitrelease that wrote it, or start again: move that file away",
                 )
             yield base if found else None  # 0: it is just being made

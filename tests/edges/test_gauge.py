@@ -14,6 +14,7 @@ from gitrelease.edges import gauge as gauges
 from gitrelease.edges import process_table, processes
 from gitrelease.edges.backends import NAME, Backend, free_port
 from gitrelease.edges.gauge import Gauge
+from gitrelease.edges.process_table import Member
 from tests.checkout import until
 
 APP = App(kind="command", command=("x",))
@@ -89,6 +90,16 @@ def test_the_cpu_of_a_child_counts_while_it_runs_and_once_when_it_has_ended(star
 
     assert begun.cpu_percent is not None
     assert 10 < after.cpu_percent < 130
+
+
+def test_what_a_child_has_spent_counts_once_though_its_parent_inherits_it():
+    def member(pid, *, spent, inherited=0.0):
+        return (pid, 1), Member(pid, 1, 1, 1, 1, 9.0, spent=spent, inherited=inherited)
+
+    before = dict([member(1, spent=1.0), member(2, spent=10.0, inherited=2.0), member(3, spent=5.0)])
+    now = dict([member(1, spent=1.5, inherited=12.25), member(3, spent=5.25), member(4, spent=0.125)])
+
+    assert gauges.spent_between(before, now) == 0.5 + 0.25 + 0.25 + 0.125
 
 
 def test_the_memory_of_children_counts_and_what_they_share_does_not(start):

@@ -20,6 +20,7 @@ import pytest
 
 from gitrelease.edges import samples
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
+from tests.stories.test_disk import Small, small  # noqa: F401
 
 # Says an error, takes memory, spins, or hangs, when it is asked for that.
 TALKING = SERVER.replace(
@@ -302,16 +303,37 @@ def test_a_database_that_is_deleted_under_the_agent_is_begun_anew(talking: Produ
 
 def test_a_database_that_somebody_holds_is_told_once_and_written_later(talking: Production) -> None:
     until(lambda: kept(talking), "the first sample")
-    before = len(kept(talking))
     with contextlib.closing(sqlite3.connect(talking.home / "samples.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
+        begun = time.time()
         until(lambda: "samples cannot be written" in talking.agent_log(), "it is told")
+        until(lambda: time.time() > begun + 6, "several samples wait")
         assert talking.answer().startswith("one")
         assert talking.status()["instances"][0]["health"] == "healthy"
         other.execute("ROLLBACK")
+        ended = time.time()
 
-    until(lambda: len(kept(talking)) > before + 1, "what waited is written")
+    until(lambda: kept(talking)[-1].at > ended, "it goes on")
+    assert len([row for row in kept(talking) if begun < row.at < ended]) >= 2, "what waited is written"
     assert talking.agent_log().count("samples cannot be written") == 1
+
+
+def test_on_a_full_disk_production_goes_on_and_sampling_does_when_there_is_room(small: Small) -> None:  # noqa: F811
+    production = small.production
+    production.gitrelease("down")
+    host = production.home / "host.toml"
+    host.write_text(host.read_text() + '\n[monitor]\nevery = "1s"\n')
+    production.up()
+    until(lambda: kept(production), "the first sample")
+
+    small.fill()
+    until(lambda: "samples cannot be written" in production.agent_log(), "it is told")
+    assert production.answer().startswith("one")
+    small.make_room()
+    begun = time.time()
+
+    until(lambda: kept(production)[-1].at > begun, "it goes on")
+    assert "Traceback" not in production.agent_log()
 
 
 def test_a_backend_that_hangs_holds_up_the_sampler_and_not_the_supervisor(talking: Production) -> None:
