@@ -195,7 +195,7 @@ class Agent:
             home.down.unlink(missing_ok=True)
             self._supervisor = Supervisor(production, Duty(self))
             self._supervisor.start()
-            self._sampler = Sampler(production)
+            self._sampler = Sampler(production, self.groups.every)
             self._sampler.start()
             self.groups.up(production.world, report=report, by=owner)
             try:

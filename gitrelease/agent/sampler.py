@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 
 from gitrelease.agent.background import guarded, log
 from gitrelease.core.samples import Sample
@@ -20,12 +21,13 @@ _KEPT_BACK = 20  # rounds that wait for a disk with room, or for who holds the f
 
 
 class Sampler(threading.Thread):
-    """Samples the live release until `stop`."""
+    """Samples what is live until `stop`."""
 
-    def __init__(self, production: Production) -> None:
+    def __init__(self, production: Production, others: Callable[[], Sequence[Production]]) -> None:
+        """`others` are the groups beside production, as they come and go: one history has all instances."""
         super().__init__(name="sampler", daemon=True)
-        self._production = production
-        self._gauge = Gauge()
+        self._production, self._others = production, others
+        self._gauges: dict[str, Gauge] = {}  # by group
         self._history = History(production.world.home.samples)
         self._waiting: deque[list[Sample]] = deque(maxlen=_KEPT_BACK)
         self._over = threading.Event()
@@ -42,8 +44,10 @@ class Sampler(threading.Thread):
         self._history.close()
 
     def _sample(self, *, keep: bool = True) -> None:
-        production = self._production
-        taken = sample(self._gauge, production.world.settings.app, production.running, production.front)
+        taken: list[Sample] = []
+        for one in (self._production, *self._others()):
+            gauge = self._gauges.setdefault(one.world.group, Gauge())
+            taken += sample(gauge, one.world.settings.app, one.running, one.front)
         if keep and taken:
             self._waiting.append(taken)
             self._write()

@@ -10,10 +10,10 @@ import msgspec
 from gitrelease.commands.client import print_json
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import release_name, release_number
-from gitrelease.core.instances import chosen
 from gitrelease.core.samples import Usage, compare, difference
 from gitrelease.core.text import one_line
-from gitrelease.edges import records, samples
+from gitrelease.edges import samples
+from gitrelease.release.selection import chosen
 from gitrelease.world import World
 
 _HINT = "The agent samples by itself while production is up; see which releases there are: gitrelease history"
@@ -25,11 +25,12 @@ def compare_releases(world: World, named: Sequence[str], instance: str | None, *
     Named less: the live release, and the newest one before it that was sampled.
     """
     kept = samples.releases(world.home.samples)
-    newer, older = _pair(world, named, kept)
-    both = [name for name in kept[newer] if name in kept[older]]
-    if not both:
+    selections = chosen(world, instance)
+    newer, older = _pair(selections[0].world, named, kept)
+    wanted = [name for one in selections for name in one.names]
+    names = [name for name in wanted if name in kept[newer] and name in kept[older]]
+    if not names:
         raise ReleaseError(f"{release_name(newer)} and {release_name(older)} have no instance in common", hint=_HINT)
-    names = chosen(both, instance)
     now, before = (_usage(world, number, names) for number in (newer, older))
     if as_json:
         print_json(_told(newer, now, older, before, names))
@@ -42,7 +43,7 @@ def _pair(world: World, named: Sequence[str], kept: Mapping[int, object]) -> tup
     """Return the numbers of the two releases that are meant; both have samples."""
     numbers = [_number(name) for name in named]
     if not numbers:
-        live = records.read(world.git).live
+        live = world.records().live
         if live is None:
             raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
         numbers.append(live.number)

@@ -41,15 +41,16 @@ class Stream:
             yield from self._cutter.feed(piece)
 
 
-def follow_output(asked: Asked, count: int, *, as_json: bool) -> int:
+def follow_output(asked: Sequence[Asked], count: int, *, as_json: bool) -> int:
     """Print the last lines, then what comes, until Ctrl-C."""
     with contextlib.suppress(KeyboardInterrupt):
         _follow(asked, count, as_json=as_json)
     return 0
 
 
-def _follow(asked: Asked, count: int, *, as_json: bool) -> None:
-    several = len(asked.names) > 1
+def _follow(asked: Sequence[Asked], count: int, *, as_json: bool) -> None:
+    names = [name for one in asked for name in one.names]
+    several = len(names) > 1
 
     def show(log: Log, line: str) -> None:
         if as_json:
@@ -57,14 +58,14 @@ def _follow(asked: Asked, count: int, *, as_json: bool) -> None:
         else:
             print(prefixed(log.instance, line, several=several), flush=True)
 
-    logs = asked.logs()
+    logs = [log for one in asked for log in one.logs()]
     streams = {log.path: Stream(log) for log in logs}
-    for name in asked.names:
+    for name in names:
         for log, line in _begin([stream for stream in streams.values() if stream.log.instance == name], count):
             show(log, line)
-    serving, pause = Serving(asked), threading.Event()
+    serving, pause = [Serving(one) for one in asked], threading.Event()
     while True:
-        for log in serving.new():
+        for log in [log for one in serving for log in one.new()]:
             if log.path not in streams:
                 streams[log.path] = Stream(log)
                 print(headed(log), file=sys.stderr, flush=True)
@@ -91,11 +92,12 @@ class Serving:
 
     def new(self) -> list[Log]:
         """Return the logs that may not be followed yet; none where nothing has changed."""
-        stamp = _stamp(self._asked.world.home.processes)
+        processes = self._asked.selection.world.home.processes
+        stamp = _stamp(processes)
         if stamp == self._stamp:
             return []
         self._stamp = stamp
-        live = of_serving(read_running(self._asked.world.home.processes).live)
+        live = of_serving(read_running(processes).live)
         return [log for log in live if log.instance in self._asked.names and self._wanted(log)]
 
     def _wanted(self, log: Log) -> bool:

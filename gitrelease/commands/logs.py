@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE]", show_default=False)] = None,
+    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False)] = None,
     release: Annotated[
         str | None, typer.Option("--release", metavar="N", help="Of which release; by default the live one.")
     ] = None,
@@ -31,11 +31,13 @@ def run(
 
     if errors and follow:
         raise ReleaseError("--errors counts what there is, -f waits for more", hint="Take one of the two")
-    asked = printing.Asked(open_world(context.obj), instance, release)
+    asked = printing.asked_for(open_world(context.obj), instance, release)
     if errors:
         from gitrelease.commands.failures import print_errors
 
-        return print_errors(asked, as_json=as_json)
+        if len(asked) > 1:
+            raise ReleaseError("--errors counts those of one release", hint="Name an instance or a group")
+        return print_errors(asked[0], as_json=as_json)
     if follow:
         from gitrelease.commands.following import follow_output
 

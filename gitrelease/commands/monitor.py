@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[INSTANCE] [RELEASE [RELEASE]]", show_default=False)
+        list[str] | None, typer.Argument(metavar="[INSTANCE|GROUP|all] [RELEASE [RELEASE]]", show_default=False)
     ] = None,
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="How long to watch.")] = "10m",
     every: Annotated[str, typer.Option("--every", metavar="TIME", help="Between two samples.")] = "30s",
@@ -53,7 +53,7 @@ def _understood(words: Sequence[str], *, compare: bool) -> tuple[str | None, tup
     releases = tuple(word for word in words if "/" in word and release_number(word) is not None)
     others = [word for word in words if word not in releases]
     if len(others) > 1 or len(releases) > 2:
-        raise ReleaseError("too many words", hint="gitrelease monitor [INSTANCE] [--compare RELEASE RELEASE]")
+        raise ReleaseError("too many words", hint="gitrelease monitor [INSTANCE|GROUP|all] [--compare RELEASE RELEASE]")
     if releases and not compare:
         raise ReleaseError("a release is named, and nothing to do with it", hint="Compare releases with --compare")
     return (others[0] if others else None), releases

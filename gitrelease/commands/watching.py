@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from gitrelease.commands.client import print_json
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import release_name
-from gitrelease.core.instances import chosen
 from gitrelease.core.samples import Sample, Summary, beyond
 from gitrelease.core.settings import Monitor, seconds
 from gitrelease.core.text import ago, one_line
@@ -20,6 +19,7 @@ from gitrelease.edges.front import FrontControl
 from gitrelease.edges.gauge import Gauge
 from gitrelease.release.production import read_running
 from gitrelease.release.sampling import sample
+from gitrelease.release.selection import Selection, chosen
 from gitrelease.world import World
 
 _FIRST = 1.0  # seconds to the first sample: CPU is what was spent between two looks
@@ -60,14 +60,13 @@ def _length(option: str, text: str) -> float:
 
 def watch(world: World, instance: str | None, span: Span, *, as_json: bool) -> int:
     """Watch until the time is over or Ctrl-C; 0 where all stayed within the thresholds, else 3."""
-    running = read_running(world.home.processes)
-    if running.live is None:
-        raise ReleaseError("production is not up", hint="Start it: gitrelease up", code=Exit.REFUSED)
-    names = chosen(tuple(running.live.workers), instance)
-    summaries = {name: Summary() for name in names}
+    selections = chosen(world, instance)
+    if not any(one.running.live for one in selections):
+        raise ReleaseError(f"{selections[0].world.group} is not up", hint="Start it: gitrelease up", code=Exit.REFUSED)
+    summaries = {name: Summary() for one in selections for name in one.names}
     begun = time.monotonic()
     with _view(as_json=as_json) as view, contextlib.suppress(KeyboardInterrupt):
-        _look(world, summaries, span, view)
+        _look(selections, summaries, span, view)
     told = _told(summaries, world.settings.monitor, time.monotonic() - begun)
     if as_json:
         print_json(told)
@@ -76,13 +75,21 @@ def watch(world: World, instance: str | None, span: Span, *, as_json: bool) -> i
     return Exit.DONE if told["ok"] else Exit.REFUSED
 
 
-def _look(world: World, summaries: Summaries, span: Span, view: View) -> None:
-    gauge, front, pause = Gauge(), FrontControl(world.home.front_socket), threading.Event()
-    app, begun = world.settings.app, time.monotonic()
-    sample(gauge, app, read_running(world.home.processes), front, only=summaries)
+def _look(selections: Sequence[Selection], summaries: Summaries, span: Span, view: View) -> None:
+    gauges = [(one, Gauge(), FrontControl(one.world.home.front_socket)) for one in selections]
+
+    def look() -> list[Sample]:
+        found: list[Sample] = []
+        for one, gauge, front in gauges:
+            running = read_running(one.world.home.processes)
+            found += sample(gauge, one.world.settings.app, running, front, only=one.names)
+        return found
+
+    pause, begun = threading.Event(), time.monotonic()
+    look()
     for moment in span.moments():
         pause.wait(max(begun + moment - time.monotonic(), 0))
-        taken = sample(gauge, app, read_running(world.home.processes), front, only=summaries)
+        taken = look()
         for one in taken:
             summaries[one.instance].take(one)
         view.show(taken, summaries)

@@ -30,17 +30,10 @@ class Log(msgspec.Struct, frozen=True):
     begun: float  # seconds since 1970
 
 
-def instances(world: World, running: Running) -> tuple[str, ...]:
-    """Return the instances that there are: what runs, what is set, what has left a log."""
-    names = [*(running.live.workers if running.live else ()), *(one.name for one in world.settings.instances)]
-    left = sorted({one.instance for one in logs_in(world.home) if one.instance})
-    return tuple(dict.fromkeys([*names, *left]))
-
-
 def of_release(world: World, running: Running, release: Release, names: Sequence[str]) -> list[Log]:
     """Return the logs of a release for some instances, the oldest first. What served the same commit counts as well."""
     known = {log.path: log for serving in (running.live, running.standby) for log in of_serving(serving)}
-    first = world.settings.instances[0].name
+    first = world.instances[0].name
     found = [
         known.get(one.path) or Log(one.path, one.instance or first, release.number, one.begun)
         for one in logs_in(world.home)

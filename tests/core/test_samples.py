@@ -5,8 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gitrelease.core.errors import ReleaseError
-from gitrelease.core.instances import chosen
 from gitrelease.core.samples import Sample, Summary, Usage, beyond, compare
 from gitrelease.core.settings import Monitor, seconds
 
@@ -100,16 +98,6 @@ def test_what_was_never_measured_is_not_compared():
     assert compare("release/2", usage(answer_average=None), "release/1", usage(answer_average=None))[-1].endswith(
         "as much CPU as release/1"
     )
-
-
-def test_an_instance_that_does_not_exist_is_answered_with_those_that_do():
-    assert chosen(("primary", "second"), None) == ("primary", "second")
-    assert chosen(("primary", "second"), "second") == ("second",)
-    with pytest.raises(ReleaseError) as refused:
-        chosen(("primary", "second"), "third\x1b[2J")
-    assert "third" in refused.value.message
-    assert "\x1b" not in refused.value.message
-    assert "primary, second" in refused.value.hint
 
 
 def test_a_day_is_a_duration():

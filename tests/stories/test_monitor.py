@@ -21,6 +21,7 @@ import pytest
 from gitrelease.edges import samples
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
 from tests.stories.test_disk import Small, small  # noqa: F401
+from tests.stories.test_groups import Grouped
 
 # Says an error, takes memory, spins, or hangs, when it is asked for that.
 TALKING = SERVER.replace(
@@ -345,3 +346,39 @@ def test_a_backend_that_hangs_holds_up_the_sampler_and_not_the_supervisor(talkin
     until(lambda: any(row.unanswered for row in kept(talking)), "it is seen in the samples")
     until(lambda: talking.backend_pid() != hung, "it is started again as ever")
     assert talking.answer().startswith("one")
+
+
+# -- groups ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def grouped(tmp_path: Path):
+    made = Grouped(tmp_path, QUICK)
+    yield made
+    made.production.clear_away()
+
+
+def test_a_group_is_watched_and_read_by_its_name_and_all_by_all(grouped: Grouped) -> None:
+    production, short = grouped.production, ("--for", "300ms", "--every", "300ms", "--json")
+    idle = production.gitrelease("monitor", "test", *short)
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    log = json.loads((production.home / "groups" / "test" / "run" / "processes.json").read_text())
+    for name in grouped.ports:
+        Path(log["live"]["workers"][name]["backend"]["log"]).write_text(f"I am {name}\n")
+
+    def seen(*words: str) -> dict[str, str]:
+        *rows, _ = objects(production.gitrelease("monitor", *words, *short).out)
+        return {row["instance"]: row["release"] for row in rows}
+
+    assert idle.code == 3
+    assert "test is not up" in idle.said
+    assert seen() == {"primary": "release/1"}
+    assert seen("test") == {"test-1": "release/2", "test-2": "release/2"}
+    assert seen("test-2") == {"test-2": "release/2"}
+    assert seen("all") == {"primary": "release/1", "test-1": "release/2", "test-2": "release/2"}
+    assert production.gitrelease("logs", "test").out.splitlines() == ["test-1 | I am test-1", "test-2 | I am test-2"]
+    assert production.gitrelease("logs", "test-2").out == "I am test-2\n"
+    nobody = production.gitrelease("logs", "nobody")
+    assert "There is: primary, test-1, test-2; or a group: production, test; or all" in nobody.said
+    until(lambda: {row.instance for row in kept(production)} == {"primary", "test-1", "test-2"}, "all are sampled")
