@@ -82,6 +82,7 @@ def two_weeks(folder: Path) -> list[Row]:
     rows.append({"what": "all of it written, s", "figure": round(wrote, 1)})
     for what, work in (
         ("an hour of one instance, ms", lambda: samples.read(path, TWO_WEEKS - 3600, TWO_WEEKS, "instance-0")),
+        ("an hour of all, ms", lambda: samples.read(path, TWO_WEEKS - 3600, TWO_WEEKS)),
         ("two weeks of one instance, ms", lambda: samples.read(path, 0, TWO_WEEKS, "instance-0")),
         ("two weeks of all, ms", lambda: samples.read(path, 0, TWO_WEEKS)),
         ("one release summed up, ms", lambda: samples.usage(path, 1, [f"instance-{n}" for n in range(INSTANCES)])),
