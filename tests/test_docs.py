@@ -122,6 +122,7 @@ def tables():
         "policy.KIND": settings.Policy,
         "limits": settings.Limits,
         "contract": settings.Contract,
+        "monitor": settings.Monitor,
         "region": Region,
         "notify": settings.Notify,
         "notify.to": settings.Receiver,
@@ -258,8 +259,8 @@ def test_no_command_is_shown_that_does_not_exist(document):
     ("code", "wrong"),
     [
         pytest.param("gitrelease -C /srv/x status", [], id="one that exists"),
-        pytest.param("gitrelease monitor --for 10m", ["monitor"], id="a verb that does not"),
-        pytest.param("monitor", ["monitor"], id="a promised verb by itself"),
+        pytest.param("gitrelease doctor", ["doctor"], id="a verb that does not"),
+        pytest.param("dashboard", ["dashboard"], id="a promised verb by itself"),
         pytest.param("gitrelease rollback --until monday", ["rollback --until"], id="an option that does not"),
         pytest.param("show --log", ["show --log"], id="an option by itself"),
     ],

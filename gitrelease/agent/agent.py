@@ -29,6 +29,7 @@ from gitrelease.agent.groups import Groups
 from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.agent.office import Office
 from gitrelease.agent.pushes import Pushes
+from gitrelease.agent.sampler import Sampler
 from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
@@ -76,6 +77,7 @@ class Agent:
         self._arriving = threading.Event()  # set once an agent that was started again has production, or has given up
         self._stopping = threading.Event()
         self._supervisor: Supervisor | None = None
+        self._sampler: Sampler | None = None
         self._watcher: Watcher | None = None
         self._server: socket.socket | None = None
         self._renewing = False
@@ -196,10 +198,9 @@ class Agent:
             self._clients.take(connection, desk.serve, stopping=self._stopping)
         server.close()
         self.groups.stop()
-        if self._supervisor is not None:
-            self._supervisor.stop()
-        if self._watcher is not None:
-            self._watcher.stop()
+        for worker in (self._supervisor, self._sampler, self._watcher):
+            if worker is not None:
+                worker.stop()
 
     # -- up and down -------------------------------------------------------------------------------------------
 
@@ -229,6 +230,8 @@ class Agent:
             home.down.unlink(missing_ok=True)
             self._supervisor = Supervisor(production, Duty(self))
             self._supervisor.start()
+            self._sampler = Sampler(production, self.groups.every)
+            self._sampler.start()
             self.groups.up(production.world, report=report, by=owner)
             try:
                 self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
@@ -253,8 +256,9 @@ class Agent:
         home = self.world.home
         home.wanted.unlink(missing_ok=True)
         write_atomically(home.down, f"{owner}\n".encode())
-        if self._supervisor is not None:
-            self._supervisor.stop()
+        for worker in (self._supervisor, self._sampler):
+            if worker is not None:
+                worker.stop()
         self.groups.down(self.world)
         take_down(self.world, self.production)
         self.production = None

@@ -22,15 +22,13 @@ from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import AnyEvent, Memory
-from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production, Running
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World
-
-ALL = "all"  # every instance of every group
 
 
 @dataclass

@@ -16,9 +16,9 @@ from gitrelease import __version__
 
 # In the order in which a user meets them.
 VERBS = (
-    "init", "up", "status", "diff", "plan", "check", "deploy", "rollback", "restart", "history", "show", "regions",
-    "blame", "bisect", "snapshot", "restore", "pin", "unpin", "prune", "freeze", "unfreeze", "drill", "doctor",
-    "recover", "notify", "ack", "service", "down", "uninstall", "demo",
+    "init", "up", "status", "monitor", "logs", "diff", "plan", "check", "deploy", "rollback", "restart", "history",
+    "show", "regions", "blame", "bisect", "snapshot", "restore", "pin", "unpin", "prune", "freeze", "unfreeze",
+    "drill", "doctor", "recover", "notify", "ack", "service", "down", "uninstall", "demo",
 )  # fmt: skip
 
 

@@ -24,12 +24,12 @@ DEFAULT_SCHEMA = "complete_system_schema_export.json"
 DEFAULT_PORT = 8501
 SETTINGS_FILE = "gitrelease.toml"
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def seconds(duration: str) -> float:
-    """Return `duration`, such as `500ms`, `10s`, `2m` or `1h`, in seconds; `ValueError` for anything else."""
+    """Return `duration`, such as `500ms`, `10s`, `2m`, `1h` or `14d`, in seconds; `ValueError` for anything else."""
     match = _DURATION.fullmatch(duration.strip())
     if match is None:
         raise ValueError(f"{duration!r} is no duration: write a number and a unit, such as 10s, 2m, 500ms")
@@ -121,6 +121,16 @@ class Reaction(Setting, frozen=True):
     timeout: str = "60s"  # then its process group is ended
 
 
+class Monitor(Setting, frozen=True):
+    """`[monitor]`: what an instance may use before `monitor` says so, and the history that the agent keeps."""
+
+    cpu_percent: int = 50  # of one core, on average
+    memory_mb: int = 1000  # at most, children included
+    every: str = "30s"  # between two samples of the agent
+    keep: str = "14d"  # how long they stay
+    history_mb: int = 64  # that they may take on disk; the oldest go first
+
+
 class Contract(Setting, frozen=True):
     """`[contract]`: the classes that the app must keep answering with, and the documents that it is replayed on."""
 
@@ -146,6 +156,7 @@ class Settings(Setting, frozen=True):
     regions: tuple[Region, ...] = ()
     limits: Limits = Limits()
     contract: Contract = Contract()
+    monitor: Monitor = Monitor()
 
     def file_of(self, region: Region) -> str:
         """Return the file that a region is in, or is."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -14,6 +17,7 @@ from gitrelease.core.settings import App, Instance
 from gitrelease.edges import process_table, processes
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
+from gitrelease.edges.housekeeping import OLDER
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import Slot
 
@@ -45,6 +49,38 @@ def forget_marks() -> None:
 def backend_name(commit: str) -> str:
     """Return a name for a backend and its log that no other one has."""
     return f"{commit[:10]}-{time.time_ns() // 1_000_000:x}"
+
+
+def log_of(home: Home, name: str, instance: str) -> Path:
+    """Return where a backend logs: the name of the file tells which instance it is, whatever that is called."""
+    return home.logs / f"{name}@{quote(instance, safe='')}.log"
+
+
+class LogName(NamedTuple):
+    """What the name of a log tells."""
+
+    path: Path
+    commit: str  # the first ten digits
+    begun: float  # seconds since 1970
+    restarts: int
+    instance: str | None  # None: it is of an earlier version
+
+
+_LOG_NAME = re.compile(r"([0-9a-f]{10})-([0-9a-f]{1,12})[^@]*?(?:\.(\d{1,9}))?(?:@(.+))?\.log")
+
+
+def logs_in(home: Home) -> list[LogName]:
+    """Return the logs of backends that are there, the oldest first; an older generation is told with its log."""
+    names = {path.name.removesuffix(OLDER) for path in home.logs.iterdir()} if home.logs.is_dir() else set()
+    found = [(name, match) for name in names if (match := _LOG_NAME.fullmatch(name))]
+    told = [
+        LogName(
+            home.logs / name, match[1], int(match[2], 16) / 1000, int(match[3] or 0),
+            unquote(match[4]) if match[4] else None,
+        )
+        for name, match in found
+    ]  # fmt: skip
+    return sorted(told, key=lambda one: (one.begun, one.restarts, one.path.name))
 
 
 def interpreter(app: App, checkout: Path) -> Path:
@@ -107,7 +143,7 @@ def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str, instan
     """Start the app from `slot` for `instance`; the slot stays taken until its last process has ended."""
     python = interpreter(app, checkout)
     port = free_port()
-    log = home.logs / f"{name}.log"
+    log = log_of(home, name, instance.name)
     child = processes.spawn(
         command_line(app, instance, python=python, slot=slot.path, port=port),
         cwd=slot.path,

@@ -36,6 +36,7 @@ class Home:
         self.pushes = self.root / "push"  # push options, by the pid of git receive-pack
         self.baselines = self.root / "baselines"  # check results of what was released, by commit
         self.ballast = self.root / "ballast"  # room that is given up for a way back on a full disk
+        self.samples = self.root / "samples.db"  # what each instance used over time
         self.poke = self.root / "poke"  # hooks touch it, the agent watches it
         self.wanted = self.run / "up"  # exists from `up` until `down`
         self.down = self.run / "down"  # exists from `down` until the next `up`: who asked for it

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,18 +70,32 @@ class Member(NamedTuple):
     session: int
     started: int  # in the kernel's ticks since boot
     resident_mb: float
+    threads: int = 1
+    spent: float = 0.0  # seconds of processor time, its own
+    inherited: float = 0.0  # likewise, of its children that have ended
 
     @property
     def identity(self) -> Identity:
         return Identity(self.pid, self.started, _boot())
 
+    def age(self, now: float) -> float:
+        """Return the seconds since its start; `now` is in seconds since the host's."""
+        return now - self.started / _TICKS
+
     def own_mb(self) -> float:
         """Return its memory in megabytes, of shared pages its part only; 0 when it is gone."""
+        return self._summed(b"Pss:")
+
+    def private_mb(self) -> float:
+        """Return the memory in megabytes that no other process has; 0 when it is gone."""
+        return self._summed(b"Private_")
+
+    def _summed(self, label: bytes) -> float:
+        """Add up the lines of its memory that begin with `label`."""
         # Another user's cannot be read.
         with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{self.pid}/smaps_rollup").read_bytes().splitlines():
-                if line.startswith(b"Pss:"):
-                    return int(line.split()[1]) / 1024
+            lines = Path(f"/proc/{self.pid}/smaps_rollup").read_bytes().splitlines()
+            return sum(int(line.split()[1]) for line in lines if line.startswith(label)) / 1024
         return 0.0
 
 
@@ -95,8 +109,9 @@ def table() -> Iterator[Member]:
                 # A leader that has ended is a zombie as long as its other threads run.
                 if words[0] not in (b"Z", b"X") or (words[0] == b"Z" and int(words[17]) > 1):
                     resident = int(words[21]) * _PAGE / 1_048_576
-                    parent, group, session, started = (int(words[at]) for at in (1, 2, 3, 19))
-                    yield Member(int(folder.name), parent, group, session, started, resident)
+                    parent, group, session, threads, started = (int(words[at]) for at in (1, 2, 3, 17, 19))
+                    spent, inherited = (sum(map(int, words[at : at + 2])) / _TICKS for at in (11, 13))
+                    yield Member(int(folder.name), parent, group, session, started, resident, threads, spent, inherited)
 
 
 class Tree:
@@ -111,11 +126,13 @@ class Tree:
         self._mark = os.fsencode(f"{variable}={value}")
         self._marked: dict[tuple[int, int], bool] = {}
 
-    def members(self) -> list[Member]:
-        """Return those that live just now, the oldest first."""
+    def members(self, among: Iterable[Member] | None = None) -> list[Member]:
+        """Return those that live just now, the oldest first; `among` is the table, where it was read already."""
         leader, found = self._leader, dict[int, Member]()
         # None is older than the leader, nor a child than its parent.
-        for one in sorted((one for one in table() if one.started >= leader.started), key=lambda one: one.started):
+        listed = [one for one in (table() if among is None else among) if one.started >= leader.started]
+        self._marked = {key: self._marked[key] for one in listed if (key := (one.pid, one.started)) in self._marked}
+        for one in sorted(listed, key=lambda one: one.started):
             stranger = one.pid == leader.pid and one.started != leader.started
             ours = leader.pid in (one.pid, one.session) or one.parent in found or self._carries(one)
             if ours and not stranger:

@@ -26,6 +26,7 @@ from gitrelease.core.settings import (
     Contract,
     Instance,
     Limits,
+    Monitor,
     Notify,
     Policy,
     Reaction,
@@ -58,6 +59,7 @@ class Written(Setting, frozen=True):
     contract: Contract = Contract()
     notify: Notify = Notify()
     on: tuple[Reaction, ...] = ()
+    monitor: Monitor = Monitor()
 
 
 def load(git: Git, host_file: Path, revision: str | None) -> Settings:
@@ -97,7 +99,7 @@ def of_host(file: Path) -> bytes:
 def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
     """Lay the host's tables over the repository's and both over the defaults."""
     tables: dict[str, Any] = {}
-    for name in ("app", "limits", "contract"):
+    for name in ("app", "limits", "contract", "monitor"):
         tables[name] = {**repository.get(name, {}), **host.get(name, {})}
     # Both know files that the app needs: `init` finds some on this host, the repository names others.
     tables["app"]["shared"] = sorted(
@@ -118,6 +120,7 @@ def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
         regions=msgspec.convert(regions, tuple[Region, ...]) if regions else _built_in_regions(app),
         limits=msgspec.convert(tables["limits"], Limits),
         contract=msgspec.convert(tables["contract"], Contract),
+        monitor=msgspec.convert(tables["monitor"], Monitor),
     )
 
 
@@ -171,6 +174,7 @@ def _check_values(written: Written, text: str, name: str) -> None:
             _check_duration(value, f"limits.{limit}", text, name)
     for limit, least in _LEAST.items():
         _check_number(getattr(written.limits, limit), least, f"limits.{limit}", text, name)
+    _check_monitor(written.monitor, text, name)
     for kind, policy in written.policy.items():
         _check_policy(kind, policy, text, name)
     _check_telling(written, text, name)
@@ -239,6 +243,18 @@ def _check_number(value: int, least: int, path: str, text: str, name: str) -> No
         raise _wrong(name, text, path, f"is {value}", accepted)
 
 
+def _check_monitor(monitor: Monitor, text: str, name: str) -> None:
+    for key, least in (("every", 1), ("keep", 60)):
+        value = getattr(monitor, key)
+        _check_duration(value, f"monitor.{key}", text, name)
+        if seconds(value) < least:
+            raise _wrong(name, text, f"monitor.{key}", f"is {value!r}", f"a duration, {least}s at least")
+    for key, unit in (("cpu_percent", "percent"), ("memory_mb", "megabytes"), ("history_mb", "megabytes")):
+        value = getattr(monitor, key)
+        if value < 1:
+            raise _wrong(name, text, f"monitor.{key}", f"is {value}", f"a number of {unit}, 1 at least")
+
+
 def _check_policy(kind: Kind, policy: PartialPolicy, text: str, name: str) -> None:
     if policy.strict is not None and kind is not Kind.SCHEMA:
         raise _wrong(name, text, f"policy.{kind}.strict", "is for schema", "strict in [policy.schema] only")
@@ -254,7 +270,7 @@ def _check_duration(value: str, path: str, text: str, name: str) -> None:
     try:
         seconds(value)
     except ValueError as error:
-        raise _wrong(name, text, path, f"is {value!r}", "a number and a unit: 500ms, 10s, 2m, 1h") from error
+        raise _wrong(name, text, path, f"is {value!r}", "a number and a unit: 500ms, 10s, 2m, 1h, 14d") from error
 
 
 def _wrong(name: str, text: str, path: str, what: str, accepted: str) -> SettingsError:
@@ -291,6 +307,7 @@ def _accepted_keys(table: str) -> tuple[str, ...]:
     types: dict[str, type[msgspec.Struct]] = {
         "": Written, "app": App, "instance": Instance, "policy": PartialPolicy, "region": Region,
         "limits": Limits, "contract": Contract, "notify": Notify, "notify.to": Receiver, "on": Reaction,
+        "monitor": Monitor,
     }  # fmt: skip
     return types.get(table, types.get(table.split(".", maxsplit=1)[0], Written)).__struct_fields__
 

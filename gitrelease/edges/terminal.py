@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from typing import TextIO
 
 from gitrelease.core.text import plain
 
@@ -28,3 +30,9 @@ def _plain(stream: object) -> Plain | object:
     # Click goes around a stream that can only write ASCII.
     encoding = "utf-8" if encoding.lower() in ("ascii", "ansi_x3.4-1968", "us-ascii") else encoding
     return Plain(stream.detach(), encoding=encoding, errors="backslashreplace", line_buffering=buffered)
+
+
+def drawing() -> TextIO:
+    """Return standard output for what draws by itself: whoever prints there makes the text safe before."""
+    sys.stdout.flush()
+    return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="backslashreplace")
