@@ -25,10 +25,10 @@ def run(
     """What one release changed, who released it, when, how, and what became of it."""
     import msgspec
 
-    from gitrelease.agent.status import release_row
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
+    from gitrelease.release.past import release_row
     from gitrelease.world import open_world
 
     world = open_world(context.obj)

@@ -48,14 +48,16 @@ class Journal:
     def events(self) -> Iterator[AnyEvent]:
         """Return the events, oldest first; lines that are none (torn, or of a later version) are passed over."""
         try:
-            content = self.path.read_bytes()
+            file = self.path.open("rb")
         except FileNotFoundError:
             return
-        for line in content.split(b"\n"):
-            try:
-                yield _decode(line)
-            except msgspec.DecodeError:
-                continue
+        with file:  # line by line: of a long one nothing stays in the agent's memory
+            for line in file:
+                try:
+                    event = _decode(line)
+                except msgspec.DecodeError:
+                    continue
+                yield event
 
     def drop_unreadable(self) -> int:
         """Drop the lines that are no JSON, and return how many; an event of a later version is some, and stays."""

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from gitrelease.core.events import Abandoned, AnyEvent, Promoting
+import msgspec
+
+from gitrelease.core.events import Abandoned, AnyEvent, Promoted, Promoting, WentBack
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.release.production import Fate, Production, Serving
@@ -103,8 +105,10 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
     """Perform one step; each can be repeated."""
     world = production.world
     match step:
-        case Intend(event=event) | Write(event=event):
+        case Intend(event=event):
             record(production, event)
+        case Write(event=event):
+            record(production, _with_backup(event, performed))
         case MoveRefs(updates=updates, reason=reason):
             world.git.update_refs(updates, reason=reason)
         case SwitchTraffic(serving=serving, then=then):
@@ -113,6 +117,13 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
             performed.backup = bring_files(production, commit, source, clean=clean)
         case _:
             assert_never(step)
+
+
+def _with_backup(event: AnyEvent, performed: Performed) -> AnyEvent:
+    """Let the end of a promotion, or of a way back, name the tag that keeps what had to make way."""
+    if performed.backup and isinstance(event, Promoted | WentBack):
+        return msgspec.structs.replace(event, backup=performed.backup)
+    return event
 
 
 def bring_files(production: Production, commit: str, source: str, *, clean: bool = False) -> str | None:
