@@ -28,6 +28,8 @@ def run(
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
+    from gitrelease.core.state import decoded
+    from gitrelease.edges import records
     from gitrelease.release.past import release_row
     from gitrelease.world import open_world
 
@@ -39,6 +41,7 @@ def run(
     before = known.release(found.previous) if found.previous else None
     change = describe(world, before.commit, found.commit) if before else None
     kept = read_baseline(world, found.commit)
+    state = decoded(records.read_state(world.git, found.number))
     told: dict[str, Any] = {
         **release_row(known, world.journal.memory(), found),
         "source": found.source,
@@ -49,6 +52,7 @@ def run(
         if kept
         else [],
         "replay": msgspec.to_builtins(kept.replay) if kept else None,
+        "state": msgspec.to_builtins(state),
     }
     if as_json:
         print_json(told)
@@ -59,6 +63,7 @@ def run(
 
 def _lines(told: dict[str, Any]) -> list[str]:
     from gitrelease.core.render import diff_lines
+    from gitrelease.core.state import state_lines
 
     moment = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(told["at"]))
     out = [
@@ -77,6 +82,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
         f"check     {check['name']}: {check['status']} {one_line(check['detail'], 100)}".rstrip()
         for check in told["checks"]
     ]
+    if told["state"]:
+        out += [f"before    {line}" for line in state_lines(told["state"])]
     return out
 
 

@@ -36,17 +36,17 @@ def mend_refs(directory: Path) -> Iterator[str]:
 def mend_unreadable(git: Git) -> Iterator[str]:
     """Remove our refs whose object, or whose commit's tree, nobody can read: over one of them every look fails."""
     refs = git.text("for-each-ref", "--format=%(refname)", records.RELEASES.rstrip("/"), records.OURS.rstrip("/"))
-    names = refs.split()
-    asked = "".join(f"{name}^{{tree}}\n" for name in names).encode()
+    names = {ref: ref if ref.startswith(records.STATE) else f"{ref}^{{tree}}" for ref in refs.split()}
+    asked = "".join(f"{name}\n" for name in names.values()).encode()
     status, output, _ = git.execute("cat-file", "--batch-check", stdin=asked)
     answers = output.decode(errors="replace").splitlines()
     if status == 0 and len(answers) == len(names) and not any(line.endswith("missing") for line in answers):
         return
     # A damaged object may end git half-way: each is asked for by itself.
-    for name in names:
-        if git.execute("cat-file", "-e", f"{name}^{{tree}}")[0] != 0:
-            git.run("update-ref", "--no-deref", "-d", name)
-            yield f"removed {name}, whose object cannot be read any more"
+    for ref, name in names.items():
+        if git.execute("cat-file", "-e", name)[0] != 0:
+            git.run("update-ref", "--no-deref", "-d", ref)
+            yield f"removed {ref}, whose object cannot be read any more"
 
 
 def mend_branch(git: Git, branch: str) -> Iterator[str]:

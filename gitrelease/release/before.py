@@ -1,0 +1,195 @@
+"""How did things stand before a release? What a person would write down by hand, collected while it is staged.
+
+Nobody waits for it: it is collected in a thread, and what is not there in time is missing. No failure of it stops a
+release: a fact that could not be found out says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gitrelease import __version__
+from gitrelease.core.redaction import redacted
+from gitrelease.core.state import TOO_LATE, State, bounded, encoded
+from gitrelease.edges import host, interpreter, process_table
+from gitrelease.edges.backends import Backend
+from gitrelease.edges.git import Git, GitError
+from gitrelease.edges.process_table import Identity
+from gitrelease.edges.records import Records
+from gitrelease.release.production import Production
+
+log = logging.getLogger("gitrelease.agent")
+
+_PATIENCE = 0.2  # seconds that a release which was staged faster than that waits
+_COMMITS = 10  # of the branch
+_PACKAGES = 100
+
+
+class Before(threading.Thread):
+    """Collects the facts, in the order of the table below, and writes them to a blob."""
+
+    def __init__(self, production: Production, known: Records) -> None:
+        super().__init__(name="state", daemon=True)
+        self._production, self._known = production, known
+        self._at = time.time()
+        self._facts: dict[str, Any] = {}
+        self._missing: dict[str, str] = {}
+        self._blob = ""
+        with contextlib.suppress(RuntimeError):  # no more threads: all of it is missing then
+            self.start()
+
+    def run(self) -> None:
+        for name, found in FACTS.items():
+            try:
+                self._facts[name] = bounded(found(self._production, self._known))
+            except Exception as error:  # noqa: BLE001  # whatever it is: the fact says it, and the release goes on
+                self._missing[name] = f"{type(error).__name__}: {error}"
+        self._blob = self._written()
+
+    def blob(self) -> str:
+        """Return the id of the blob that holds the state; empty where not even that could be written."""
+        if self.is_alive():
+            self.join(_PATIENCE)
+        return self._blob or self._written()
+
+    def _written(self) -> str:
+        facts = dict(self._facts)
+        late = {name: TOO_LATE for name in FACTS if name not in facts}
+        state = State(at=self._at, facts=facts, missing={**late, **self._missing})
+        try:
+            return self._production.world.git.write_blob(encoded(state))
+        except (GitError, OSError) as error:
+            log.warning("how things stood before the release is not kept: %s", error)
+            return ""
+
+
+def _processes(production: Production, _: Records) -> list[dict[str, Any]]:
+    """Tell of our own processes, each with its command line."""
+    return [
+        {
+            "role": role,
+            "pid": identity.pid,
+            "cpu_percent": used.cpu_percent,
+            "memory_mb": used.memory_mb,
+            "uptime_s": used.uptime_s,
+            # As a whole: an option and its secret are two words.
+            "command": redacted(" ".join(process_table.arguments(identity))),
+        }
+        for role, identity in _ours(production)
+        if (used := process_table.usage(identity)) is not None
+    ]
+
+
+def _ours(production: Production) -> Iterator[tuple[str, Identity]]:
+    running = production.running
+    yield "agent", process_table.identify(os.getpid())
+    if running.front is not None:
+        yield "front", running.front
+    for role, backend in _backends(production):
+        yield role, backend.identity
+
+
+def _backends(production: Production) -> Iterator[tuple[str, Backend]]:
+    running = production.running
+    for what, serving in (("live", running.live), ("standby", running.standby)):
+        for name, worker in serving.workers.items() if serving is not None else ():
+            yield f"{what} release/{serving.number if serving else 0} {name}", worker.backend
+    for leaving in running.leaving:
+        yield "leaving", leaving.backend
+
+
+def _others(production: Production, _: Records) -> dict[str, int]:
+    return host.processes(identity.pid for _, identity in _ours(production))
+
+
+def _ports(production: Production, _: Records) -> dict[str, Any]:
+    """Tell who of ours listens where, and how many other ports are taken."""
+    ours = [
+        {"role": instance.name, "address": instance.address, "port": instance.port} for instance in production.instances
+    ]
+    ours += [{"role": role, "address": "127.0.0.1", "port": backend.port} for role, backend in _backends(production)]
+    listened = host.listening()
+    known = {row["port"] for row in ours}
+    return {
+        "ours": [{**row, "open": row["port"] in listened} for row in ours],
+        "others": len(set(listened) - known),
+    }
+
+
+def _disks(production: Production, _: Records) -> list[dict[str, Any]]:
+    world = production.world
+    return host.disks((world.git.root, world.home.root, Path("/tmp")))  # noqa: S108  # looked at, not written to
+
+
+def _git(production: Production, known: Records) -> dict[str, Any]:
+    """Tell where branch and head are, what is edited, and what was committed last."""
+    git = production.world.git
+    head = git.resolve("HEAD")
+    dirty, untracked = _status(git)
+    return {
+        "branch": (git.head_ref() or "detached").removeprefix("refs/heads/"),
+        "head": head,
+        "live": known.live.name if known.live else None,
+        "last_good": known.good.name if known.good else None,
+        "dirty": dirty,
+        "untracked": untracked,
+        "commits": _commits(git, head) if head else [],
+    }
+
+
+def _status(git: Git) -> tuple[list[str], int]:
+    """Return the tracked files that differ from the head, and how many are not tracked."""
+    entries = git.text("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal").split("\0")
+    listed = [entry for entry in entries if entry]
+    dirty = [entry[3:] for entry in listed if not entry.startswith("??")]
+    return dirty, len(listed) - len(dirty)
+
+
+def _commits(git: Git, head: str) -> list[dict[str, Any]]:
+    listed = git.text("log", f"-{_COMMITS}", "--format=%H%x00%ct%x00%an%x00%s", head, "--").splitlines()
+    rows = (line.split("\0") for line in listed)
+    return [{"commit": commit, "at": int(at), "by": by, "subject": subject} for commit, at, by, subject in rows]
+
+
+def _versions(production: Production, _: Records) -> dict[str, str]:
+    return {
+        "gitrelease": __version__,
+        "python": host.python_version(),
+        "git": production.world.git.text("version").removeprefix("git version "),
+        "kernel": host.system()["kernel"],
+    }
+
+
+def _app(production: Production, _: Records) -> dict[str, Any]:
+    """Tell which Python runs the app, and with which packages."""
+    world = production.world
+    found = interpreter.describe(world.python, world.home.root)
+    packages = dict(sorted(found.packages.items(), key=lambda item: item[0].lower())[:_PACKAGES])
+    return {
+        "python": found.python,
+        "interpreter": str(world.python),
+        "streamlit": next((found.packages[name] for name in found.packages if name.lower() == "streamlit"), None),
+        "packages": packages,
+        "more_packages": len(found.packages) - len(packages),
+    }
+
+
+# The cheap ones first: an interpreter that has to be started may come too late.
+FACTS: dict[str, Callable[[Production, Records], Any]] = {
+    "host": lambda *_: host.system(),
+    "memory": lambda *_: process_table.memory_mb(),
+    "disks": _disks,
+    "processes": _processes,
+    "others": _others,
+    "ports": _ports,
+    "git": _git,
+    "versions": _versions,
+    "app": _app,
+}
