@@ -289,9 +289,9 @@ def _tagged(world: World, known: Records, staged: Staged) -> Release:
         number=number, tag="", commit=candidate.commit, source=candidate.source, kind=kind,
         risk=world.settings.policy[kind].risk, trigger=candidate.trigger, by=candidate.by, at=at,
         summary=note(diff, staged.findings), previous=known.live.name if known.live else None,
+        reason=one_line(candidate.reason),
     )  # fmt: skip
-    message = tag_message(release, reason=candidate.reason)
-    tag = world.git.write_tag(name=release.name, commit=release.commit, message=message, at=at)
+    tag = world.git.write_tag(name=release.name, commit=release.commit, message=tag_message(release), at=at)
     return msgspec.structs.replace(release, tag=tag)
 
 

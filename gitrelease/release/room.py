@@ -11,9 +11,12 @@ _FEW_FILES = 64  # that must stay: refs, tag and commit objects, logs
 _MB = 1 << 20
 
 
-def lacking(production: Production, commit: str) -> Check | None:
-    """Return the check that says what a slot and a backend for `commit` lack, with numbers; None when both fit."""
-    problem = _on_disk(production, commit) or _in_memory(production)
+def lacking(production: Production, commit: str, *, instances: int | None = None) -> Check | None:
+    """Return the check that says what a slot and the backends for `commit` lack, with numbers; None when both fit.
+
+    There is a backend for each of the instances, or for as many `instances` as are given.
+    """
+    problem = _on_disk(production, commit) or _in_memory(production, instances or len(production.instances))
     return Check(name="room", kind="major", status="unknown", detail=problem) if problem else None
 
 
@@ -39,14 +42,15 @@ def _on_disk(production: Production, commit: str) -> str:
     return ""
 
 
-def _in_memory(production: Production) -> str:
-    needed = production.needed_mb()
+def _in_memory(production: Production, instances: int) -> str:
+    needed = production.needed_mb() * instances / len(production.instances)
     have = process_table.available_mb()
     waiting = production.waiting_mb() if have < needed else 0.0
     if have + waiting >= needed:
         return ""
     gain = f", {waiting:.0f} more if what only waits were ended" if waiting else ""
-    return f"one more backend is reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
+    wanted = "one more backend is" if instances == 1 else f"{instances} more backends are"
+    return f"{wanted} reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
 
 
 def _in_mb(size: int) -> str:
