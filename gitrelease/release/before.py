@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ log = logging.getLogger("gitrelease.agent")
 _PATIENCE = 0.2  # seconds that a release which was staged faster than that waits
 _COMMITS = 10  # of the branch
 _PACKAGES = 100
+_FIELDS = {"1": 8, "u": 10}  # of an entry of git's status, before its path
+_git_versions: dict[int, str] = {}
 
 
 class Before(threading.Thread):
@@ -119,7 +122,7 @@ def _ports(production: Production, _: Records) -> dict[str, Any]:
     known = {row["port"] for row in ours}
     return {
         "ours": [{**row, "open": row["port"] in listened} for row in ours],
-        "others": len(set(listened) - known),
+        "others": len(listened - known),
     }
 
 
@@ -131,25 +134,21 @@ def _disks(production: Production, _: Records) -> list[dict[str, Any]]:
 def _git(production: Production, known: Records) -> dict[str, Any]:
     """Tell where branch and head are, what is edited, and what was committed last."""
     git = production.world.git
-    head = git.resolve("HEAD")
-    dirty, untracked = _status(git)
+    told = git.text("status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=normal")
+    entries = [entry for entry in told.split("\0") if entry]
+    # "# branch.oid …", "1 .M N... … PATH", "u UU … PATH", "? PATH"; see git-status(1).
+    headers = dict(entry[2:].split(" ", 1) for entry in entries if entry.startswith("# "))
+    head = headers["branch.oid"]
+    dirty = [entry.split(" ", _FIELDS[entry[0]])[-1] for entry in entries if entry[0] in _FIELDS]
     return {
-        "branch": (git.head_ref() or "detached").removeprefix("refs/heads/"),
+        "branch": headers["branch.head"],
         "head": head,
         "live": known.live.name if known.live else None,
         "last_good": known.good.name if known.good else None,
         "dirty": dirty,
-        "untracked": untracked,
-        "commits": _commits(git, head) if head else [],
+        "untracked": sum(entry.startswith("? ") for entry in entries),
+        "commits": _commits(git, head),
     }
-
-
-def _status(git: Git) -> tuple[list[str], int]:
-    """Return the tracked files that differ from the head, and how many are not tracked."""
-    entries = git.text("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal").split("\0")
-    listed = [entry for entry in entries if entry]
-    dirty = [entry[3:] for entry in listed if not entry.startswith("??")]
-    return dirty, len(listed) - len(dirty)
 
 
 def _commits(git: Git, head: str) -> list[dict[str, Any]]:
@@ -162,9 +161,18 @@ def _versions(production: Production, _: Records) -> dict[str, str]:
     return {
         "gitrelease": __version__,
         "python": host.python_version(),
-        "git": production.world.git.text("version").removeprefix("git version "),
+        "git": _git_version(production.world.git),
         "kernel": host.system()["kernel"],
     }
+
+
+def _git_version(git: Git) -> str:
+    """Return the version of git, asked again when another one is installed."""
+    found = shutil.which("git")
+    stamp = Path(found).stat().st_mtime_ns if found else 0
+    if stamp not in _git_versions:
+        _git_versions[stamp] = git.text("version").removeprefix("git version ")
+    return _git_versions[stamp]
 
 
 def _app(production: Production, _: Records) -> dict[str, Any]:
