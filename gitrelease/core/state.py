@@ -64,7 +64,7 @@ def state_lines(state: Mapping[str, Any]) -> Iterator[str]:
     for name, told in (("host", _host), ("processes", _processes), ("git", _git), ("versions", _versions)):
         try:
             yield from told(state["facts"])
-        except (KeyError, TypeError, IndexError):
+        except (LookupError, TypeError, ValueError):
             yield f"{name}: not told in a way that this version can read"
     for name, why in state["missing"].items():
         yield f"{one_line(name, 40)}: {one_line(why, 200)}"
