@@ -22,7 +22,9 @@ import msgspec
 import psutil
 
 from gitrelease.core.events import AnyEvent, Attempted, Promoted, Promoting, Proved, Superseded, WentBack
+from gitrelease.core.state import State, encoded
 from gitrelease.edges.backends import free_port
+from gitrelease.world import open_world
 from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
 
 INSTANCES = 9
@@ -63,6 +65,7 @@ def write_history(production: Production, releases: int) -> None:
     for number in range(50, releases + 1, 100):
         production.git("update-ref", f"refs/gitrelease/bad/{number}", tags[number])
         production.git("update-ref", f"refs/gitrelease/quarantine/{commits[number]}", tags[number])
+    _keep_states(production, releases)
     production.git("pack-refs", "--all")
     with (production.home / "journal.jsonl").open("wb") as journal:
         for number, tag in sorted(tags.items()):
@@ -99,6 +102,14 @@ def _tags(commits: Mapping[int, str]) -> Iterator[str]:
             f"tagger gitrelease <gitrelease@localhost> {BEGUN + APART * number + 2} +0000\n"
             f"data {len(message)}\n{message}\n"
         )
+
+
+def _keep_states(production: Production, releases: int) -> None:
+    """Let every release have something that was kept of how things stood before it."""
+    git = open_world(production.root).git
+    state = git.write_blob(encoded(State(at=float(BEGUN), facts={"host": {"load": [0.1, 0.1, 0.1], "cores": 2}})))
+    lines = [f"create refs/gitrelease/state/{number} {state}\n" for number in range(1, releases + 1)]
+    git.run("update-ref", "--stdin", stdin="".join(lines).encode())
 
 
 def _events(number: int, tag: str, commit: str) -> Iterator[AnyEvent]:
