@@ -40,7 +40,6 @@ def run(
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.edges import records
     from gitrelease.world import open_world
 
     if form is not None and (as_json or not log):

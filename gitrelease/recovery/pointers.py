@@ -141,8 +141,11 @@ def _mend_checkout(world: World) -> Iterator[str]:
 def _mend_states(world: World) -> Iterator[str]:
     """Name the blobs again that say how things stood before the releases, as the journal has them."""
     git = world.git
-    numbers = {release.number for release in records.read(git).releases}
-    intents = (event for event in world.journal.events() if isinstance(event, Promoting) and event.state)
+    numbers = {release.number for release in world.records().every}
+    # Production's last: of a release that a group had first, that is what was kept.
+    journals = [world.of_group(name).journal for name in reversed(world.settings.groups)]
+    events = (event for journal in journals for event in journal.events())
+    intents = (event for event in events if isinstance(event, Promoting) and event.state)
     states = {intent.number: intent.state for intent in intents if intent.number in numbers}
     kept = set(git.text("for-each-ref", "--format=%(refname)", STATE.rstrip("/")).split())
     lost = {number: state for number, state in states.items() if f"{STATE}{number}" not in kept}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gitrelease import __version__
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.redaction import redacted
 from gitrelease.core.state import TOO_LATE, State, bounded, encoded
 from gitrelease.edges import host, interpreter, process_table
@@ -24,7 +25,7 @@ from gitrelease.edges.backends import Backend
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.records import Records
-from gitrelease.release.production import Production
+from gitrelease.release.production import Production, Running, read_running
 
 log = logging.getLogger("gitrelease.agent")
 
@@ -91,16 +92,27 @@ def _processes(production: Production, _: Records) -> list[dict[str, Any]]:
 
 
 def _ours(production: Production) -> Iterator[tuple[str, Identity]]:
-    running = production.running
     yield "agent", process_table.identify(os.getpid())
-    if running.front is not None:
-        yield "front", running.front
-    for role, backend in _backends(production):
-        yield role, backend.identity
+    for group, running in _runnings(production):
+        if running.front is not None:
+            yield _named("front", group), running.front
+        for role, backend in _backends(running):
+            yield _named(role, group), backend.identity
 
 
-def _backends(production: Production) -> Iterator[tuple[str, Backend]]:
-    running = production.running
+def _runnings(production: Production) -> Iterator[tuple[str, Running]]:
+    """Yield what runs for each group of instances; of the others, as they have it written down."""
+    world = production.world
+    for group in world.settings.groups:
+        here = group == world.group
+        yield group, production.running if here else read_running(world.of_group(group).home.processes)
+
+
+def _named(role: str, group: str) -> str:
+    return role if group == PRODUCTION else f"{role} of {group}"
+
+
+def _backends(running: Running) -> Iterator[tuple[str, Backend]]:
     for what, serving in (("live", running.live), ("standby", running.standby)):
         for name, worker in serving.workers.items() if serving is not None else ():
             yield f"{what} release/{serving.number if serving else 0} {name}", worker.backend
@@ -114,10 +126,14 @@ def _others(production: Production, _: Records) -> dict[str, int]:
 
 def _ports(production: Production, _: Records) -> dict[str, Any]:
     """Tell who of ours listens where, and how many other ports are taken."""
-    ours = [
-        {"role": instance.name, "address": instance.address, "port": instance.port} for instance in production.instances
+    others = (one for one in production.world.settings.instances if one.group != production.world.group)
+    instances = (*production.instances, *others)
+    ours = [{"role": one.name, "address": one.address, "port": one.port} for one in instances]
+    ours += [
+        {"role": _named(role, group), "address": "127.0.0.1", "port": backend.port}
+        for group, running in _runnings(production)
+        for role, backend in _backends(running)
     ]
-    ours += [{"role": role, "address": "127.0.0.1", "port": backend.port} for role, backend in _backends(production)]
     listened = host.listening()
     known = {row["port"] for row in ours}
     return {

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.checkout import Clone, Production, until
+from tests.checkout import SETTINGS, Clone, Production, until
+from tests.stories.test_groups import Grouped
 
 FACTS = {"host", "memory", "disks", "processes", "others", "ports", "git", "versions", "app"}
 
@@ -168,6 +169,29 @@ def test_uninstall_takes_it_back(two: Production) -> None:
 
     assert states(two) == {}
     assert two.git("tag", "--list", "release/*").split() == ["release/1", "release/2"]
+
+
+def test_a_release_that_is_carried_on_has_how_things_stood_before_production_got_it(tmp_path: Path) -> None:
+    grouped = Grouped(tmp_path, SETTINGS)
+    try:
+        grouped.branch_with("two")
+        grouped.deploy("next", "--to", "test", "--approve")
+        grouped.await_proved()
+        first = states(grouped.production)["refs/gitrelease/state/2"]
+        grouped.deploy("release/2", "--approve")
+        kept = states(grouped.production)
+        facts = state(grouped.production, "release/2")["facts"]
+        grouped.production.git("update-ref", "-d", "refs/gitrelease/state/2")
+        grouped.production.gitrelease("recover")
+
+        assert kept["refs/gitrelease/state/2"] != first
+        assert {row["role"] for row in facts["processes"]} >= {
+            "live release/1 primary", "front of test", "live release/2 test-1 of test", "live release/2 test-2 of test",
+        }  # fmt: skip
+        assert {row["port"] for row in facts["ports"]["ours"]} >= {grouped.production.port, *grouped.ports.values()}
+        assert states(grouped.production) == kept
+    finally:
+        grouped.production.clear_away()
 
 
 # -- nothing that goes wrong with it stops a release -------------------------------------------------------------------
