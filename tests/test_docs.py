@@ -259,10 +259,10 @@ def test_no_command_is_shown_that_does_not_exist(document):
     ("code", "wrong"),
     [
         pytest.param("gitrelease -C /srv/x status", [], id="one that exists"),
-        pytest.param("gitrelease doctor", ["doctor"], id="a verb that does not"),
+        pytest.param("gitrelease teleport", ["teleport"], id="a verb that does not"),
         pytest.param("dashboard", ["dashboard"], id="a promised verb by itself"),
         pytest.param("gitrelease rollback --until monday", ["rollback --until"], id="an option that does not"),
-        pytest.param("show --log", ["show --log"], id="an option by itself"),
+        pytest.param("show --until", ["show --until"], id="an option by itself"),
     ],
 )
 def test_a_command_that_does_not_exist_is_noticed(code, wrong):

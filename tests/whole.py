@@ -15,7 +15,7 @@ from tests.checkout import Production, until
 
 REFS = re.compile(
     r"refs/(stash|heads/.+|remotes/.+|tags/release/\d+|tags/backup/.+"
-    r"|gitrelease/((live|good)(-[\w-]+)?|only/[\w-]+/\d+|checkout|frozen|(bad|pinned)/\d+|(kept|quarantine)/[0-9a-f]{40}))"
+    r"|gitrelease/((live|good)(-[\w-]+)?|only/[\w-]+/\d+|checkout|frozen|(bad|pinned|state)/\d+|(kept|quarantine)/[0-9a-f]{40}))"
 )
 
 

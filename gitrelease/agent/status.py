@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder
 from gitrelease.candidate import difference
-from gitrelease.core.events import Emergency, Memory
-from gitrelease.core.history import Release, outcome_of, release_name
+from gitrelease.core.events import Memory
+from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import CHECKOUT, Records
+from gitrelease.release.past import emergency_row
 from gitrelease.release.production import Production, Running, read_running
 from gitrelease.world import World
+
+if TYPE_CHECKING:
+    from gitrelease.agent.inbox import Inbox
+    from gitrelease.agent.turn import Holder
 
 
 def status(
@@ -134,20 +138,6 @@ def _quarantined(known: Records) -> list[dict[str, Any]]:
     ]
 
 
-def emergency_row(emergency: Emergency) -> dict[str, Any]:
-    """Return one time in which a person was needed, and who said that he looks after it."""
-    acknowledged = emergency.acknowledged
-    return {
-        "since": emergency.at,
-        "reason": emergency.reason,
-        "acknowledged": {"by": acknowledged.by, "at": acknowledged.at, "reason": acknowledged.reason}
-        if acknowledged
-        else None,
-        "escalated": emergency.escalated,
-        "ended": emergency.ended,
-    }
-
-
 def _drill(memory: Memory) -> dict[str, Any] | None:
     """Tell of the last rehearsal of a rollback, and when one last worked."""
     last, well = memory.drilled, memory.drilled_well
@@ -193,6 +183,7 @@ def _in_sync(world: World, known: Records, disk: str) -> bool:
         return False
     if records.content_key(world.git, disk) == records.content_key(world.git, known.live.commit):
         return True
+
     return difference(world, known.live.commit, disk).kind is Kind.NONE
 
 
@@ -228,42 +219,3 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
     if used is not None:
         row |= {"cpu_percent": used.cpu_percent, "memory_mb": used.memory_mb, "uptime_s": used.uptime_s}
     return row
-
-
-def history(world: World, count: int | None = None) -> dict[str, Any]:
-    """Return the history object, newest first: the newest `count` releases, or all, and the attempts."""
-    known = world.records()
-    memory = world.journal.memory()
-    attempts = [
-        {
-            "commit": attempt.commit,
-            "trigger": attempt.trigger,
-            "outcome": attempt.outcome,
-            "reason": attempt.reason,
-            "by": attempt.by,
-            "at": attempt.at,
-        }
-        for attempt in reversed(memory.attempts)
-    ]
-    releases = [release_row(known, memory, release) for release in itertools.islice(known.releases.newest(), count)]
-    emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
-    return {"schema": 1, "releases": releases, "attempts": attempts, "emergencies": emergencies}
-
-
-def release_row(known: Records, memory: Memory, release: Release) -> dict[str, Any]:
-    """Return one release as `history` shows it."""
-    live = known.live
-    soaking = live.number if live and live != known.good and live.number not in memory.proved else None
-    return {
-        "release": release.name,
-        "commit": release.commit,
-        "kind": release.kind.value,
-        "risk": release.risk,
-        "outcome": outcome_of(release, soaking=soaking, bad=known.bad, superseded=memory.superseded),
-        "trigger": release.trigger,
-        "by": release.by,
-        "at": release.at,
-        "summary": release.summary,
-        "seconds": memory.seconds.get(release.number),
-        "pinned": release.number in known.pinned,
-    }

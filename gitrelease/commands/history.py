@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from typing import Annotated, Any
 
@@ -11,6 +12,17 @@ from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import ago, one_line, short
 
+_SHOWN = 20  # to people, where nobody says how many
+
+
+class Form(enum.StrEnum):
+    """How it is printed: for people, for a spreadsheet, for scripts, for a page."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+    MARKDOWN = "md"
+
 
 def register(app: typer.Typer) -> None:
     app.command("history", short_help="Releases and attempts, newest first.")(ending(run))
@@ -19,38 +31,62 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     count: Annotated[
-        int | None, typer.Option("-n", metavar="N", min=1, help="How many to show; by default 20, all with --json.")
+        int | None,
+        typer.Option("-n", metavar="N", min=1, help="How many to show; by default 20, all with json and csv."),
     ] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="How to print it; by default text.")] = None,
     as_json: Json = False,
 ) -> int:
     """Releases and attempts, newest first."""
-    from gitrelease.agent.status import history
+    from gitrelease.release.past import history
     from gitrelease.world import open_world
 
-    most = count or (None if as_json else 20)
+    chosen = _chosen(form, as_json)
+    most = count or (None if chosen in (Form.JSON, Form.CSV) else _SHOWN)
     told = history(open_world(context.obj), most)
-    if as_json:
+    if chosen is Form.JSON:
         print_json({**told, "attempts": told["attempts"][:most]})
+    elif chosen is Form.TEXT:
+        typer.echo("\n".join(lines(told, count or _SHOWN)))
     else:
-        typer.echo("\n".join(lines(told, count or 20)))
+        from gitrelease.core import sheets
+
+        typer.echo((sheets.as_csv if chosen is Form.CSV else sheets.as_markdown)(told, most), nl=False)
     return 0
+
+
+def _chosen(form: Form | None, as_json: bool) -> Form:
+    """Return the form that was asked for; `--json` is another word for `--format json`."""
+    if not as_json:
+        return form or Form.TEXT
+    if form not in (None, Form.JSON):
+        from gitrelease.core.errors import ReleaseError
+
+        raise ReleaseError(f"--json and --format {form} were asked for", hint="Leave one of them out")
+    return Form.JSON
 
 
 def lines(told: dict[str, Any], count: int) -> list[str]:
     """Return the history as a table, releases first, then as many of the attempts that became none."""
+    from gitrelease.core.sheets import missed, why_left
+
     now = time.time()
-    out = [
-        f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6} {ago(now - row['at']):>7} ago"
-        f"  {one_line(row['by'], 20)}{', pinned' if row['pinned'] else ''}\n    {one_line(row['summary'], 100)}"
-        for row in told["releases"][:count]
-    ]
-    missed = [row for row in told["attempts"] if row["outcome"] not in ("released", "unchanged")][:count]
-    if missed:
+    out: list[str] = []
+    for row in told["releases"][:count]:
+        out.append(
+            f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6}"
+            f" {ago(now - row['at']):>7} ago  {one_line(row['by'], 20)}{', pinned' if row['pinned'] else ''}"
+        )
+        out.append(f"    {one_line(row['summary'], 100)}")
+        if row["rolled_back"]:
+            out.append(f"    {why_left(row)}")
+    left_out = missed(told)[:count]
+    if left_out:
         out.append("not released:")
     out += [
         f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {ago(now - row['at']):>7} ago"
         f"  {one_line(row['by'], 20)}\n    {one_line(row['reason'], 160)}"
-        for row in missed
+        for row in left_out
     ]
     if told["emergencies"]:
         out.append("a person was needed:")

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import one_line
+
+if TYPE_CHECKING:
+    from gitrelease.core.deployment_log import Section
+    from gitrelease.core.history import Release
+    from gitrelease.edges.records import Records
+    from gitrelease.world import World
+
+
+class Form(enum.StrEnum):
+    """How the log is printed: for people, for a page."""
+
+    TEXT = "text"
+    MARKDOWN = "md"
 
 
 def register(app: typer.Typer) -> None:
@@ -20,54 +34,105 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     release: Annotated[str, typer.Argument(metavar="RELEASE")],
+    log: Annotated[bool, typer.Option("--log", help="Print the deployment log, filled in.")] = False,
+    form: Annotated[Form | None, typer.Option("--format", help="How to print the log; by default text.")] = None,
     as_json: Json = False,
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
-    import msgspec
-
-    from gitrelease.agent.status import release_row
-    from gitrelease.checks.baseline import read_baseline
-    from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
     from gitrelease.world import open_world
 
+    if form is not None and (as_json or not log):
+        example = f"gitrelease show {one_line(release, 40)} --log --format {form}"
+        raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
     world = open_world(context.obj)
     known = world.records()
     found = known.release(release)
     if found is None:
         raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
-    before = known.release(found.previous) if found.previous else None
-    change = describe(world, before.commit, found.commit) if before else None
-    kept = read_baseline(world, found.commit)
-    told: dict[str, Any] = {
-        **release_row(known, world.journal.memory(), found),
-        "source": found.source,
-        "previous": found.previous,
-        "bad": known.bad.get(found.number),
-        "diff": change,
-        "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in kept.checks]
-        if kept
-        else [],
-        "replay": msgspec.to_builtins(kept.replay) if kept else None,
-    }
-    if as_json:
+    told = describe_release(world, known, found)
+    if log:
+        _print_log(told, _log(world, known, found, told), form, as_json=as_json)
+    elif as_json:
         print_json(told)
     else:
         typer.echo("\n".join(_lines(told)))
     return 0
 
 
+def describe_release(world: World, known: Records, found: Release) -> dict[str, Any]:
+    """Return all that is known of a release: the object that `show --json` prints."""
+    import msgspec
+
+    from gitrelease.checks.baseline import read_baseline
+    from gitrelease.commands.diff import describe
+    from gitrelease.core.state import decoded
+    from gitrelease.edges import records
+    from gitrelease.release.past import release_row
+
+    before = known.release(found.previous) if found.previous else None
+    kept = read_baseline(world, found.commit)
+    return {
+        **release_row(known, world.journal.memory(), found),
+        "source": found.source,
+        "previous": found.previous,
+        "reason": found.reason,
+        "bad": known.bad.get(found.number),
+        "diff": describe(world, before.commit, found.commit) if before else None,
+        "checks": [
+            {"name": check.name, "status": check.status, "detail": check.detail, "seconds": check.seconds}
+            for check in (kept.checks if kept else ())
+        ],
+        "replay": msgspec.to_builtins(kept.replay) if kept else None,
+        "state": msgspec.to_builtins(decoded(records.read_state(world.git, found.number))),
+    }
+
+
+def _log(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
+    from gitrelease.core.deployment_log import deployment_log
+
+    return deployment_log(told, world.journal.events(), way_back=_way_back(known, found), moment=_moment)
+
+
+def _way_back(known: Records, found: Release) -> str:
+    """Say what to type to go back from a release, or to it where it is not live."""
+    from gitrelease.release.going_back import target_of_rollback
+
+    if known.live is None or known.live.number != found.number:
+        serves = known.live.name if known.live else "nothing"
+        return f"gitrelease rollback {found.name} (to this one; production serves {serves})"
+    target = target_of_rollback(known, None)
+    return f"gitrelease rollback (to {target.name})" if target else "there is no older release that is not bad"
+
+
+def _print_log(told: dict[str, Any], log: tuple[Section, ...], form: Form | None, *, as_json: bool) -> None:
+    import msgspec
+
+    from gitrelease.core.deployment_log import as_markdown, as_text
+
+    if as_json:
+        print_json({**told, "log": msgspec.to_builtins(log)})
+    else:
+        typer.echo("\n".join((as_markdown if form is Form.MARKDOWN else as_text)(log)))
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
+
+
 def _lines(told: dict[str, Any]) -> list[str]:
     from gitrelease.core.render import diff_lines
+    from gitrelease.core.state import state_lines
 
-    moment = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(told["at"]))
     out = [
         f"{told['release']}  {told['outcome']}  {one_line(told['summary'], 200)}",
         f"commit    {told['commit']}" + (f" (source {told['source']})" if told["source"] != told["commit"] else ""),
-        f"released  {moment} by {one_line(told['by'], 80)}, {told['trigger']}"
+        f"released  {_moment(told['at'])} by {one_line(told['by'], 80)}, {told['trigger']}"
         + (f", live after {told['seconds']:.1f} s" if told["seconds"] else ""),
         f"previous  {told['previous'] or 'none'}",
     ]
+    if told["reason"]:
+        out.append(f"reason    {one_line(told['reason'], 300)}")
     if told["bad"]:
         out.append(f"bad       {one_line(told['bad'], 300)}")
     if told["diff"]:
@@ -77,6 +142,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
         f"check     {check['name']}: {check['status']} {one_line(check['detail'], 100)}".rstrip()
         for check in told["checks"]
     ]
+    if told["state"]:
+        out += [f"before    {line}" for line in state_lines(told["state"])]
     return out
 
 

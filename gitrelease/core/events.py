@@ -47,6 +47,7 @@ class Promoting(Event, frozen=True, tag="promoting"):
     source: str
     previous: int | None
     clean: bool = False  # edits on disk make way for it
+    state: str = ""  # the blob that says how things stood before; empty on a way back
 
 
 class Abandoned(Event, frozen=True, tag="abandoned"):
@@ -60,6 +61,7 @@ class Promoted(Event, frozen=True, tag="promoted"):
 
     number: int
     seconds: float
+    backup: str = ""  # the tag that keeps what lay on disk and made way
 
 
 class Proved(Event, frozen=True, tag="proved"):
@@ -82,6 +84,7 @@ class WentBack(Event, frozen=True, tag="went_back"):
     reason: str
     by: str
     automatic: bool
+    backup: str = ""  # the tag that keeps what lay on disk and made way
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
@@ -173,6 +176,7 @@ class Memory(msgspec.Struct, kw_only=True):
     went_back_by_itself: bool = False  # the last way back was nobody's: the next one is a person's
     live: int | None = None  # what production served last; the refs say it better
     bad: dict[int, str] = {}  # what was gone back from, and why; likewise
+    left: dict[int, WentBack] = {}  # how that went, by the release that was left
     pruned: set[int] = set()
     drilled: Drilled | None = None  # the last rehearsal,
     drilled_well: Drilled | None = None  # and the last one that worked
@@ -203,7 +207,9 @@ class Memory(msgspec.Struct, kw_only=True):
             case WentBack(number=number, to=to, reason=reason, by=by, automatic=automatic):
                 self.live = to
                 self.bad.pop(to, None)
+                self.left.pop(to, None)
                 if to < number:
+                    self.left[number] = event
                     self.bad[number] = reason or f"{release_name(number)} was rolled back by {by}"
                 self.went_back_by_itself = automatic
                 self.unfinished = None

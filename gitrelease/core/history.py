@@ -35,6 +35,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     summary: str
     previous: str | None = None
+    reason: str = ""  # that a person gave
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ def release_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def tag_message(release: Release, *, reason: str = "") -> str:
+def tag_message(release: Release) -> str:
     """Return the message of the tag of a release; every value is kept to its own line."""
     trailers = {
         "Kind": release.kind.value,
@@ -61,7 +62,7 @@ def tag_message(release: Release, *, reason: str = "") -> str:
         "Released-By": release.by,
         "Source": release.source,
         "Previous": release.previous or "",
-        "Reason": reason,
+        "Reason": release.reason,
     }
     lines = [f"{name}: {one_line(value)}" for name, value in trailers.items() if value]
     return f"{one_line(release.summary) or release.name}\n\n" + "\n".join(lines) + "\n"
@@ -92,6 +93,7 @@ def release_from_tag(*, name: str, tag: str, commit: str, at: float, message: st
         at=at,
         summary=message.split("\n", 1)[0],
         previous=trailers.get("Previous"),
+        reason=trailers.get("Reason", ""),
     )
 
 

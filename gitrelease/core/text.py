@@ -7,6 +7,11 @@ import re
 # Controls, C1 included; what is invisible or turns the direction of reading; halves of surrogate pairs.
 _UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f"
 _CONTROL = re.compile(f"[{_UNSEEN}]+")
+# What has a meaning inside of a line of Markdown. A backslash before a bar does not hold in every table.
+_MARKED = re.compile(r"[\\`*_\[\]<>#|~&$]")
+_ENTITIES = {"\\": "&#92;", "|": "&#124;", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_LINKED = re.compile(r"(?i)(?:https?|ftp|mailto|xmpp):|www\.|@")  # becomes a link without any brackets
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _UNPRINTABLE = re.compile(rf"(?![\n\t])[{_UNSEEN}]")
 
 
@@ -24,6 +29,18 @@ def one_line(text: str, limit: int = 2000) -> str:
 def plain(text: str) -> str:
     """Return `text` with everything but its lines and tabs spelled out that a terminal would act upon: `\\x1b`."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def in_markdown(text: str) -> str:
+    """Return `text` for one line of Markdown: it is shown as it is, and becomes no link, image, HTML or cell."""
+    told = _MARKED.sub(lambda found: _ENTITIES.get(found[0]) or f"\\{found[0]}", one_line(text))
+    return _LINKED.sub(lambda found: found[0][:-1] + f"&#{ord(found[0][-1])};", told)
+
+
+def in_cell(text: str) -> str:
+    """Return `text` for one cell of a spreadsheet: one that would be taken for a formula begins with an apostrophe."""
+    told = one_line(text)
+    return f"'{told}" if told.startswith(_FORMULA) else told
 
 
 def short(commit: str | None) -> str:

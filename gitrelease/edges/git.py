@@ -307,6 +307,10 @@ class Git:
             self.run("update-index", "-z", "--index-info", stdin=lines, env=env)
             return self.text(*_DURABLE, "write-tree", env=env)
 
+    def write_blob(self, content: bytes) -> str:
+        """Write a blob and return its id; no tree and no ref names it yet."""
+        return self.text(*_DURABLE, "hash-object", "-w", "--stdin", stdin=content)
+
     def commit_tree(
         self, tree: str, *, parents: Sequence[str], message: str, env: Mapping[str, str] | None = None
     ) -> str:

@@ -59,14 +59,16 @@ class Journal:
     def events(self) -> Iterator[AnyEvent]:
         """Return the events, oldest first; lines that are none (torn, or of a later version) are passed over."""
         try:
-            content = self.path.read_bytes()
+            file = self.path.open("rb")
         except FileNotFoundError:
             return
-        for line in content.split(b"\n"):
-            try:
-                yield _decode(line)
-            except msgspec.DecodeError:
-                continue
+        with file:  # line by line: of a long one nothing stays in the agent's memory
+            for line in file:
+                try:
+                    event = _decode(line)
+                except msgspec.DecodeError:
+                    continue
+                yield event
 
     def unreadable(self) -> int:
         """Return how many lines are no JSON."""

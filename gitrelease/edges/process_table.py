@@ -263,6 +263,16 @@ def available_mb() -> float:
     return float(psutil.virtual_memory().available) / 1_048_576
 
 
+def memory_mb() -> dict[str, int]:
+    """Return how much memory and swap this host has, and how much of it is left, in megabytes."""
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    sizes = {
+        "total_mb": memory.total, "available_mb": memory.available, "swap_total_mb": swap.total,
+        "swap_free_mb": swap.free,
+    }  # fmt: skip
+    return {name: int(size) // 1_048_576 for name, size in sizes.items()}
+
+
 def port_owner(port: int) -> str | None:
     """Say who listens on TCP `port` (`pid 4711: python -m http.server`), None when nobody is found."""
     with contextlib.suppress(psutil.AccessDenied):

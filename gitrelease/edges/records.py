@@ -9,6 +9,7 @@ refs/gitrelease/bad/N            tag object whose message says why release N is 
 refs/gitrelease/quarantine/KEY   the same for content: KEY is the content without its documents
 refs/gitrelease/kept/ID          heads and candidates that something replaced, still reachable
 refs/gitrelease/pinned/N         the tag object of a release that is never pruned
+refs/gitrelease/state/N          blob: how things stood before release N
 refs/gitrelease/frozen           tag object whose message says who froze production, why and until when
 """
 
@@ -38,6 +39,9 @@ KEPT = OURS + "kept/"
 PINNED = OURS + "pinned/"
 FROZEN = OURS + "frozen"
 ONLY = OURS + "only/"
+STATE = OURS + "state/"
+# There are as many states as releases, and who looks at production asks for none. No other ref of ours begins so.
+_BUT_STATES = (OURS + "[!s]*", OURS + "[!s]*/**")
 RELEASES = "refs/tags/release/"
 BACKUPS = "refs/tags/backup/"
 
@@ -103,7 +107,7 @@ def read(git: Git, group: str = PRODUCTION) -> Records:
     What another group alone has had is no release of production's: nothing goes back to it.
     """
     # Names only: git would have to open every tag to tell of what kind it is.
-    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/"))
+    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), *_BUT_STATES)
     refs: dict[str, str] = {}
     tags: dict[int, str] = {}
     for line in listed.decode(errors="surrogateescape").splitlines():
@@ -207,6 +211,27 @@ def absolve(records: Records, *, key: str, number: int | None = None) -> list[Re
 def create_tag(number: int, tag: str) -> RefUpdate:
     """Return the update that creates the tag of release `number`; it must not exist yet."""
     return RefUpdate(f"{RELEASES}{number}", tag, ZERO)
+
+
+def keep_state(git: Git, number: int, state: str) -> list[RefUpdate]:
+    """Return the update that keeps how things stood before release `number`: the blob `state`, nothing where that is
+    empty, also where a release of that number had one before.
+    """
+    if state:
+        return [RefUpdate(f"{STATE}{number}", state)]
+    return [RefUpdate(f"{STATE}{number}", None)] if git.ref(f"{STATE}{number}") else []
+
+
+def read_state(git: Git, number: int) -> bytes | None:
+    """Return what was kept of how things stood before release `number`, None where nothing was."""
+    name = git.ref(f"{STATE}{number}")
+    return git.blobs([name]).get(name) if name else None
+
+
+def drop_states(git: Git, releases: Iterable[Release]) -> list[RefUpdate]:
+    """Return the updates that forget how things stood before `releases`."""
+    kept = set(git.text("for-each-ref", "--format=%(refname)", STATE.rstrip("/")).split())
+    return [RefUpdate(ref, None) for ref in (f"{STATE}{release.number}" for release in releases) if ref in kept]
 
 
 def pin(release: Release) -> RefUpdate:

@@ -48,14 +48,14 @@ def mend_unreadable(git: Git) -> Iterator[str]:
 def unreadable(git: Git) -> list[str]:
     """Return our refs whose object, or whose commit's tree, nobody can read."""
     refs = git.text("for-each-ref", "--format=%(refname)", records.RELEASES.rstrip("/"), records.OURS.rstrip("/"))
-    names = refs.split()
-    asked = "".join(f"{name}^{{tree}}\n" for name in names).encode()
+    names = {ref: ref if ref.startswith(records.STATE) else f"{ref}^{{tree}}" for ref in refs.split()}
+    asked = "".join(f"{name}\n" for name in names.values()).encode()
     status, output, _ = git.execute("cat-file", "--batch-check", stdin=asked)
     answers = output.decode(errors="replace").splitlines()
     if status == 0 and len(answers) == len(names) and not any(line.endswith("missing") for line in answers):
         return []
     # A damaged object may end git half-way: each is asked for by itself.
-    return [name for name in names if git.execute("cat-file", "-e", f"{name}^{{tree}}")[0] != 0]
+    return [ref for ref, name in names.items() if git.execute("cat-file", "-e", name)[0] != 0]
 
 
 def mend_branch(git: Git, branch: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from gitrelease.core.events import Memory, Promoting
 from gitrelease.core.history import Release, good_after
 from gitrelease.edges import records
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, RELEASES
+from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, RELEASES, STATE
 from gitrelease.edges.tags import read_release
 from gitrelease.world import World
 
@@ -23,6 +23,7 @@ def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
     yield from _mend_bad(world, memory)
     yield from _mend_good(world, memory)
     yield from _mend_checkout(world)
+    yield from _mend_states(world)
 
 
 # -- tags ------------------------------------------------------------------------------------------------------------
@@ -135,3 +136,21 @@ def _mend_checkout(world: World) -> Iterator[str]:
     commit = belonging_to(world, head, world.records().live)
     world.git.update_refs([RefUpdate(CHECKOUT, commit)], reason="recover")
     yield "what was written to the work tree last was lost; it is taken for the head of the branch"
+
+
+def _mend_states(world: World) -> Iterator[str]:
+    """Name the blobs again that say how things stood before the releases, as the journal has them."""
+    git = world.git
+    numbers = {release.number for release in world.records().every}
+    # Production's last: of a release that a group had first, that is what was kept.
+    journals = [world.of_group(name).journal for name in reversed(world.settings.groups)]
+    events = (event for journal in journals for event in journal.events())
+    intents = (event for event in events if isinstance(event, Promoting) and event.state)
+    states = {intent.number: intent.state for intent in intents if intent.number in numbers}
+    kept = set(git.text("for-each-ref", "--format=%(refname)", STATE.rstrip("/")).split())
+    lost = {number: state for number, state in states.items() if f"{STATE}{number}" not in kept}
+    sizes = git.sizes(list(lost.values()))
+    updates = [RefUpdate(f"{STATE}{number}", state) for number, state in lost.items() if state in sizes]
+    if updates:
+        git.update_refs(updates, reason="recover")
+        yield f"what was kept of how things stood before {len(updates)} releases is named again"

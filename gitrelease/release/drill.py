@@ -36,7 +36,7 @@ def drill(production: Production, target: Release, *, cancel: Cancel, report: Re
 
     Nobody waits for it: it takes no turn, and a release under way goes on.
     """
-    short_of = lacking(production, target.commit)
+    short_of = lacking(production, target.commit, instances=1)
     if short_of is not None:
         raise ReleaseError(
             f"there is no room for a rehearsal: {short_of.detail}",

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from gitrelease.core.events import Abandoned, AnyEvent, Promoting
+import msgspec
+
+from gitrelease.core.events import Abandoned, AnyEvent, Promoted, Promoting, WentBack
 from gitrelease.core.text import one_line
 from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
@@ -107,8 +109,10 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
     """Perform one step; each can be repeated."""
     world = production.world
     match step:
-        case Intend(event=event) | Write(event=event):
+        case Intend(event=event):
             record(production, event)
+        case Write(event=event):
+            record(production, _with_backup(event, performed))
         case MoveRefs(updates=updates, reason=reason):
             world.git.update_refs(updates, reason=reason)
         case SwitchTraffic(serving=serving, then=then):
@@ -117,6 +121,13 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
             performed.backups, performed.late = bring_files(production, commit, source, clean=clean)
         case _:
             assert_never(step)
+
+
+def _with_backup(event: AnyEvent, performed: Performed) -> AnyEvent:
+    """Let the end of a promotion, or of a way back, name the tags that keep what had to make way."""
+    if performed.backups and isinstance(event, Promoted | WentBack):
+        return msgspec.structs.replace(event, backup=" and ".join(performed.backups))
+    return event
 
 
 def bring_files(

@@ -54,6 +54,7 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import Records
 from gitrelease.release import room
 from gitrelease.release.attempts import Attempt, cut_off
+from gitrelease.release.before import Before
 from gitrelease.release.branch import branch_for
 from gitrelease.release.execute import (
     BringFiles,
@@ -77,6 +78,7 @@ class Prepared:
 
     staged: Staged
     backends: dict[str, Backend]  # for each instance, by its name
+    before: Before
     begun: float  # monotonic
 
 
@@ -131,6 +133,7 @@ def prepare(
         hint = room.hint(candidate.trigger)
         return attempt.end("refused", f"room: {short_of.detail}", hint=hint, checks=(short_of,))
     make_room(production, report)
+    before = Before(production, known)
     staged = _staged(attempt, diff, live, given=(signed,) if signed else (), cancel=cancel, report=report)
     if isinstance(staged, Unfit):
         hint = mend_hint(candidate.trigger, candidate.known_as)
@@ -143,7 +146,7 @@ def prepare(
         hint = mend_hint(candidate.trigger, candidate.known_as)
         why = f"{started.name}: {started.detail}"
         return attempt.end("refused", why, hint=hint, checks=(*staged.checks, started))
-    return Prepared(staged=staged, backends=started, begun=begun)
+    return Prepared(staged=staged, backends=started, before=before, begun=begun)
 
 
 def _compared_with(production: Production, known: Records) -> Release | None:
@@ -286,24 +289,26 @@ def _tagged(world: World, known: Records, staged: Staged) -> Release:
         number=number, tag="", commit=candidate.commit, source=candidate.source, kind=kind,
         risk=world.settings.policy[kind].risk, trigger=candidate.trigger, by=candidate.by, at=at,
         summary=note(diff, staged.findings), previous=known.live.name if known.live else None,
+        reason=one_line(candidate.reason),
     )  # fmt: skip
-    message = tag_message(release, reason=candidate.reason)
-    tag = world.git.write_tag(name=release.name, commit=release.commit, message=message, at=at)
+    tag = world.git.write_tag(name=release.name, commit=release.commit, message=tag_message(release), at=at)
     return msgspec.structs.replace(release, tag=tag)
 
 
 def _steps_to(production: Production, known: Records, release: Release, prepared: Prepared) -> list[Step]:
     """Return the steps of the way to a new release."""
     candidate, live = prepared.staged.candidate, known.live
+    state = prepared.before.blob()
     intent = Promoting(
         at=release.at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
-        previous=live.number if live else None,
+        previous=live.number if live else None, state=state,
     )  # fmt: skip
     updates = (
         *_tag_updates(production, known, release, candidate),
         RefUpdate(production.world.live_ref, release.tag, live.tag if live else None),
         *branch_for(production, candidate),
         *records.absolve(known, key=candidate.key),
+        *records.keep_state(production.world.git, release.number, state),
     )
     steps: list[Step] = [Intend(intent)]
     if production.soak is not None and live is not None:

@@ -51,7 +51,11 @@ def prune(world: World, *, keep: int, dry_run: bool) -> PruneResult:
     held = _held_heads(world)
     if not dry_run and (dropped or held):
         passing("prune: before the refs")
-        updates = [*records.drop(known, dropped), *(RefUpdate(ref, None) for ref in held)]
+        updates = [
+            *records.drop(known, dropped),
+            *records.drop_states(world.git, dropped),
+            *(RefUpdate(ref, None) for ref in held),
+        ]
         world.git.update_refs(updates, reason="prune")
         passing("prune: refs dropped")
         world.journal.append(Pruned(at=time.time(), numbers=tuple(release.number for release in dropped)))

@@ -12,9 +12,12 @@ _FEW_FILES = 64  # that must stay: refs, tag and commit objects, logs
 _MB = 1 << 20
 
 
-def lacking(production: Production, commit: str) -> Check | None:
-    """Return the check that says what a slot and a backend for `commit` lack, with numbers; None when both fit."""
-    problem = on_disk(production.world, commit) or in_memory(production)
+def lacking(production: Production, commit: str, *, instances: int | None = None) -> Check | None:
+    """Return the check that says what a slot and the backends for `commit` lack, with numbers; None when both fit.
+
+    There is a backend for each of the instances, or for as many `instances` as are given.
+    """
+    problem = on_disk(production.world, commit) or in_memory(production, instances)
     return Check(name="room", kind="major", status="unknown", detail=problem) if problem else None
 
 
@@ -40,15 +43,18 @@ def on_disk(world: World, commit: str) -> str:
     return ""
 
 
-def in_memory(production: Production) -> str:
-    """Say what the host lacks for one more backend; nothing where it fits."""
+def in_memory(production: Production, instances: int | None = None) -> str:
+    """Say what the host lacks for the backends of one more release, or for `instances` of them; nothing if they fit."""
     needed = production.needed_mb()
+    if instances is not None:
+        needed *= instances / len(production.instances)
     have = process_table.available_mb()
     waiting = production.waiting_mb() if have < needed else 0.0
     if have + waiting >= needed:
         return ""
     gain = f", {waiting:.0f} more if what only waits were ended" if waiting else ""
-    return f"one more backend is reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
+    wanted = "one more backend is" if instances == 1 else f"{instances} more backends are"
+    return f"{wanted} reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
 
 
 def _in_mb(size: int) -> str:

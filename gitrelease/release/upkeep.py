@@ -40,7 +40,7 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
     git = production.world.git
-    git.pack_refs((records.RELEASES, records.BAD, records.QUARANTINE, records.KEPT), beyond=_LOOSE_REFS)
+    git.pack_refs((records.RELEASES, records.BAD, records.QUARANTINE, records.KEPT, records.STATE), beyond=_LOOSE_REFS)
     running = [Path(backend.log) for backend in production.running.backends()]
     housekeeping.tidy(production.world.home, running=running)
     housekeeping.lay_in_ballast(production.world.home)

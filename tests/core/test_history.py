@@ -15,6 +15,7 @@ from gitrelease.core.history import (
     tag_message,
 )
 from gitrelease.core.kinds import Kind
+from gitrelease.core.text import one_line
 
 COMMIT = "c" * 40
 
@@ -35,9 +36,9 @@ def release(number: int) -> Release:
 def test_what_a_tag_says_is_read_back_whatever_people_type(summary: str, by: str, reason: str, number: int) -> None:
     written = Release(
         number=number, tag="t" * 40, commit=COMMIT, source=COMMIT, kind=Kind.SCHEMA, risk="medium", trigger="pull",
-        by=by, at=7.0, summary=summary, previous="release/1",
+        by=by, at=7.0, summary=summary, previous="release/1", reason=reason,
     )  # fmt: skip
-    message = tag_message(written, reason=reason)
+    message = tag_message(written)
 
     found = release_from_tag(name=f"refs/tags/{written.name}", tag="t" * 40, commit=COMMIT, at=7.0, message=message)
 
@@ -46,6 +47,7 @@ def test_what_a_tag_says_is_read_back_whatever_people_type(summary: str, by: str
         number, Kind.SCHEMA, "pull", COMMIT, "release/1",
     )  # fmt: skip
     assert found.by == by
+    assert found.reason == one_line(reason)
 
 
 def test_a_tag_without_our_trailers_is_somebody_elses() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.edges import process_table
 from gitrelease.edges.backends import free_port
 from tests.checkout import SERVER, SETTINGS, Clone, make_checkout, until
 
@@ -148,6 +149,26 @@ def test_one_instance_that_fails_its_soak_takes_all_back(several: Several) -> No
     until(lambda: several.production.live() == before, "it goes back")
     until(lambda: several.answers()["visual"].startswith("one of visual.py"), "all of it")
     assert "visual: it ended by itself" in several.production.status()["quarantined"][0]["reason"]
+
+
+def test_memory_has_to_suffice_for_every_instance(several: Several) -> None:
+    """What one backend would need is there; five times as much is not."""
+    each = int(process_table.available_mb() * 0.6)
+    settings = several.production.home / "host.toml"
+    settings.write_text(f"{settings.read_text()}\n[limits]\nmemory_mb = {each}\n")
+    several.developer.commit_term("margin")
+    several.developer.push()  # the host's settings hold from this release on
+    several.developer.commit_term("profit margin")
+    first = several.pids()
+
+    pushed = several.developer.push()
+    drill = several.production.gitrelease("drill")
+
+    said = " ".join(pushed.said.replace("remote:", "").split())
+    assert pushed.code == 1
+    assert f"room: 5 more backends are reckoned to need {5 * each} MB of memory" in said
+    assert several.pids() == first
+    assert drill.code == 0, drill.said  # it starts one
 
 
 def test_restart_takes_one_instance_or_all(several: Several) -> None:

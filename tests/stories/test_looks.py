@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from tests.checkout import SETTINGS, Production, until
@@ -37,10 +40,79 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
     assert [row["release"] for row in history["releases"]] == ["release/2", "release/1"]
     assert set(history["releases"][0]) == {
         "release", "commit", "kind", "risk", "outcome", "trigger", "by", "at", "summary", "seconds",
-        "pinned",
+        "pinned", "rolled_back",
     }  # fmt: skip
     assert history["releases"][0]["summary"] == "terms +1 (second)"
     assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "reason", "by", "at"}
+
+
+def test_history_says_why_a_release_was_rolled_back_and_by_whom(production: Production) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.gitrelease("rollback", "-m", "it is slow")
+
+    said = production.gitrelease("history").out
+    row = production.gitrelease("history", "--json").json["releases"][0]["rolled_back"]
+    (production.home / "journal.jsonl").unlink()
+    without_journal = production.gitrelease("history").out
+
+    assert f"    rolled back by {row['by']} to release/1: it is slow" in said.splitlines()
+    assert (row["reason"], row["to"], row["automatic"]) == ("it is slow", "release/1", False)
+    assert "    it is slow" in without_journal.splitlines()
+
+
+def test_history_comes_as_a_sheet_a_page_and_json(production: Production) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.gitrelease("rollback", "-m", "=1+1 | <b>")
+
+    sheet = production.gitrelease("history", "--format", "csv", "-n", "1").out
+    page = production.gitrelease("history", "--format", "md").out
+    same = production.gitrelease("history", "--format", "json").json
+
+    rows = list(csv.DictReader(io.StringIO(sheet, newline="")))
+    assert [(row["release"], row["rolled_back_why"]) for row in rows] == [("release/2", "'=1+1 | <b>")]
+    assert "| release/2 | " in page
+    assert "=1+1 &#124; &lt;b&gt;" in page
+    assert same == production.gitrelease("history", "--json").json
+
+
+def test_two_formats_at_once_are_refused(production: Production) -> None:
+    history = production.gitrelease("history", "--json", "--format", "csv")
+    show = production.gitrelease("show", "1", "--format", "md")
+
+    assert (history.code, show.code) == (2, 2)
+    assert "Leave one of them out" in history.said
+    assert "gitrelease show 1 --log --format md" in show.said
+
+
+def test_the_deployment_log_is_filled_in_from_what_happened(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("second")
+    developer.push()
+    production.await_idle()
+    good = production.gitrelease("show", "2", "--log").out
+    page = production.gitrelease("show", "2", "--log", "--format", "md").out
+    production.gitrelease("drill")
+    production.write("server.py", "an edit that makes way\n")
+    production.gitrelease("rollback", "-m", "it is slow")
+
+    first = production.gitrelease("show", "1", "--log").out
+    second = production.gitrelease("show", "2", "--log", "--json").json
+
+    assert "- Status: SUCCESS" in good
+    assert "- To go back: gitrelease rollback (to release/1)" in good
+    assert "+ second" in good
+    assert "came through its soak" in good
+    assert page.startswith("# Deployment log\n")
+    assert "- **Operator:** Ann Tester" in page
+    assert "rehearsed, well" in first
+    assert "production came back from release/2" in first
+    assert "tag backup/" in first
+    entries = {entry["label"]: entry["value"] for section in second["log"] for entry in section["entries"]}
+    assert entries["Status"] == "ROLLED BACK"
+    assert entries["Why"] == "it is slow"
+    assert entries["To go back"] == "gitrelease rollback release/2 (to this one; production serves release/1)"
 
 
 def test_diff_tells_terms_and_lines_of_any_two_commits_without_init(checkout: Production) -> None:

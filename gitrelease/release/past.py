@@ -1,0 +1,86 @@
+"""What became of each release, and what came in and became none? The object that `history --json` prints."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from gitrelease.core.events import Emergency, Memory
+from gitrelease.core.history import Release, outcome_of, release_name
+from gitrelease.core.redaction import redacted
+from gitrelease.core.text import one_line
+from gitrelease.edges.records import Records
+from gitrelease.world import World
+
+
+def history(world: World, count: int | None = None) -> dict[str, Any]:
+    """Return the history object, newest first: the newest `count` releases, or all, and the attempts."""
+    known = world.records()
+    memory = world.journal.memory()
+    attempts = [
+        {
+            "commit": attempt.commit,
+            "trigger": attempt.trigger,
+            "outcome": attempt.outcome,
+            "reason": attempt.reason,
+            "by": attempt.by,
+            "at": attempt.at,
+        }
+        for attempt in reversed(memory.attempts)
+    ]
+    releases = [release_row(known, memory, release) for release in itertools.islice(known.releases.newest(), count)]
+    emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
+    return {"schema": 1, "releases": releases, "attempts": attempts, "emergencies": emergencies}
+
+
+def release_row(known: Records, memory: Memory, release: Release) -> dict[str, Any]:
+    """Return one release as `history` shows it."""
+    live = known.live
+    soaking = live.number if live and live != known.good and live.number not in memory.proved else None
+    return {
+        "release": release.name,
+        "commit": release.commit,
+        "kind": release.kind.value,
+        "risk": release.risk,
+        "outcome": outcome_of(release, soaking=soaking, bad=known.bad, superseded=memory.superseded),
+        "trigger": release.trigger,
+        "by": release.by,
+        "at": release.at,
+        "summary": release.summary,
+        "seconds": memory.seconds.get(release.number),
+        "pinned": release.number in known.pinned,
+        "rolled_back": _rolled_back(known, memory, release.number),
+    }
+
+
+def _rolled_back(known: Records, memory: Memory, number: int) -> dict[str, Any] | None:
+    """Say why a release was rolled back and by whom; without its journal only why, as the mark of the release has it.
+
+    `automatic`: nobody asked for it.
+    """
+    if number not in known.bad:
+        return None
+    went = memory.left.get(number)
+    if went is None:
+        return {"reason": known.bad[number], "by": None, "at": None, "to": None, "automatic": None}
+    return {
+        "reason": one_line(redacted(went.reason)),
+        "by": went.by,
+        "at": went.at,
+        "to": release_name(went.to),
+        "automatic": went.automatic,
+    }
+
+
+def emergency_row(emergency: Emergency) -> dict[str, Any]:
+    """Return one time in which a person was needed, and who said that he looks after it."""
+    acknowledged = emergency.acknowledged
+    return {
+        "since": emergency.at,
+        "reason": emergency.reason,
+        "acknowledged": {"by": acknowledged.by, "at": acknowledged.at, "reason": acknowledged.reason}
+        if acknowledged
+        else None,
+        "escalated": emergency.escalated,
+        "ended": emergency.ended,
+    }
