@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gitrelease.edges.cancel import Cancel
 
 LEAVE = 1.0  # seconds in which what is being told just now may end when the agent does
+_CUT = 0.3  # seconds in which a command that is cut off has ended
 
 Tell = Callable[[Sequence[Notice], "Cancel"], None]
 
@@ -77,15 +78,16 @@ class Teller(threading.Thread):
         self._stopping = True
         self._wake.set()
 
-    def leave(self) -> None:
+    def leave(self, deadline: float) -> None:
         """Let what is being told just now end. What takes longer is cut off, and told by the next agent.
 
-        A delivery that is on its way is not cut off: the process that sends goes on, and it counts as told.
+        A delivery that is on its way is not cut off: the process that sends goes on, and it counts as told. `deadline`
+        is monotonic, in seconds.
         """
-        self.join(LEAVE)
+        self.join(max(deadline - time.monotonic(), 0.0))
         if self.is_alive() and self._cancel is not None:
             self._cancel.set("the agent ends")
-            self.join(LEAVE)
+            self.join(_CUT)
         if self.is_alive():
             self._save()
 

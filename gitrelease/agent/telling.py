@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from gitrelease.agent.background import log
-from gitrelease.agent.teller import Teller
+from gitrelease.agent.teller import LEAVE, Teller
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.events import AnyEvent, Emergency, Escalated, Memory
 from gitrelease.core.history import Release, release_name
@@ -64,8 +64,9 @@ class Telling:
     def stop(self) -> None:
         for teller in self._tellers:
             teller.stop()
+        deadline = time.monotonic() + LEAVE
         for teller in self._tellers:
-            teller.leave()
+            teller.leave(deadline)
 
     def _releases(self) -> Callable[[int], Release | None]:
         """Return what looks a release up; where the refs cannot be read just now, it finds none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Told:
     def end(self) -> None:
         if self.teller is not None:
             self.teller.stop()
-            self.teller.leave()
+            self.teller.leave(time.monotonic() + 1.0)
 
     def reasons(self) -> list[str]:
         return [one.reason for one in self.notices]
