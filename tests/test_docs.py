@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+ROLES = tuple(ROOT / "docs" / f"{role}.md" for role in ("owner", "developer", "operator"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 # The procedures of the deployment guide, in its order.
@@ -241,7 +243,9 @@ def test_every_verb_is_told_of(verb):
     assert any(re.search(rf"(^|gitrelease(?: -C \S+)? ){verb}\b", line) for line in code)
 
 
-@pytest.mark.parametrize("document", [README, CONFIGURATION, OPERATIONS], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", [README, CONFIGURATION, OPERATIONS, TROUBLESHOOTING, *ROLES], ids=lambda path: path.name
+)
 def test_no_command_is_shown_that_does_not_exist(document):
     text = document.read_text()
 
@@ -288,7 +292,7 @@ def test_every_procedure_names_a_command_or_says_not_yet():
 
 def refusals():
     """Return the messages of the tables of refusals, their fixed pieces each."""
-    section = OPERATIONS.read_text().partition("## When something is refused")[2].partition("## Exit codes")[0]
+    section = TROUBLESHOOTING.read_text().partition("## When something is refused")[2].partition("## Exit codes")[0]
     messages = [span for row in rows(section) for span in spans(row[0])]
     pieces = {message: [piece.strip(": ") for piece in message.split("…")] for message in messages}
     return {message: [piece for piece in parts if len(piece) > 2] for message, parts in pieces.items()}
@@ -314,7 +318,7 @@ def test_every_refusal_in_the_table_is_one_that_the_code_gives():
 
 
 def test_every_exit_code_is_explained():
-    section = OPERATIONS.read_text().partition("## Exit codes")[2]
+    section = TROUBLESHOOTING.read_text().partition("## Exit codes")[2]
 
     assert [row[0] for row in rows(section) if row[0].isdigit()] == [str(int(code)) for code in Exit]
 
