@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -37,6 +38,7 @@ TOLD, BY_ITSELF, PERSON, UNHEARD, RECOVERED = LEVELS
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s\x00-\x1f\x7f]+")
 # Whose host is a host; with every other service that place holds a token.
 _HAS_HOST = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos"})
+_MAIL_PORT = 587
 _SHORTEST_SECRET = 3  # letters; what is shorter is in every other word
 
 
@@ -231,6 +233,22 @@ def shown_address(address: str) -> str:
     place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     known = scheme.lower() in _HAS_HOST and re.fullmatch(r"[\w.:\[\]-]{1,100}", place)
     return f"{scheme}://{place}/…" if known else f"{scheme}://…"
+
+
+def place_of(address: str) -> tuple[str, int] | None:
+    """Return host and port of a receiver; None where its address does not tell, as with most services."""
+    parts = urlsplit(address)
+    scheme = parts.scheme.lower()
+    try:
+        port = parts.port
+    except ValueError:
+        return None
+    if scheme.startswith("mailto"):
+        server = parse_qs(parts.query).get("smtp", [parts.hostname if port else None])[0]
+        return (server, port or _MAIL_PORT) if server else None
+    if scheme not in _HAS_HOST or not parts.hostname:
+        return None
+    return parts.hostname, port or (443 if scheme.endswith("s") else 80)
 
 
 def without_address(text: str, address: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gitrelease.core.errors import ReleaseError, of_host
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
-from gitrelease.doctor import app, host, repository, running
+from gitrelease.doctor import app, host, repository, running, telling
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, of_error, problem, warning
 from gitrelease.edges import process_table, processes
@@ -60,6 +60,7 @@ LOOKS = (
     Look("ports", running.ports, _READABLE),
     Look("slots", running.slots, _PRODUCTION),
     Look("journal", running.journal, _PRODUCTION),
+    Look("receivers", telling.told, ("init",), _ANSWER),
     Look("boot", running.boot, ("init",)),
     Look("disk", host.disk),
     Look("room", host.slot, _PRODUCTION),

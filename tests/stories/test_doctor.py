@@ -57,6 +57,24 @@ def test_nothing_is_a_problem_where_production_is_well(production: Production) -
     assert everything(production) == before
 
 
+def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(production: Production) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port, nobody = there.getsockname()[1], backends.free_port()
+        with (production.home / "host.toml").open("a") as host:
+            urls = f'"json://u:hush@127.0.0.1:{port}/x", "json://u:hush@127.0.0.1:{nobody}/x", "slack://hush/hush/hush"'
+            host.write(f"\n[notify]\nurls = [{urls}]\n")
+
+        code, lines = examined(production)
+
+    told = lines["receivers"]
+    assert code == 0
+    assert [line["status"] for line in told] == ["ok", "warning", "ok"]
+    assert "takes connections" in told[0]["detail"]
+    assert "Connection refused" in told[1]["detail"]
+    assert "gitrelease notify test" in told[2]["detail"]
+    assert "hush" not in str(told)
+
+
 def everything(production: Production) -> dict[str, bytes]:
     """Return the files of the checkout and what gitrelease and git keep, but for what an agent writes by itself."""
     apart = {"logs", "run", "ballast"}
