@@ -39,8 +39,11 @@ class Course:
     @property
     def backups(self) -> list[str]:
         """The tags that keep what lay on disk and made way for it."""
-        moves = (self.promoted, *self.returned)
-        return [move.backup for move in moves if move is not None and move.backup]
+        return [name for move in self._moves for name in move.backups]
+
+    @property
+    def _moves(self) -> list[Promoted | WentBack]:
+        return [*([self.promoted] if self.promoted is not None else []), *self.returned]
 
     def steps(self) -> list[tuple[float, str]]:
         """Return what happened when (seconds since 1970), oldest first."""
@@ -64,6 +67,7 @@ class Course:
         yield from (f"{one.outcome} before: {one.reason}" for one in self.refused)
         yield from ("its promotion was cut off once" for _ in self.abandoned)
         yield from (one.reason or f"rolled back by {one.by}" for one in self.left if one.to < one.number)
+        yield from (f"the files of the checkout followed later: {move.late}" for move in self._moves if move.late)
         yield from (f"a person was needed: {one.reason}" for one in self.stopped)
         yield from (f"a rehearsed way back failed: {one.reason}" for one in self.drills if not one.ok)
 

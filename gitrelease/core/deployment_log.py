@@ -141,7 +141,7 @@ def _after(told: dict[str, Any], course: Course, moment: Moment) -> Iterator[Ent
 
 def _soak(told: dict[str, Any], course: Course, moment: Moment) -> str:
     if course.proved is not None:
-        since = f", {course.proved.at - course.promoted.at:.0f} s after it went live" if course.promoted else ""
+        since = f", {course.proved.at - course.promoted.at:.1f} s after it went live" if course.promoted else ""
         return f"it came through its soak at {moment(course.proved.at)}{since}"
     if told["outcome"] == "soaking":
         return "it soaks just now"

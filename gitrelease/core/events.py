@@ -61,7 +61,8 @@ class Promoted(Event, frozen=True, tag="promoted"):
 
     number: int
     seconds: float
-    backup: str = ""  # the tag that keeps what lay on disk and made way
+    backups: tuple[str, ...] = ()  # the tags that keep what lay on disk and made way
+    late: str = ""  # why the files of the checkout could not follow at once
 
 
 class Proved(Event, frozen=True, tag="proved"):
@@ -84,7 +85,8 @@ class WentBack(Event, frozen=True, tag="went_back"):
     reason: str
     by: str
     automatic: bool
-    backup: str = ""  # the tag that keeps what lay on disk and made way
+    backups: tuple[str, ...] = ()  # the tags that keep what lay on disk and made way
+    late: str = ""  # why the files of the checkout could not follow at once
 
 
 class Stopped(Event, frozen=True, tag="stopped"):

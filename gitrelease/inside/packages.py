@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import signal
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 
 def main() -> None:
     """Print version and packages, and the folders that they were looked for in."""
+    signal.alarm(30)  # whoever asked may be gone
     packages: dict[str, str] = {}
     for found in metadata.distributions():
         name = found.metadata["Name"]

@@ -148,9 +148,11 @@ def _mend_states(world: World) -> Iterator[str]:
     intents = (event for event in events if isinstance(event, Promoting) and event.state)
     states = {intent.number: intent.state for intent in intents if intent.number in numbers}
     kept = set(git.text("for-each-ref", "--format=%(refname)", STATE.rstrip("/")).split())
-    lost = {number: state for number, state in states.items() if f"{STATE}{number}" not in kept}
-    sizes = git.sizes(list(lost.values()))
-    updates = [RefUpdate(f"{STATE}{number}", state) for number, state in lost.items() if state in sizes]
+    gone = {number: state for number, state in states.items() if f"{STATE}{number}" not in kept}
+    there = git.sizes(list(gone.values()))
+    lost = {number: state for number, state in gone.items() if state in there}
+    updates = [RefUpdate(f"{STATE}{number}", state) for number, state in lost.items()]
     if updates:
         git.update_refs(updates, reason="recover")
-        yield f"what was kept of how things stood before {len(updates)} releases is named again"
+        names = ", ".join(f"release/{number}" for number in sorted(lost)[:5])
+        yield f"what was kept of how things stood is named again, before {names}" + (" …" if len(lost) > 5 else "")

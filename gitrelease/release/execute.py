@@ -112,7 +112,7 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
         case Intend(event=event):
             record(production, event)
         case Write(event=event):
-            record(production, _with_backup(event, performed))
+            record(production, _with_files(event, performed))
         case MoveRefs(updates=updates, reason=reason):
             world.git.update_refs(updates, reason=reason)
         case SwitchTraffic(serving=serving, then=then):
@@ -123,10 +123,10 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
             assert_never(step)
 
 
-def _with_backup(event: AnyEvent, performed: Performed) -> AnyEvent:
-    """Let the end of a promotion, or of a way back, name the tags that keep what had to make way."""
-    if performed.backups and isinstance(event, Promoted | WentBack):
-        return msgspec.structs.replace(event, backup=" and ".join(performed.backups))
+def _with_files(event: AnyEvent, performed: Performed) -> AnyEvent:
+    """Let the end of a promotion, or of a way back, tell what became of the files in the checkout."""
+    if (performed.backups or performed.late) and isinstance(event, Promoted | WentBack):
+        return msgspec.structs.replace(event, backups=performed.backups, late=performed.late)
     return event
 
 

@@ -56,7 +56,7 @@ def text(journal: list[AnyEvent], **more: Any) -> str:
 JOURNAL: list[AnyEvent] = [
     Attempted(at=90, commit=COMMIT, trigger="push", outcome="waiting", reason="needs approval", by="ann"),
     Promoting(at=101, number=2, tag="t", commit=COMMIT, source=COMMIT, previous=1),
-    Promoted(at=102, number=2, seconds=2.0, backup="backup/20260105-120000-edit"),
+    Promoted(at=102, number=2, seconds=2.0, backups=("backup/20260105-120000-edit",), late="the index is locked"),
     Attempted(at=102.1, commit=COMMIT, trigger="push", outcome="released", reason="terms +1", by="ann"),
     Proved(at=112, number=2),
     Drilled(at=120, number=2, ok=True, seconds=1.1),
@@ -75,7 +75,8 @@ def test_what_happened_is_in_the_log_in_its_order() -> None:
         "- [x] Backup created: tag release/1, tag backup/20260105-120000-edit, what lay on disk",
         "- [x] Tests passed: 1 passed, 1 warned", "- Start time: 1970-01-01 00:01:40 +0000",
         "- End time: 1970-01-01 00:01:42 +0000, live after 2.0 s", "waiting before: needs approval",
-        "warned lint, 0.00 s: a blank", "a person was needed: the disk is full", "- Status: ROLLED BACK",
+        "warned lint, 0.00 s: a blank", "a person was needed: the disk is full",
+        "the files of the checkout followed later: the index is locked", "- Status: ROLLED BACK",
         "- Rolled back: by ben to release/1 at 1970-01-01 00:02:40 +0000", "- Why: two is slow",
         "- To go back: gitrelease rollback (to release/1)", "up in 1.1 s",
     ):  # fmt: skip

@@ -146,7 +146,7 @@ def test_recover_keeps_it_and_names_it_again_where_its_ref_was_lost(two: Product
 
     assert kept == before
     assert states(two) == before
-    assert "how things stood before 1 releases is named again" in " ".join(ended.said.split())
+    assert "how things stood is named again, before release/2" in " ".join(ended.said.split())
 
 
 def test_recover_drops_one_whose_object_is_gone_and_the_release_stays(two: Production) -> None:
