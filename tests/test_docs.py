@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -282,8 +281,8 @@ def test_every_procedure_of_the_guide_is_covered_in_its_order():
 
 def test_every_procedure_names_a_command_or_says_not_yet():
     text = OPERATIONS.read_text()
-    ends = [*re.finditer(r"^##+ (.+)$", text, re.MULTILINE)]
-    sections = {one[1]: text[one.end() : two.start()] for one, two in pairwise(ends)}
+    parts = re.split(r"^##+ (.+)$", text, flags=re.MULTILINE)[1:]
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
 
     silent = [name for name in PROCEDURES if not re.search(r"gitrelease|git |[Nn]ot yet", sections[name])]
 
