@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import one_line
+
+if TYPE_CHECKING:
+    from gitrelease.world import World
 
 
 def register(app: typer.Typer) -> None:
@@ -23,38 +26,42 @@ def run(
     as_json: Json = False,
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
+    from gitrelease.world import open_world
+
+    told = tell(open_world(context.obj), release)
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo("\n".join(_lines(told)))
+    return 0
+
+
+def tell(world: World, name: str) -> dict[str, Any]:
+    """Return all that is known of the release that `name` names, as `show --json` prints it."""
     import msgspec
 
     from gitrelease.agent.status import release_row
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.world import open_world
 
-    world = open_world(context.obj)
     known = world.records()
-    found = known.release(release)
+    found = known.release(name)
     if found is None:
-        raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
+        raise ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
     before = known.release(found.previous) if found.previous else None
-    change = describe(world, before.commit, found.commit) if before else None
     kept = read_baseline(world, found.commit)
-    told: dict[str, Any] = {
+    return {
         **release_row(known, world.journal.memory(), found),
         "source": found.source,
         "previous": found.previous,
         "bad": known.bad.get(found.number),
-        "diff": change,
+        "diff": describe(world, before.commit, found.commit) if before else None,
         "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in kept.checks]
         if kept
         else [],
         "replay": msgspec.to_builtins(kept.replay) if kept else None,
     }
-    if as_json:
-        print_json(told)
-    else:
-        typer.echo("\n".join(_lines(told)))
-    return 0
 
 
 def _lines(told: dict[str, Any]) -> list[str]:

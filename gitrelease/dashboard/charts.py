@@ -1,0 +1,80 @@
+"""How do CPU, memory and answer time look over time? Samples of every instance as lines, releases as marks.
+
+What is drawn is a value: a Vega-Lite chart. Times are those of the host, as everywhere on the page.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gitrelease.edges.samples import Row
+
+HEIGHT = 180  # pixels
+MOST_MARKS = 200  # releases
+_GAP = 2.5  # stretches without a sample in which a line is cut
+
+MEASURES = {"cpu": "CPU, % of a core", "memory": "memory, MB", "answer": "answer, ms"}
+SPANS = {"1 hour": 3600, "6 hours": 6 * 3600, "a day": 86_400, "a week": 7 * 86_400}  # seconds
+
+
+def chart(
+    rows: Sequence[Row], releases: Iterable[Mapping[str, Any]], measure: str, *, since: float, until: float, points: int
+) -> dict[str, Any]:
+    """Return one chart of `measure`, a column of the samples, from `since` to `until` (seconds since 1970)."""
+    span = [_clock(since), _clock(until)]
+    time_axis = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc", "domain": span}}
+    lines = {
+        "data": {"values": list(_line(rows, measure, (until - since) / points))},
+        "mark": {
+            "type": "line",
+            "interpolate": "linear",
+            "strokeWidth": 1.5,
+            "invalid": "break-paths-show-path-domains",
+        },
+        "encoding": {
+            "x": time_axis,
+            "y": {"field": "value", "type": "quantitative", "title": MEASURES[measure], "scale": {"zero": True}},
+            "color": {"field": "instance", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
+        },
+    }
+    marks = {
+        "data": {"values": list(_marks(releases, since, until))},
+        "mark": {"type": "rule", "strokeDash": [3, 3], "color": "#888888", "tooltip": True},
+        "encoding": {
+            "x": time_axis,
+            "tooltip": [
+                {"field": "release", "type": "nominal"},
+                {"field": "kind", "type": "nominal"},
+                {"field": "outcome", "type": "nominal"},
+                {"field": "when", "type": "nominal"},
+            ],
+        },
+    }
+    return {"height": HEIGHT, "layer": [marks, lines]}
+
+
+def _line(rows: Sequence[Row], measure: str, width: float) -> Iterator[dict[str, Any]]:
+    """Yield the points of all lines; one without a value where nothing was sampled, so that the line is cut there."""
+    before: Row | None = None
+    for row in rows:
+        if before is not None and before.instance == row.instance and row.at - before.at > max(_GAP * width, 90):
+            yield {"at": _clock(before.at + width), "value": None, "instance": row.instance}
+        value = getattr(row, measure)
+        yield {"at": _clock(row.at), "value": None if value is None else round(value, 2), "instance": row.instance}
+        before = row
+
+
+def _marks(releases: Iterable[Mapping[str, Any]], since: float, until: float) -> Iterator[dict[str, Any]]:
+    """Yield the newest releases in that time; nothing of theirs that a person wrote."""
+    within = [row for row in releases if since <= row["at"] <= until]
+    for row in within[:MOST_MARKS]:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at"]))
+        kind, outcome = str(row["kind"]), row["outcome"].replace("_", " ")
+        yield {"at": _clock(row["at"]), "release": row["release"], "kind": kind, "outcome": outcome, "when": when}
+
+
+def _clock(at: float) -> int:
+    """Return a moment in milliseconds, as if the clock on the host showed UTC: a browser elsewhere shows the same."""
+    return round((at + time.localtime(at).tm_gmtoff) * 1000)

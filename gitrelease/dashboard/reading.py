@@ -1,0 +1,89 @@
+"""What does the page read, and for how long is that true? The same functions as the commands use, remembered.
+
+How production stands is read again after some seconds, once for all who look. Releases are remembered under a mark of
+the refs and the journal, and read again only when those have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from gitrelease.dashboard.started import started
+from gitrelease.edges.samples import Row
+from gitrelease.world import World, open_world
+
+FRESH = 2.0  # seconds
+SAMPLED = 30.0  # seconds between two samples
+
+
+def root() -> Path:
+    return Path(started().root)
+
+
+def world() -> World:
+    """Open the checkout; settings are those of what is live now."""
+    return open_world(root())
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def status() -> dict[str, Any]:
+    """Return the status object, from the agent, or from refs and disk where there is none."""
+    from gitrelease.commands.client import client_for
+    from gitrelease.commands.status import read_status
+
+    return read_status(client_for(root()))
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def mark() -> str:
+    """Return what changes whenever a release, a mark of one, or the journal does."""
+    from gitrelease.edges.records import OURS, RELEASES
+
+    here = world()
+    refs = here.git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/"))
+    journal = here.home.journal
+    written = journal.stat() if journal.exists() else None
+    size = f"{written.st_size} {written.st_mtime_ns}" if written else ""
+    return hashlib.sha256(refs + size.encode()).hexdigest()
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def history(marked: str) -> dict[str, Any]:
+    """Return the history object: releases and attempts, newest first, all of them; `marked` is `mark()`."""
+    from gitrelease.agent.status import history as read_history
+
+    return read_history(world())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def release(name: str, marked: str) -> dict[str, Any]:
+    """Return all that is known of one release; `marked` is `mark()`."""
+    from gitrelease.commands.show import tell
+
+    return tell(world(), name)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def samples(since: float, until: float, points: int) -> list[Row]:
+    """Return what was sampled, summed up into `points` stretches of time for each instance."""
+    from gitrelease.edges import samples as kept
+
+    return kept.read(world().home.samples, since, until, points=points)
+
+
+def settled_now() -> float:
+    """Return the moment up to which samples are complete: it moves on as they come."""
+    return time.time() // SAMPLED * SAMPLED
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def difference(before: str, after: str) -> dict[str, Any]:
+    """Return what `after`, a commit or a tree, changes against `before`."""
+    from gitrelease.commands.diff import describe
+
+    return describe(world(), before, after)
