@@ -13,6 +13,8 @@ from gitrelease.commands.options import Json, ending
 from gitrelease.core.text import one_line
 
 if TYPE_CHECKING:
+    from gitrelease.core.history import Release
+    from gitrelease.edges.records import Records
     from gitrelease.world import World
 
 
@@ -26,9 +28,15 @@ def run(
     as_json: Json = False,
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
+    from gitrelease.core.errors import ReleaseError
     from gitrelease.world import open_world
 
-    told = tell(open_world(context.obj), release)
+    world = open_world(context.obj)
+    known = world.records()
+    found = known.release(release)
+    if found is None:
+        raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
+    told = describe_release(world, known, found)
     if as_json:
         print_json(told)
     else:
@@ -36,19 +44,14 @@ def run(
     return 0
 
 
-def tell(world: World, name: str) -> dict[str, Any]:
-    """Return all that is known of the release that `name` names, as `show --json` prints it."""
+def describe_release(world: World, known: Records, found: Release) -> dict[str, Any]:
+    """Return all that is known of a release: the object that `show --json` prints."""
     import msgspec
 
     from gitrelease.agent.status import release_row
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
-    from gitrelease.core.errors import ReleaseError
 
-    known = world.records()
-    found = known.release(name)
-    if found is None:
-        raise ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
     before = known.release(found.previous) if found.previous else None
     kept = read_baseline(world, found.commit)
     return {

@@ -5,11 +5,21 @@ Everything that the page needs is imported before it listens: the first view wai
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 
 from gitrelease.dashboard.started import Started, started
 from gitrelease.edges.environment import forget_local_variables
+
+# What the first view uses. The page's own modules come with the view: what they remember needs a running server.
+BEFOREHAND = (
+    "pandas",
+    "pyarrow",
+    "streamlit.elements.vega_charts",
+    "gitrelease.commands.show",
+    "gitrelease.agent.status",
+)
 
 
 def main() -> None:
@@ -18,11 +28,11 @@ def main() -> None:
     os.chdir("/")  # Streamlit reads settings from where it stands; a checkout's are whoever pushed them
     for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
         del os.environ[name]
+    for module in BEFOREHAND:
+        importlib.import_module(module)
     from streamlit.web import cli
 
-    from gitrelease.dashboard import views
-
-    page = Path(views.__file__).with_name("page.py")
+    page = Path(__file__).with_name("page.py")
     cli.main(args=["run", str(page), *options(started())], prog_name="gitrelease dashboard")
 
 

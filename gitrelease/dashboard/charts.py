@@ -11,37 +11,66 @@ from typing import Any
 
 from gitrelease.edges.samples import Row
 
+_DAY = 86_400  # seconds
+_FEW = 60  # of so few samples the points are drawn, too: one alone makes no line; so few marks can be strong
 HEIGHT = 180  # pixels
 MOST_MARKS = 200  # releases
 _GAP = 2.5  # stretches without a sample in which a line is cut
 
 MEASURES = {"cpu": "CPU, % of a core", "memory": "memory, MB", "answer": "answer, ms"}
-SPANS = {"1 hour": 3600, "6 hours": 6 * 3600, "a day": 86_400, "a week": 7 * 86_400}  # seconds
+SPANS = {"1 hour": 3600, "6 hours": 6 * 3600, "a day": _DAY, "a week": 7 * _DAY}  # seconds
 
 
 def chart(
-    rows: Sequence[Row], releases: Iterable[Mapping[str, Any]], measure: str, *, since: float, until: float, points: int
+    rows: Sequence[Row],
+    releases: Iterable[Mapping[str, Any]],
+    measure: str,
+    *,
+    since: float,
+    until: float,
+    points: int,
+    named: bool = True,
 ) -> dict[str, Any]:
-    """Return one chart of `measure`, a column of the samples, from `since` to `until` (seconds since 1970)."""
-    span = [_clock(since), _clock(until)]
-    time_axis = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc", "domain": span}}
+    """Return one chart of `measure`, a column of the samples, from `since` to `until` (seconds since 1970).
+
+    `named` tells which line is whose.
+    """
+    span = [_date(since), _date(until)]
+    time_axis: dict[str, Any] = {
+        "field": "at",
+        "type": "temporal",
+        "title": None,
+        "scale": {"type": "utc", "domain": span},
+    }
+    time_axis["axis"] = {"format": "%H:%M" if until - since <= _DAY else "%d %b", "tickCount": 7}
     lines = {
         "data": {"values": list(_line(rows, measure, (until - since) / points))},
         "mark": {
             "type": "line",
-            "interpolate": "linear",
             "strokeWidth": 1.5,
+            "point": len(rows) < _FEW,
             "invalid": "break-paths-show-path-domains",
         },
         "encoding": {
             "x": time_axis,
             "y": {"field": "value", "type": "quantitative", "title": MEASURES[measure], "scale": {"zero": True}},
-            "color": {"field": "instance", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
+            "color": {
+                "field": "instance",
+                "type": "nominal",
+                "title": None,
+                "legend": {"orient": "bottom"} if named else None,
+            },
         },
     }
+    marked = list(_marks(releases, since, until))
     marks = {
-        "data": {"values": list(_marks(releases, since, until))},
-        "mark": {"type": "rule", "strokeDash": [3, 3], "color": "#888888", "tooltip": True},
+        "data": {"values": marked},
+        "mark": {
+            "type": "rule",
+            "color": "#888888",
+            "opacity": 0.8 if len(marked) < _FEW else 0.25,
+            "tooltip": True,
+        },
         "encoding": {
             "x": time_axis,
             "tooltip": [
@@ -73,6 +102,15 @@ def _marks(releases: Iterable[Mapping[str, Any]], since: float, until: float) ->
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at"]))
         kind, outcome = str(row["kind"]), row["outcome"].replace("_", " ")
         yield {"at": _clock(row["at"]), "release": row["release"], "kind": kind, "outcome": outcome, "when": when}
+
+
+def _date(at: float) -> dict[str, Any]:
+    """Return a moment as Vega-Lite wants the end of an axis."""
+    now = time.localtime(at)
+    return {
+        "year": now.tm_year, "month": now.tm_mon, "date": now.tm_mday, "hours": now.tm_hour, "minutes": now.tm_min,
+        "seconds": now.tm_sec, "utc": True,
+    }  # fmt: skip
 
 
 def _clock(at: float) -> int:

@@ -32,21 +32,22 @@ def standing() -> None:
 
 
 def figures(state: dict[str, Any]) -> None:
-    """Show what is live in a row of figures."""
+    """Show what is live, and whether every instance is well."""
     live, rows = state["live"], state["instances"]
-    healthy = sum(row["health"] == "healthy" for row in rows)
-    told = {
-        "live": live["release"] if live else "nothing yet",
-        "since": ago(time.time() - live["since"]) if live else "",
-        "kind": live["kind"] if live else "",
-        "healthy": f"{healthy} of {len(rows)}",
-        "last good": state["last_good"] or "none yet",
-        "stands by": state["standby"] or "none",
-    }
-    for column, (label, value) in zip(st.columns(len(told)), told.items(), strict=True):
-        column.metric(label, value)
-    if live:
-        showing.words(live["summary"])
+    well = sum(row["health"] == "healthy" for row in rows)
+    if live is None:
+        st.subheader("Nothing is live yet")
+        return
+    st.subheader(f"{live['release']} is live")
+    good, standby = state["last_good"] or "none yet", state["standby"] or "nothing"
+    showing.words(
+        f"{live['summary']}\n{live['kind']}, {short(live['commit'])}, since {ago(time.time() - live['since'])};"
+        f" last good {good}; {standby} stands by; {state['branch']} is at {short(state['checkout']['head'])}"
+    )
+    if well == len(rows):
+        st.success(f"{well} of {len(rows)} instances are healthy")
+    else:
+        st.error(f"{well} of {len(rows)} instances are healthy")
 
 
 def notices(state: dict[str, Any]) -> None:
@@ -54,7 +55,7 @@ def notices(state: dict[str, Any]) -> None:
     now = time.time()
     if not state["agent"]["running"]:
         st.error(
-            "The agent is not running: nothing is released, and nobody looks after what serves. Start it: gitrelease up"
+            "The agent is not running: nothing is released, nobody looks after what serves. Start it: gitrelease up"
         )
     if state["person_needed"]:
         st.error("A person is needed")
@@ -74,9 +75,8 @@ def notices(state: dict[str, Any]) -> None:
     checkout = state["checkout"]
     if checkout["dirty"] or not checkout["in_sync"]:
         st.warning("The checkout is not what is live: see Edits and branch")
-    elif state["waiting"] or state["refused_edits"]:
+    if state["waiting"] or state["refused_edits"]:
         st.warning("Something waits or was refused: see Not released")
-    showing.words(f"branch {state['branch']} at {short(checkout['head'])}")
 
 
 def instance(row: dict[str, Any]) -> dict[str, Any]:

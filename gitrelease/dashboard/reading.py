@@ -63,9 +63,15 @@ def history(marked: str) -> dict[str, Any]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def release(name: str, marked: str) -> dict[str, Any]:
     """Return all that is known of one release; `marked` is `mark()`."""
-    from gitrelease.commands.show import tell
+    from gitrelease.commands.show import describe_release
+    from gitrelease.release.going_back import no_target
 
-    return tell(world(), name)
+    here = world()
+    known = here.records()
+    found = known.release(name)
+    if found is None:
+        raise no_target(name)
+    return describe_release(here, known, found)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

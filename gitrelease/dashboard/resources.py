@@ -21,7 +21,7 @@ def chosen() -> None:
     over = st.session_state.get("span", "a day")
     for measure in charts.MEASURES:
         _chart(measure, charts.SPANS[over])
-    st.caption("Marks are releases; times are those of the host.")
+    st.caption(f"Over the last {over.removeprefix('a ')}. Marks are releases; times are those of the host.")
 
 
 @section(every=SELDOM)
@@ -29,15 +29,15 @@ def last_day() -> None:
     """Small charts of the last day, side by side."""
     for column, measure in zip(st.columns(len(charts.MEASURES)), charts.MEASURES, strict=True):
         with column:
-            _chart(measure, charts.SPANS["a day"])
+            _chart(measure, charts.SPANS["a day"], named=False)
 
 
-def _chart(measure: str, span: float) -> None:
+def _chart(measure: str, span: float, *, named: bool = True) -> None:
     until = reading.settled_now()
     rows = reading.samples(until - span, until, POINTS)
     if not rows:
         st.text(f"{charts.MEASURES[measure]}: nothing was sampled in this time")
         return
     releases = reading.history(reading.mark())["releases"]
-    spec = charts.chart(rows, releases, measure, since=until - span, until=until, points=POINTS)
+    spec = charts.chart(rows, releases, measure, since=until - span, until=until, points=POINTS, named=named)
     st.vega_lite_chart(spec, width="stretch", key=f"chart {measure}")
