@@ -5,14 +5,16 @@ Everything that the page needs is imported before it listens: the first view wai
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from pathlib import Path
 
+from gitrelease.core.errors import ReleaseError
 from gitrelease.dashboard.started import Started, started
 from gitrelease.edges.environment import forget_local_variables
+from gitrelease.world import open_world
 
-# What the first view uses. The page's own modules come with the view: what they remember needs a running server.
 BEFOREHAND = (
     "pandas",
     "pyarrow",
@@ -28,12 +30,19 @@ def main() -> None:
     os.chdir("/")  # Streamlit reads settings from where it stands; a checkout's are whoever pushed them
     for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
         del os.environ[name]
-    for module in BEFOREHAND:
-        importlib.import_module(module)
+    _get_ready(Path(started().root))
     from streamlit.web import cli
 
     page = Path(__file__).with_name("page.py")
     cli.main(args=["run", str(page), *options(started())], prog_name="gitrelease dashboard")
+
+
+def _get_ready(root: Path) -> None:
+    """Import what the first view uses; the page's own modules come with it, since what they remember needs a server."""
+    for module in BEFOREHAND:
+        importlib.import_module(module)
+    with contextlib.suppress(ReleaseError):  # the page says it, in every view, as long as it is so
+        open_world(root).records()
 
 
 def options(wanted: Started) -> list[str]:

@@ -14,7 +14,6 @@ from gitrelease.edges.samples import Row
 _DAY = 86_400  # seconds
 _FEW = 60  # of so few samples the points are drawn, too: one alone makes no line; so few marks can be strong
 HEIGHT = 180  # pixels
-MOST_MARKS = 200  # releases
 _GAP = 2.5  # stretches without a sample in which a line is cut
 
 MEASURES = {"cpu": "CPU, % of a core", "memory": "memory, MB", "answer": "answer, ms"}
@@ -62,7 +61,7 @@ def chart(
             },
         },
     }
-    marked = list(_marks(releases, since, until))
+    marked = _marks(releases, since, until, (until - since) / points)
     marks = {
         "data": {"values": marked},
         "mark": {
@@ -95,13 +94,28 @@ def _line(rows: Sequence[Row], measure: str, width: float) -> Iterator[dict[str,
         before = row
 
 
-def _marks(releases: Iterable[Mapping[str, Any]], since: float, until: float) -> Iterator[dict[str, Any]]:
-    """Yield the newest releases in that time; nothing of theirs that a person wrote."""
-    within = [row for row in releases if since <= row["at"] <= until]
-    for row in within[:MOST_MARKS]:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at"]))
-        kind, outcome = str(row["kind"]), row["outcome"].replace("_", " ")
-        yield {"at": _clock(row["at"]), "release": row["release"], "kind": kind, "outcome": outcome, "when": when}
+def _marks(releases: Iterable[Mapping[str, Any]], since: float, until: float, width: float) -> list[dict[str, Any]]:
+    """Return a mark for each stretch of time in which something was released; nothing in it was written by a person.
+
+    `releases` are newest first, and so are the marks. One mark stands for the newest of its stretch, and says of how
+    many more.
+    """
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in releases:
+        if since <= row["at"] <= until:
+            found.setdefault(int((row["at"] - since) / width), []).append(row)
+    return [_mark(rows) for rows in found.values()]
+
+
+def _mark(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    newest = rows[0]
+    return {
+        "at": _clock(newest["at"]),
+        "release": newest["release"] + (f" and {len(rows) - 1} before" if rows[1:] else ""),
+        "kind": str(newest["kind"]),
+        "outcome": newest["outcome"].replace("_", " "),
+        "when": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(newest["at"])),
+    }
 
 
 def _date(at: float) -> dict[str, Any]:
