@@ -12,6 +12,8 @@ from typing import Any
 from gitrelease.edges.samples import Row
 
 _DAY = 86_400  # seconds
+_MINUTE = 60
+_FORMS = ((2 * _DAY, "%d %b"), (10 * _MINUTE, "%H:%M"), (0, "%H:%M:%S"))  # of a moment, by the length of the axis
 _FEW = 60  # of so few samples the points are drawn, too: one alone makes no line; so few marks can be strong
 HEIGHT = 180  # pixels
 _GAP = 2.5  # stretches without a sample in which a line is cut
@@ -32,16 +34,17 @@ def chart(
 ) -> dict[str, Any]:
     """Return one chart of `measure`, a column of the samples, from `since` to `until` (seconds since 1970).
 
-    `named` tells which line is whose.
+    The axis begins where the samples do. `named` tells which line is whose.
     """
-    span = [_date(since), _date(until)]
+    begun = min([until - _MINUTE, *(row.at for row in rows)])
+    form = next(form for least, form in _FORMS if until - begun >= least)
     time_axis: dict[str, Any] = {
         "field": "at",
         "type": "temporal",
         "title": None,
-        "scale": {"type": "utc", "domain": span},
+        "scale": {"type": "utc", "domain": [_date(begun), _date(until)]},
     }
-    time_axis["axis"] = {"format": "%H:%M" if until - since <= _DAY else "%d %b", "tickCount": 7}
+    time_axis["axis"] = {"format": form, "tickCount": 6}
     lines = {
         "data": {"values": list(_line(rows, measure, (until - since) / points))},
         "mark": {
@@ -61,7 +64,7 @@ def chart(
             },
         },
     }
-    marked = _marks(releases, since, until, (until - since) / points)
+    marked = _marks(releases, begun, until, (until - since) / points)
     marks = {
         "data": {"values": marked},
         "mark": {
