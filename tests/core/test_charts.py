@@ -72,13 +72,15 @@ def test_the_axis_begins_where_the_samples_do():
 
 
 def test_releases_of_one_stretch_are_one_mark_and_none_lies_outside():
-    marks, _, _ = drawn([], [release(4, NOON - 70), release(3, NOON - 80), release(2, NOON - 900), release(1, 0)])
+    marks, _, _ = drawn(
+        [row(NOON - 3600)], [release(4, NOON - 70), release(3, NOON - 80), release(2, NOON - 900), release(1, 0)]
+    )
 
     assert [mark["release"] for mark in marks] == ["release/4 and 1 before", "release/2"]
 
 
 def test_nothing_that_a_person_wrote_is_in_a_mark():
-    marks, _, _ = drawn([], [release(4, NOON - 60)])
+    marks, _, _ = drawn([row(NOON - 3600)], [release(4, NOON - 60)])
 
     assert marks == [
         {
