@@ -42,7 +42,8 @@ def _panel() -> None:
 def for_release(told: dict[str, Any]) -> None:
     """What can be done to one release."""
     name, columns = told["release"], st.columns(4)
-    if columns[0].button(f"Roll back to {name}", width="stretch"):
+    live = reading.status()["live"]
+    if columns[0].button(f"Roll back to {name}", disabled=live is None or live["release"] == name, width="stretch"):
         _roll_back_to(name)
     if columns[1].button("Unpin" if told["pinned"] else "Pin", width="stretch"):
         pin(name, pinned=not told["pinned"])

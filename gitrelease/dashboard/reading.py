@@ -75,11 +75,20 @@ def release(name: str, marked: str) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def samples(since: float, until: float, points: int) -> list[Row]:
-    """Return what was sampled, summed up into `points` stretches of time for each instance."""
+def samples(since: float, until: float, points: int) -> tuple[list[Row], float]:
+    """Return what was sampled, summed up into `points` stretches of time for each instance, and since when.
+
+    Where the first sample is much later than `since`, it is since then: the stretches are shorter, and the lines finer.
+    """
     from gitrelease.edges import samples as kept
 
-    return kept.read(world().home.samples, since, until, points=points)
+    path = world().home.samples
+    while True:
+        rows = kept.read(path, since, until, points=points)
+        begun = min((row.at for row in rows), default=since) - (until - since) / points
+        if begun - since < (until - since) / 2 or until - begun <= SAMPLED:
+            return rows, since
+        since = begun
 
 
 def settled_now() -> float:

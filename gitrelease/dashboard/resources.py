@@ -35,10 +35,10 @@ def last_day() -> None:
 
 def _chart(measure: str, span: float, points: int, *, named: bool = True) -> None:
     until = reading.settled_now()
-    rows = reading.samples(until - span, until, points)
+    rows, since = reading.samples(until - span, until, points)
     if not rows:
         st.text(f"{charts.MEASURES[measure]}: nothing was sampled in this time")
         return
     releases = reading.history(reading.mark())["releases"]
-    spec = charts.chart(rows, releases, measure, since=until - span, until=until, points=points, named=named)
+    spec = charts.chart(rows, releases, measure, since=since, until=until, points=points, named=named)
     st.vega_lite_chart(spec, width="stretch", key=f"chart {measure}")

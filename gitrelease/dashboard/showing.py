@@ -26,7 +26,7 @@ def words(value: object) -> None:
 
 def block(lines: Iterable[str]) -> None:
     """Show lines that belong together, such as a diff or a log; they can be copied."""
-    st.code(safe("\n".join(lines)), language=None)
+    st.code(safe("\n".join(lines)), language=None, wrap_lines=True)
 
 
 def safe(value: str) -> str:
