@@ -74,6 +74,19 @@ def release(name: str, marked: str) -> dict[str, Any]:
     return describe_release(here, known, found)
 
 
+@st.cache_data(ttl=2 * FRESH, max_entries=16, show_spinner=False)
+def output(name: str, most: int) -> dict[str, list[str]]:
+    """Return the last lines that a release's processes have printed, by instance, as far as they are kept."""
+    from gitrelease.commands.printing import asked_for, newest_lines
+
+    found: dict[str, list[str]] = {}
+    for asked in asked_for(world(), None, name):
+        logs = asked.logs()
+        for instance in asked.names:
+            found[instance] = newest_lines([log for log in logs if log.instance == instance], most)
+    return found
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def samples(since: float, until: float, points: int) -> tuple[list[Row], float]:
     """Return what was sampled, summed up into `points` stretches of time for each instance, and since when.

@@ -14,6 +14,7 @@ from gitrelease.dashboard.started import started
 
 COLUMNS = ("release", "outcome", "kind", "what it meant", "by", "at", "trigger", "risk", "to live, s", "pinned")
 REPLAYED = ("", "metric", "before", "after", "document")
+LINES = 50  # of an instance; the rest by gitrelease logs
 CHECKS = ("check", "status", "detail")
 
 
@@ -74,11 +75,23 @@ def show(told: dict[str, Any]) -> None:
         showing.table(list(replayed(replay)), REPLAYED, key="replay")
     else:
         st.text("Nothing was replayed, or its result is not kept any more.")
+    st.subheader("What the app printed")
+    output(told["release"])
     st.subheader("Checks")
     showing.table(
         [{"check": one["name"], "status": one["status"], "detail": one["detail"]} for one in told["checks"]],
         CHECKS, key="checks",
     )  # fmt: skip
+
+
+def output(name: str) -> None:
+    """Show the last lines of each instance."""
+    printed = {instance: lines for instance, lines in reading.output(name, LINES).items() if lines}
+    for instance, lines in printed.items():
+        showing.words(instance)
+        showing.block(lines)
+    if not printed:
+        st.text("Nothing, or it is not kept any more.")
 
 
 def facts(told: dict[str, Any]) -> Iterator[str]:

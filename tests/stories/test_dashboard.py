@@ -15,7 +15,7 @@ import pytest
 from gitrelease.core.samples import Sample
 from gitrelease.edges import samples
 from tests.browser import Page, chromium, running_browser, running_page
-from tests.checkout import PATIENCE, Clone, Production, make_checkout, until
+from tests.checkout import PATIENCE, SERVER, SETTINGS, Clone, Production, make_checkout, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -31,6 +31,7 @@ MARKUP = (
     "![pixel](http://127.0.0.1:1/pixel.png)",
     ":material/home: :red[red] $x^2$ **bold** &lt;b&gt; :tada:",
 )
+PRINTED = "the app says " + " ".join(MARKUP)
 AUTHOR = "[Ann](javascript:window.hacked=1) :material/home: **Tester**"
 LINE_WITHOUT_TOKEN = "Open the address that gitrelease dashboard printed; it holds the token that lets you in."
 
@@ -38,7 +39,10 @@ LINE_WITHOUT_TOKEN = "Open the address that gitrelease dashboard printed; it hol
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """A production with three releases whose words are hostile, one push that was refused, and samples of two hours."""
-    made = make_checkout(tmp_path_factory.mktemp("shown"))
+    begins = 'if __name__ == "__main__":\n'
+    talks = SERVER.replace(begins, f"{begins}    print({PRINTED!r}, flush=True)\n")
+    files = {"server.py": talks, "gitrelease.toml": SETTINGS, "README.md": "The app\n"}
+    made = make_checkout(tmp_path_factory.mktemp("shown"), files)
     try:
         made.init().up()
         made.await_idle()
@@ -201,6 +205,7 @@ def test_one_release_shows_who_made_it_what_it_changed_and_its_checks(looking: P
     assert f"by {AUTHOR}, push" in said
     assert "dictionary change, low risk" in said
     assert all(term in said for term in MARKUP)
+    assert PRINTED in said
     assert "start" in " ".join(cells(tab, 1))
 
 
