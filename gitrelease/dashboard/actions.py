@@ -37,6 +37,9 @@ def _panel() -> None:
             end_freeze(state["frozen"]["told"])
     elif st.button("Freeze", width="stretch"):
         freeze()
+    emergency = state.get("emergency")
+    if emergency and not emergency["acknowledged"] and st.button("Acknowledge", width="stretch"):
+        acknowledge(emergency["reason"])
 
 
 def for_release(told: dict[str, Any]) -> None:
@@ -109,6 +112,24 @@ def end_freeze(told: str) -> None:
         from gitrelease.commands.unfreeze import end
 
         return ["ended" if end(client_for(reading.root()), asked=asked_by()) else "production was not frozen"]
+
+    _done(go)
+
+
+@st.dialog("Acknowledge", on_dismiss="rerun")
+def acknowledge(needed: str) -> None:
+    """Ask, and say that somebody looks after what a person is needed for."""
+    showing.words(needed)
+    st.text("Nobody is called again for it: you look after it.")
+    reason = st.text_input("What you do about it", key="why acknowledge")
+    if not _confirmed("Acknowledge", key="acknowledge"):
+        return
+
+    def go() -> list[str]:
+        answer = _ask("ack", {"reason": reason})
+        if answer["needed"] is None:
+            return ["nobody is needed any more"]
+        return [f"acknowledged by {answer['by']}: {answer['needed']}"]
 
     _done(go)
 

@@ -60,6 +60,9 @@ def notices(state: dict[str, Any]) -> None:
     if state["person_needed"]:
         st.error("A person is needed")
         showing.words(state["person_needed"])
+        found = (state.get("emergency") or {}).get("acknowledged")
+        if found:
+            showing.words(f"acknowledged by {found['by']}, {ago(now - found['at'])} ago: {found['reason']}")
     if state["soaking"]:
         st.info(f"{state['soaking']['release']} soaks, {state['soaking']['seconds_left']:.0f} s left")
     if state["lock"]:

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gitrelease.commands.application import VERBS
+from gitrelease.core.events import Stopped
 from gitrelease.core.samples import Sample
 from gitrelease.edges import samples
+from gitrelease.edges.journal import Journal
 from tests.browser import Page, chromium, running_browser, running_page
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Clone, Production, make_checkout, until
 
@@ -214,6 +217,7 @@ def test_what_was_refused_is_shown_with_the_reason(looking: Page, tab: Tab) -> N
     view(tab, "Not released")
 
     tab.get_by_text("Nothing waits.").wait_for()
+    finished(tab)
     row = cells(tab)
     assert row[2:4] == ["refused", "push"]
     assert MARKUP[0] in row[5]
@@ -371,6 +375,29 @@ def test_freeze_and_pin_by_click_are_those_of_the_commands(shown: Production, ac
     confirm(tab, "Pin release/3")
     dialog.get_by_text("release/3 is pinned").wait_for()
     assert shown.git("for-each-ref", "refs/gitrelease/pinned/3") != ""
+
+
+@pytest.mark.skipif("ack" not in VERBS, reason="there is no ack yet")
+def test_a_person_who_is_needed_acknowledges_by_click(shown: Production, acting: Page, tab: Tab) -> None:
+    assert shown.gitrelease("down").code == 0
+    Journal(shown.home / "journal.jsonl").append(Stopped(at=time.time(), reason="<b>both fail</b>"))
+    shown.up().await_idle()
+    tab.goto(acting.url)
+    tab.get_by_text("A person is needed").wait_for()
+    tab.get_by_text("<b>both fail</b>").wait_for()
+    tab.get_by_role("button", name="Acknowledge").click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_label("What you do about it").fill("I look at it")
+
+    confirm(tab, "Acknowledge")
+
+    dialog.get_by_text("acknowledged by dashboard of ").wait_for()
+    found = shown.status()["emergency"]["acknowledged"]
+    assert found["by"].startswith("dashboard of ")
+    assert found["reason"] == "I look at it"
+    tab.keyboard.press("Escape")
+    tab.get_by_text("ago: I look at it").wait_for()
+    until(lambda: tab.get_by_role("button", name="Acknowledge").count() == 0, "the button is gone")
 
 
 # -- without an agent --------------------------------------------------------------------------------------------------
