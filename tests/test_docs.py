@@ -263,7 +263,6 @@ def test_no_command_is_shown_that_does_not_exist(document):
     [
         pytest.param("gitrelease -C /srv/x status", [], id="one that exists"),
         pytest.param("gitrelease teleport", ["teleport"], id="a verb that does not"),
-        pytest.param("dashboard", ["dashboard"], id="a promised verb by itself"),
         pytest.param("gitrelease rollback --until monday", ["rollback --until"], id="an option that does not"),
         pytest.param("show --until", ["show --until"], id="an option by itself"),
     ],

@@ -18,7 +18,7 @@ from gitrelease import __version__
 VERBS = (
     "init", "up", "status", "monitor", "logs", "diff", "plan", "check", "deploy", "rollback", "restart", "history",
     "show", "regions", "blame", "bisect", "snapshot", "restore", "pin", "unpin", "prune", "freeze", "unfreeze",
-    "drill", "doctor", "recover", "notify", "ack", "service", "down", "uninstall", "demo",
+    "drill", "doctor", "recover", "notify", "ack", "dashboard", "service", "down", "uninstall", "demo",
 )  # fmt: skip
 
 

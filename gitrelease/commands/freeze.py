@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gitrelease.commands.client import AGENT_ANSWER, client_for, print_json, require_owner, user
+from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, require_owner, user
 from gitrelease.commands.options import Json, Reason, ending
+
+if TYPE_CHECKING:
+    from gitrelease.core.freeze import Freeze
 
 
 def register(app: typer.Typer) -> None:
@@ -26,12 +29,21 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Refuse pushes, let pulls, commits and edits wait; what a person types and an automatic way back go on."""
+    held = freeze(client_for(context.obj), by=user(), reason=reason, until=until)
+    if as_json:
+        print_json({"frozen": True, "by": held.by, "reason": reason, "until": held.until})
+    else:
+        typer.echo(f"{held.told}\n  end it: gitrelease unfreeze")
+    return 0
+
+
+def freeze(client: Client, *, by: str, reason: str, until: str | None) -> Freeze:
+    """Freeze production and tell the agent, where there is one; `until` as `--until` has it."""
     from gitrelease.core.errors import ReleaseError
     from gitrelease.core.freeze import Freeze, moment
     from gitrelease.edges import records, wire
     from gitrelease.world import open_world
 
-    client = client_for(context.obj)
     require_owner(client)
     now = float(int(time.time()))  # as the tag keeps it
     try:
@@ -41,13 +53,9 @@ def run(
             f"--until {until}: {error}", hint="Write a length (30m, 2h), a time (18:30) or a date (2026-01-05 18:30)"
         ) from error
     git = open_world(client.root).git
-    freeze = Freeze(by=user(), since=now, reason=reason, until=end)
-    update = records.freeze(git, freeze, commit=git.resolve("HEAD") or "")
+    held = Freeze(by=by, since=now, reason=reason, until=end)
+    update = records.freeze(git, held, commit=git.resolve("HEAD") or "")
     git.update_refs([update], reason="freeze")
     with contextlib.suppress(wire.NoAgent, wire.AgentGone, TimeoutError):
-        wire.ask(client.home.agent_socket, "freeze", {"by": freeze.by}, lambda _: None, timeout=AGENT_ANSWER)
-    if as_json:
-        print_json({"frozen": True, "by": freeze.by, "reason": reason, "until": end})
-    else:
-        typer.echo(f"{freeze.told}\n  end it: gitrelease unfreeze")
-    return 0
+        wire.ask(client.home.agent_socket, "freeze", {"by": held.by}, lambda _: None, timeout=AGENT_ANSWER)
+    return held

@@ -25,16 +25,23 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context, release: Named, as_json: Json = False) -> int:
     """Protect RELEASE from `prune`, for good or until `unpin`."""
-    from gitrelease.edges import records
-
-    world, known, found = find(context.obj, release)
-    if found.number not in known.pinned:
-        world.git.update_refs([records.pin(found)], reason=f"pin {found.name}")
+    found = pin(context.obj, release)
     if as_json:
         print_json({"release": found.name, "pinned": True})
     else:
         typer.echo(f"{found.name} is pinned: prune keeps it; let it go: gitrelease unpin {found.name}")
     return 0
+
+
+def pin(directory: Path, name: str, *, asked: str = "") -> Release:
+    """Keep the release that `name` names from being pruned; `asked` is who, where it is not who runs this."""
+    from gitrelease.edges import records
+
+    world, known, found = find(directory, name)
+    if found.number not in known.pinned:
+        by = f" by {asked}" if asked else ""
+        world.git.update_refs([records.pin(found)], reason=f"pin {found.name}{by}")
+    return found
 
 
 def find(directory: Path, name: str) -> tuple[World, Records, Release]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from gitrelease.commands.client import client_for, poke, print_json, require_owner
+from gitrelease.commands.client import Client, client_for, poke, print_json, require_owner
 from gitrelease.commands.options import Json, ending
+
+if TYPE_CHECKING:
+    from gitrelease.core.freeze import Freeze
 
 
 def register(app: typer.Typer) -> None:
@@ -14,19 +19,24 @@ def register(app: typer.Typer) -> None:
 
 def run(context: typer.Context, as_json: Json = False) -> int:
     """End a freeze; what came meanwhile is released as if it came now."""
-    from gitrelease.edges import records
-    from gitrelease.edges.git import RefUpdate
-    from gitrelease.world import open_world
-
-    client = client_for(context.obj)
-    require_owner(client)
-    git = open_world(client.root).git
-    was = records.read(git).frozen
-    if was is not None:
-        git.update_refs([RefUpdate(records.FROZEN, None)], reason="unfreeze")
-        poke(client)
+    was = end(client_for(context.obj))
     if as_json:
         print_json({"frozen": False, "was_frozen": was is not None})
     else:
         typer.echo(f"ended: {was.told}" if was else "production was not frozen")
     return 0
+
+
+def end(client: Client, *, asked: str = "") -> Freeze | None:
+    """End a freeze and return what it was; `asked` is who, where it is not who runs this."""
+    from gitrelease.edges import records
+    from gitrelease.edges.git import RefUpdate
+    from gitrelease.world import open_world
+
+    require_owner(client)
+    git = open_world(client.root).git
+    was = records.read(git).frozen
+    if was is not None:
+        git.update_refs([RefUpdate(records.FROZEN, None)], reason=f"unfreeze by {asked}" if asked else "unfreeze")
+        poke(client)
+    return was

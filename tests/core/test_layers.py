@@ -44,6 +44,7 @@ LAYERS = (
     "cli",
 )
 ROOT = {"world": "world", "candidate": "world", "installation": "world", "cli": "cli", "__main__": "cli"}
+BESIDE_COMMANDS = {"demo", "dashboard"}  # what a verb needs that is more than a file
 # The watcher is given the world; it only reads paths and settings from it.
 EXCEPTIONS = {("edges/watcher.py", "world")}
 ONLY_IN = {
@@ -68,12 +69,12 @@ def imports(path: Path) -> set[str]:
 def layer(path: Path) -> str:
     parts = path.relative_to(PACKAGE).parts
     found = parts[0] if len(parts) > 1 else ROOT.get(path.stem, "core")
-    return "commands" if found == "demo" else found
+    return "commands" if found in BESIDE_COMMANDS else found
 
 
 def layer_of_module(module: str) -> str:
     parts = module.split(".")
-    return "core" if len(parts) < 2 else "commands" if parts[1] == "demo" else ROOT.get(parts[1], parts[1])
+    return "core" if len(parts) < 2 else "commands" if parts[1] in BESIDE_COMMANDS else ROOT.get(parts[1], parts[1])
 
 
 def name(path: Path) -> str:

@@ -1,0 +1,67 @@
+"""What came in and is not live, and why: refused, waiting, or bad?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gitrelease.core.text import short
+from gitrelease.dashboard import reading, showing
+from gitrelease.dashboard.frame import OFTEN, section
+
+MOST = 500  # attempts
+WAITING = ("commit", "kind", "trigger", "since", "why", "release it with")
+BAD = ("what", "commit", "why")
+ATTEMPTS = ("at", "commit", "outcome", "trigger", "by", "why")
+
+
+def draw() -> None:
+    waiting()
+    attempts()
+
+
+@section(every=OFTEN)
+def waiting() -> None:
+    """What somebody may do something about."""
+    state = reading.status()
+    st.subheader("Waiting")
+    rows = [
+        {
+            "commit": short(one["commit"]), "kind": one["kind"], "trigger": one["trigger"],
+            "since": showing.moment(one["since"]),
+            "why": "frozen: it is released when the freeze is over" if one["frozen"] else one["reason"],
+            "release it with": f"gitrelease deploy {short(one['commit'])}" + ("" if one["frozen"] else " --approve"),
+        }
+        for one in state["waiting"]
+    ]  # fmt: skip
+    _table_or(rows, WAITING, "waiting", "Nothing waits.")
+    for reason in state["refused_edits"]:
+        st.warning("An edit on disk is refused; see it: gitrelease diff --worktree, take it back: git checkout -- FILE")
+        showing.words(reason)
+    st.subheader("Bad")
+    rows = [
+        {"what": one["release"] or "content", "commit": short(one["commit"]), "why": one["reason"]}
+        for one in reversed(state["quarantined"])
+    ]
+    _table_or(rows, BAD, "bad", "Nothing is quarantined.")
+
+
+@section(every=OFTEN)
+def attempts() -> None:
+    """What was not released, newest first."""
+    st.subheader("Not released")
+    told = reading.history(reading.mark())["attempts"]
+    rows = [
+        {**one, "at": showing.moment(one["at"]), "commit": short(one["commit"]), "why": one["reason"]}
+        for one in told
+        if one["outcome"] not in ("released", "unchanged")
+    ]
+    _table_or(rows[:MOST], ATTEMPTS, "attempts", "All that came in was released.")
+    if len(rows) > MOST:
+        st.text(f"and {len(rows) - MOST} more: gitrelease history --json")
+
+
+def _table_or(rows: list[dict[str, object]], columns: tuple[str, ...], key: str, nothing: str) -> None:
+    if rows:
+        showing.table(rows, columns, key=key)
+    else:
+        st.text(nothing)

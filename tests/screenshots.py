@@ -1,0 +1,73 @@
+"""How does the web page look? Run by hand: `python -m tests.screenshots`, writes the pictures in docs/images.
+
+The story of `gitrelease demo` is lived through, sampled every second; then the views are taken as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitrelease.demo.story import Story
+from tests.browser import chromium, running_browser, running_page
+from tests.checkout import Production
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+SIZE = {"width": 1200, "height": 860}
+
+
+class Sampled(Story):
+    """The story, sampled so often that there is something to draw."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        host = self.production / ".git" / "gitrelease" / "host.toml"
+        host.write_text(host.read_text() + '\n[monitor]\nevery = "1s"\n')
+
+
+def take(page: Page, name: str) -> None:
+    """Take a picture once everything is there."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    print(IMAGES / f"{name}.png", (IMAGES / f"{name}.png").stat().st_size)
+
+
+def main() -> None:
+    program = chromium()
+    if program is None:
+        raise SystemExit("there is no Chromium here: apt-get install chromium")
+    IMAGES.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="findoc-"))
+    story = Sampled(folder, print)
+    try:
+        story.tell()
+        production = Production(story.production, story.port)
+        with running_page(production, "--allow-actions") as served, running_browser(program) as browser:
+            page = browser.new_page(viewport=SIZE)
+            page.goto(served.url)
+            page.get_by_text("Newest releases").wait_for()
+            page.locator(".mark-line path").nth(2).wait_for()
+            take(page, "now")
+            page.locator("label", has_text="Releases").click()
+            page.get_by_role("combobox").fill("release/2")
+            page.get_by_role("combobox").press("Enter")
+            page.locator("code", has_text="release/2  ").wait_for()
+            take(page, "release")
+            page.get_by_role("button", name="Roll back", exact=True).click()
+            page.get_by_role("dialog").get_by_text("I mean it").click()
+            page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+            page.locator("button:enabled", has_text="Roll back to release/").last.wait_for()
+            take(page, "rollback")
+    finally:
+        story.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What `gitrelease dashboard` says before there is a page: no Streamlit, a taken port, an address that is none."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from gitrelease.commands.dashboard import exposure
+from tests.checkout import Production
+
+
+def test_where_streamlit_is_not_installed_it_says_how(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text("import sys\nsys.modules['streamlit'] = None\n")
+
+    ended = checkout.gitrelease("dashboard", env={"PYTHONPATH": str(without)})
+
+    assert ended.code == 2
+    assert "Streamlit is not installed here" in ended.said
+    assert "-m pip install 'gitrelease[dashboard]'" in ended.said
+
+
+def test_a_taken_port_is_named_with_who_has_it(checkout: Production) -> None:
+    checkout.init()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        ended = checkout.gitrelease("dashboard", "--port", str(port), "--json")
+
+    assert ended.code == 2
+    assert f"port {port} is taken by pid " in ended.json["error"]
+    assert ended.json["hint"] == "Choose another one: gitrelease dashboard --port PORT"
+
+
+def test_an_address_is_an_ip_address(checkout: Production) -> None:
+    checkout.init()
+
+    ended = checkout.gitrelease("dashboard", "--address", "example.com")
+
+    assert ended.code == 2
+    assert "--address example.com is no IP address" in ended.said
+
+
+def test_a_checkout_that_is_not_set_up_has_no_page(checkout: Production) -> None:
+    ended = checkout.gitrelease("dashboard")
+
+    assert ended.code == 2
+    assert "init" in ended.said
+
+
+@pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", False), ("::1", False), ("10.0.0.7", True)])
+def test_an_address_that_others_reach_comes_with_a_warning(address: str, warned: bool) -> None:
+    assert bool(exposure(address)) is warned
