@@ -120,6 +120,8 @@ def test_a_promotion_that_is_killed_before_its_refs_moved_has_none(checkout: Pro
 
     assert up.code != 0
     assert states(checkout) == {}
+    checkout.up()  # what is left of the first one goes on, or ends
+    assert set(states(checkout)) == {"refs/gitrelease/state/1"}
 
 
 def test_prune_drops_it_with_the_release(two: Production) -> None:
