@@ -165,11 +165,14 @@ def end(backend: Backend, home: Home, *, grace: float) -> None:
     """End a backend with all that came from it: TERM, `grace` seconds, KILL.
 
     What left its group would go on, and hold its slot for ever. Whoever shed the mark as well is known by the slot's
-    lock, as long as the backend lives: after that the slot may be another's.
+    lock, as long as the backend lives: after that the slot may be another's. Where other instances share the slot, such
+    a one may be theirs, and ends with the last of them.
     """
     lock = home.slots / f"{backend.slot}.lock"
     held_by = process_table.with_open(lock) if backend.identity.alive and lock.exists() else []
-    holders = set(held_by) - {backend.identity}
+    marks = {one: process_table.started_with(one, NAME) for one in held_by if one != backend.identity}
+    shared = any(mark not in (None, backend.log) for mark in marks.values())
+    holders = {one for one, mark in marks.items() if mark == backend.log or (mark is None and not shared)}
     processes.stop(backend.identity, grace=grace)
     if holders:
         # Once more: between fork and exec a git command of ours has all that we have open.

@@ -161,6 +161,16 @@ def marked(variable: str, value: str) -> list[Identity]:
     return found
 
 
+def started_with(identity: Identity, variable: str) -> str | None:
+    """Return what `variable` was set to when a process was started; None where it was not, or cannot be seen."""
+    prefix = os.fsencode(f"{variable}=")
+    with contextlib.suppress(OSError):
+        for setting in Path(f"/proc/{identity.pid}/environ").read_bytes().split(b"\0"):
+            if setting.startswith(prefix):
+                return os.fsdecode(setting[len(prefix) :])
+    return None
+
+
 def with_open(path: Path) -> list[Identity]:
     """Return the processes of this user that have the file `path` open."""
     wanted = path.stat()

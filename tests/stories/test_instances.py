@@ -171,6 +171,18 @@ def test_memory_has_to_suffice_for_every_instance(several: Several) -> None:
     assert drill.code == 0, drill.said  # it starts one
 
 
+def test_an_instance_that_is_replaced_takes_no_other_with_it(several: Several) -> None:
+    """They share a slot, and its lock."""
+    first = several.pids()
+    ended = several.production.gitrelease("restart", "second")
+    assert ended.code == 0, ended.said
+
+    until(lambda: len(several.production.backends()) == len(NAMES), "the old one has ended")
+
+    assert {name for name in NAMES if several.pids()[name] != first[name]} == {"second"}
+    assert all(row["restarts"] == 0 for row in several.production.status()["instances"])
+
+
 def test_restart_takes_one_instance_or_all(several: Several) -> None:
     first = several.pids()
 
