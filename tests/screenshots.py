@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitrelease.demo.story import Story
+from gitrelease.edges import samples
 from tests.browser import chromium, running_browser, running_page
 from tests.checkout import Production
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZE = {"width": 1200, "height": 860}
+SAMPLES = 20
+CHECKOUT = "/srv/findoc"  # is shown in the place of the temporary folder
 
 
 class Sampled(Story):
@@ -34,8 +39,18 @@ def take(page: Page, name: str) -> None:
     """Take a picture once everything is there."""
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.evaluate(
+        "name => { document.querySelector('[data-testid=stMain] [data-testid=stText]').textContent = name; }", CHECKOUT
+    )
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
     print(IMAGES / f"{name}.png", (IMAGES / f"{name}.png").stat().st_size)
+
+
+def await_samples(production: Production) -> None:
+    """Wait until there is something to draw."""
+    pause, begun = threading.Event(), time.time()
+    while len(samples.read(production.home / "samples.db", begun - 300, time.time() // 30 * 30, points=300)) < SAMPLES:
+        pause.wait(1)
 
 
 def main() -> None:
@@ -48,6 +63,7 @@ def main() -> None:
     try:
         story.tell()
         production = Production(story.production, story.port)
+        await_samples(production)
         with running_page(production, "--allow-actions") as served, running_browser(program) as browser:
             page = browser.new_page(viewport=SIZE)
             page.goto(served.url)

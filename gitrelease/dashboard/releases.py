@@ -12,7 +12,7 @@ from gitrelease.dashboard import actions, reading, showing
 from gitrelease.dashboard.frame import OFTEN, section
 from gitrelease.dashboard.started import started
 
-COLUMNS = ("release", "outcome", "kind", "what it meant", "by", "at", "trigger", "risk", "to live, s", "pinned")
+COLUMNS = ("release", "outcome", "kind", "by", "what it meant", "at", "trigger", "risk", "to live, s", "pinned")
 REPLAYED = ("", "metric", "before", "after", "document")
 LINES = 50  # of an instance; the rest by gitrelease logs
 CHECKS = ("check", "status", "detail")
