@@ -13,7 +13,7 @@ from gitrelease.core.settings import App
 from gitrelease.edges import probes
 from gitrelease.edges.backends import NAME, Backend
 from gitrelease.edges.logfiles import Growing, Lines
-from gitrelease.edges.process_table import Member, Tree, table
+from gitrelease.edges.process_table import TICK, Member, Tree, table
 
 ANSWER_LIMIT = 2.0  # seconds
 MOST_OUTPUT = 8 << 20  # bytes of one log that are looked at between two looks, the newest; the rest is not counted
@@ -80,7 +80,7 @@ class _Meter:
     def _cpu(self, members: Sequence[Member], now: float, since: float | None) -> float | None:
         before, now_there = self._before, {(one.pid, one.started): one for one in members}
         began = self._at
-        if began is None and since is not None and members and members[0].age(now) <= now - since:
+        if began is None and since is not None and members and members[0].age(now) - TICK <= now - since:
             began = now - members[0].age(now)  # it was started after the last look at the others
         self._before, self._at = now_there, now
         if began is None or not members or now <= began:

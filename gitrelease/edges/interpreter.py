@@ -36,7 +36,7 @@ def describe(python: Path, home: Path) -> Interpreter:
         return known[1]
     try:
         asked = subprocess.run(
-            [str(python), str(_ASKED)], cwd=home, env=environment(python, home), stdin=subprocess.DEVNULL,
+            [str(python), "-I", str(_ASKED)], cwd=home, env=environment(python, home), stdin=subprocess.DEVNULL,
             capture_output=True, timeout=_LIMIT, check=True,
         )  # fmt: skip
         found = msgspec.json.decode(asked.stdout, type=Interpreter)

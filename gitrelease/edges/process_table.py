@@ -22,6 +22,7 @@ from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second
+TICK = 1 / _TICKS  # seconds; the kernel tells moments no finer than that
 _PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 
 

@@ -45,15 +45,15 @@ def on_disk(world: World, commit: str) -> str:
 
 def in_memory(production: Production, instances: int | None = None) -> str:
     """Say what the host lacks for the backends of one more release, or for `instances` of them; nothing if they fit."""
-    needed = production.needed_mb()
-    if instances is not None:
-        needed *= instances / len(production.instances)
+    several = len(production.instances)
+    count = instances or several
+    needed = production.needed_mb() * count / several
     have = process_table.available_mb()
     waiting = production.waiting_mb() if have < needed else 0.0
     if have + waiting >= needed:
         return ""
     gain = f", {waiting:.0f} more if what only waits were ended" if waiting else ""
-    wanted = "one more backend is" if instances == 1 else f"{instances} more backends are"
+    wanted = "one more backend is" if count == 1 else f"{count} more backends are"
     return f"{wanted} reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
 
 

@@ -348,6 +348,7 @@ def quiet_descriptors(pid: int) -> int:
 
 
 def test_an_agent_that_can_open_no_file_takes_nobody_for_dead(production: Production) -> None:
+    production.await_idle()
     agent = production.agent_pid()
     front, backend = production.front_pid(), production.backend_pid()
     highest = quiet_descriptors(agent)
