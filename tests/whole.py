@@ -32,7 +32,16 @@ def assert_whole(production: Production, told: str = "") -> None:
     assert state["checkout"]["in_sync"] or state["waiting"] or state["refused_edits"], f"{told}: {state['checkout']}"
     assert production.git("diff", "--name-only", "HEAD") == "", told
     assert [ref for ref in refs(production) if not REFS.fullmatch(ref)] == [], told
-    until(lambda: left_over(production) == [], f"{told}: nothing left over")  # one may just be writing
+    left: list[Path] = []
+
+    def nothing_left() -> bool:  # one may just be writing
+        left[:] = left_over(production)
+        return not left
+
+    try:
+        until(nothing_left)
+    except AssertionError:
+        raise AssertionError(f"{told}: left over {left}") from None
     assert strays(production) == [], f"{told}: processes that nobody knows"
     assert "prunable" not in production.git("worktree", "list", "--porcelain"), told
     production.git("fsck", "--connectivity-only", "--no-dangling", "--no-progress")

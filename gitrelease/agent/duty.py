@@ -65,7 +65,7 @@ class Duty:
         slot = _slot_of(production, worker)
         try:
             backend = backends.start(
-                world.settings.app, slot, checkout=world.git.root, home=world.home,
+                world.settings, slot, checkout=world.git.root, home=world.home,
                 name=f"{worker.backend.id.partition('.')[0]}.{worker.restarts + 1}",
                 instance=next(one for one in production.instances if one.name == name),
             )  # fmt: skip

@@ -269,7 +269,7 @@ def _start_and_judge(
     """Start the candidate and ask it; `undo` gets what ends it again."""
     try:
         backend = backends.start(
-            world.settings.app, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
+            world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
         )
     except OSError as error:
         if error.errno in _NOT_THE_APP:

@@ -60,7 +60,7 @@ LOOKS = (
     Look("ports", running.ports, _READABLE),
     Look("slots", running.slots, _PRODUCTION),
     Look("journal", running.journal, _PRODUCTION),
-    Look("receivers", telling.told, ("init",), _ANSWER),
+    Look("receivers", telling.told, _PRODUCTION, _ANSWER),
     Look("boot", running.boot, ("init",)),
     Look("disk", host.disk),
     Look("room", host.slot, _PRODUCTION),

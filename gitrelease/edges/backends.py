@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -13,7 +15,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from gitrelease.core.redaction import redacted
-from gitrelease.core.settings import App, Instance
+from gitrelease.core.settings import App, Instance, Settings
 from gitrelease.edges import process_table, processes
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
@@ -120,11 +122,15 @@ def _fill(argument: str, values: dict[str, str]) -> str:
     return argument
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(reserved: Collection[int] = ()) -> int:
+    """Return a port of the loopback interface that nobody uses just now, none of those that are `reserved`."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            probe = stack.enter_context(socket.socket())  # held until another one is found
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            if port not in reserved:
+                return port
 
 
 def environment(python: Path, home: Path) -> dict[str, str]:
@@ -139,10 +145,14 @@ def environment(python: Path, home: Path) -> dict[str, str]:
     return kept
 
 
-def start(app: App, slot: Slot, *, checkout: Path, home: Home, name: str, instance: Instance = _FIRST) -> Backend:
+def start(
+    settings: Settings, slot: Slot, *, checkout: Path, home: Home, name: str, instance: Instance = _FIRST
+) -> Backend:
     """Start the app from `slot` for `instance`; the slot stays taken until its last process has ended."""
+    app = settings.app
     python = interpreter(app, checkout)
-    port = free_port()
+    # An instance whose group serves nothing yet does not have its port yet.
+    port = free_port({one.port for one in settings.instances})
     log = log_of(home, name, instance.name)
     child = processes.spawn(
         command_line(app, instance, python=python, slot=slot.path, port=port),

@@ -65,7 +65,7 @@ def _start(
     def start(instance: Instance) -> Check | None:
         name = f"{first.id}-{instance.name}"
         backend = backends.start(
-            world.settings.app, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
+            world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
         )
         started[instance.name] = backend
         return _failed(instance, probe(world, slot, backend, cancel, runs=1, asked=None))

@@ -70,7 +70,7 @@ class Bench:
         world = open_world(self.production.root)
         slot = Slots(world.git, world.home.slots).take(world.git.resolve("HEAD") or "", shared=(), names=("e",))
         begun = time.monotonic()
-        backend = backends.start(world.settings.app, slot, checkout=world.git.root, home=world.home, name="cold")
+        backend = backends.start(world.settings, slot, checkout=world.git.root, home=world.home, name="cold")
         slot.release()
         cancel = Cancel()
         with inside.session(

@@ -203,7 +203,7 @@ def interpreter(folder: Path, when_asked: str) -> Path:
     """Make a Python that does `when_asked`, a line of shell, when it is asked for its packages."""
     path = folder / "python"
     path.write_text(
-        f'#!/bin/sh\ncase "$1" in *inside/packages.py) {when_asked};; esac\nexec {shlex.quote(sys.executable)} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *inside/packages.py) {when_asked};; esac\nexec {shlex.quote(sys.executable)} "$@"\n'
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
