@@ -151,7 +151,11 @@ def _abandoned(folder: Path) -> Iterator[Path]:
 
 
 def _runs(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")  # one that nobody has reaped has ended
 
 
 def _written(path: Path) -> float:
