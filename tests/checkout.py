@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -74,6 +75,18 @@ assign = "TERMS"
 """
 
 PATIENCE = 20.0  # seconds until something that should happen by itself counts as not happening
+
+
+_held: list[socket.socket] = []
+
+
+def reserved_port() -> int:
+    """Return a port that nobody else is given as long as these tests run; whoever listens with SO_REUSEADDR may."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _held.append(held)
+    return int(held.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], what: str = "it") -> Any:

@@ -45,6 +45,7 @@ from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.process_table import identify
+from gitrelease.edges.processes import await_any
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
@@ -80,6 +81,7 @@ class Agent:
         self._sampler: Sampler | None = None
         self._watcher: Watcher | None = None
         self._server: socket.socket | None = None
+        self._signalled: socket.socket
         self._renewing = False
         self._ends_with = Exit.DONE
         self._clients = Clients()
@@ -107,6 +109,11 @@ class Agent:
                 return 0
             write_atomically(home.agent_pid, f"{os.getpid()} {identify(os.getpid()).started}\n".encode())
             self._server = wire.listen(home.agent_socket)
+            # A signal that comes just before a call that waits is seen when that returns: a byte here lets it return.
+            self._signalled, signalling = socket.socketpair()
+            for end in (self._signalled, signalling):
+                end.setblocking(False)
+            signal.set_wakeup_fd(signalling.fileno(), warn_on_full_buffer=False)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -185,9 +192,15 @@ class Agent:
         self.leaving = True
 
     def _accept(self, desk: Desk, server: socket.socket) -> None:
+        server.setblocking(False)
         while not self._stopping.is_set():
+            await_any([server.fileno(), self._signalled.fileno()], None)
             try:
                 connection, _ = server.accept()
+            except BlockingIOError:
+                with contextlib.suppress(BlockingIOError):
+                    self._signalled.recv(64)
+                continue
             except OSError:
                 if self._stopping.is_set():
                     break

@@ -98,7 +98,6 @@ class Duty:
     def _go_back_from(self, number: int, why: str) -> None:
         """Leave release `number` by ourselves: once; the next time a person is needed."""
         production = self._office.serving()
-        production.soak = None
 
         def work(cancel: Cancel) -> Outcome:
             office, pid = self._office, os.getpid()
@@ -107,6 +106,7 @@ class Duty:
                 known = production.world.records()
                 if known.live is None or known.live.number != number:
                     return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
+                production.soak = None  # not before: whoever waits for the end of the soak must see this first
                 target = target_of_rollback(known, None)
                 if target is None or production.memory.went_back_by_itself:
                     return Outcome(outcome="stuck", release=known.live.name, reason=why)
@@ -116,6 +116,7 @@ class Duty:
 
         outcome = guarded("a rollback", work)
         if outcome is None or outcome.outcome == "stuck":
+            production.soak = None
             self._stuck(outcome.reason if outcome else why)
             return
         log_outcome(outcome)

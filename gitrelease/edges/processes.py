@@ -70,12 +70,12 @@ def how_ended(identity: Identity) -> str:
     return f"it was killed by {signal.Signals(ended.si_status).name}"
 
 
-def await_any(handles: Sequence[int], timeout: float) -> bool:
-    """Wait until one of `handles`, however many, is readable; False when none is after `timeout` seconds."""
+def await_any(handles: Sequence[int], timeout: float | None) -> bool:
+    """Wait until one of `handles`, however many, is readable; False when none is after `timeout` seconds, if any."""
     poll = select.poll()
     for handle in handles:
         poll.register(handle, select.POLLIN)
-    return bool(poll.poll(max(timeout, 0) * 1000))
+    return bool(poll.poll(None if timeout is None else max(timeout, 0) * 1000))
 
 
 def wait_end(identity: Identity, timeout: float) -> bool:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitrelease.edges.backends import free_port
-from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.checkout import SERVER, SETTINGS, Production, make_checkout, reserved_port, until
 from tests.stories.test_instances import answer
 
 VIA = SETTINGS.replace(
@@ -24,7 +23,7 @@ class Grouped:
             folder, {"server.py": SERVER, "gitrelease.toml": settings, "README.md": "The app\n"}
         )
         self.production.init()
-        self.ports = {"test-1": free_port(), "test-2": free_port()}
+        self.ports = {"test-1": reserved_port(), "test-2": reserved_port()}
         with (self.production.home / "host.toml").open("a") as host:
             for name, port in self.ports.items():
                 host.write(f'\n[[instance]]\nname = "{name}"\nport = {port}\ngroup = "test"\n')

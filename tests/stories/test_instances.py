@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.edges import process_table
-from gitrelease.edges.backends import free_port
-from tests.checkout import SERVER, SETTINGS, Clone, make_checkout, until
+from tests.checkout import SERVER, SETTINGS, Clone, make_checkout, reserved_port, until
 
 NAMES = ("primary", "second", "enhanced", "enhanced-2", "visual")
 OTHER_SCRIPT = {"enhanced": "enhanced.py", "enhanced-2": "enhanced.py", "visual": "visual.py"}
@@ -25,7 +24,7 @@ class Several:
         for name in set(OTHER_SCRIPT.values()):
             files[name] = SERVER.replace('VERSION = "one"', f'VERSION = "one of {name}"')
         self.production = make_checkout(folder, files)
-        self.ports = {name: free_port() for name in NAMES}
+        self.ports = {name: reserved_port() for name in NAMES}
         self.production.port = self.ports["primary"]
         self.production.init()
         host = self.production.home / "host.toml"
