@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gitrelease.edges.cancel import Cancel
 
 LEAVE = 1.0  # seconds in which what is being told just now may end when the agent does
+_QUIET = 1.0  # seconds without an event, after which it is written down how far the teller has come
 _CUT = 0.3  # seconds in which a command that is cut off has ended
 
 Tell = Callable[[Sequence[Notice], "Cancel"], None]
@@ -49,19 +50,20 @@ class Teller(threading.Thread):
         progress: Path,
         *,
         tell: Tell,
-        releases: Callable[[], Callable[[int], Release | None]],
+        release: Callable[[int], Release | None],
         meanwhile: Callable[[Memory], float | None] = lambda _: None,
     ) -> None:
-        """`releases` looks the releases up; `meanwhile` is asked after each look, and says when to look again."""
+        """`release` looks one up; `meanwhile` is asked after each look, and says when to look again."""
         super().__init__(name=name, daemon=True)
         self._journal = journal
         self._path = progress
         self._tell = tell
-        self._releases = releases
+        self._release = release
         self._meanwhile = meanwhile
         self._wake = threading.Event()
         self._stopping = False
         self._saving = threading.Lock()
+        self._unsaved = False
         self._cancel: Cancel | None = None
         self._memory = Memory(most_attempts=1)
         self._place, self._bound = Place(), Bound({})
@@ -95,14 +97,16 @@ class Teller(threading.Thread):
         guarded(self.name, self._go_on)
         wait: float | None = 0.0
         while not self._stopping:
-            self._wake.wait(wait)
+            woken = self._wake.wait(wait)
             self._wake.clear()
+            if self._unsaved and (self._stopping or not woken):
+                guarded(self.name, lambda _: self._save())
             if not self._stopping:
                 guarded(self.name, self._follow)
                 wait = self._wait()
 
     def _wait(self) -> float | None:
-        waits: list[float | None] = [self._bound.due_in(time.monotonic())]
+        waits: list[float | None] = [self._bound.due_in(time.monotonic()), _QUIET if self._unsaved else None]
 
         def ask(_: Cancel) -> None:
             waits.append(self._meanwhile(self._memory))
@@ -117,18 +121,17 @@ class Teller(threading.Thread):
         notices = self._noticed(events)
         now = time.monotonic()
         going = [*self._bound.due(now), *(one for one in notices if self._bound.admit(one, now) is not None)]
-        moved = place != self._place
+        # An event that nobody is told of may be looked at again: that is written down when it is quiet.
+        self._unsaved |= place != self._place
         self._place = place
         if going:
             self._tell(going, cancel)
-        if moved or going:
             self._save()
 
     def _noticed(self, events: Sequence[AnyEvent]) -> list[Notice]:
-        known = self._releases() if events else lambda _: None
         notices: list[Notice] = []
         for event in events:
-            notice = notice_of(event, self._memory, known)
+            notice = notice_of(event, self._memory, self._release)
             self._memory.take(event)
             if notice is not None:
                 notices.append(notice)
@@ -153,5 +156,6 @@ class Teller(threading.Thread):
 
     def _save(self) -> None:
         with self._saving:
+            self._unsaved = False
             progress = Progress(place=self._place, held=self._bound.held)
             write_atomically(self._path, msgspec.json.encode(progress))

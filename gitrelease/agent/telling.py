@@ -38,13 +38,13 @@ class Telling:
         self._write_down = write_down
         self._settings = Written()
         self._watched: tuple[Emergency, float] | None = None  # and when it is told again, monotonic
-        journal, told, releases = world.journal, world.home.told, self._releases
+        journal, told = world.journal, world.home.told
         self._tellers = (
             Teller(
                 "notify", journal, told / "notify.json",
-                tell=self._notify, releases=releases, meanwhile=self._look_at_emergency,
+                tell=self._notify, release=self._release, meanwhile=self._look_at_emergency,
             ),
-            Teller("on", journal, told / "on.json", tell=self._react, releases=releases),
+            Teller("on", journal, told / "on.json", tell=self._react, release=self._release),
         )  # fmt: skip
 
     def hear(self, world: World) -> None:
@@ -68,13 +68,13 @@ class Telling:
         for teller in self._tellers:
             teller.leave(deadline)
 
-    def _releases(self) -> Callable[[int], Release | None]:
-        """Return what looks a release up; where the refs cannot be read just now, it finds none."""
+    def _release(self, number: int) -> Release | None:
+        """Return a release; none where the refs cannot be read just now."""
         try:
-            return records.read(self._world.git).releases.numbered
+            return records.find(self._world.git, number, self._world.group)
         except GitError as error:
             log.warning("notify: %s", error)
-            return lambda _: None
+            return None
 
     def _written(self) -> Written:
         """Return the settings as they are on the host just now; the last good ones where they cannot be read."""

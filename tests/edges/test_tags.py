@@ -83,6 +83,14 @@ def test_what_a_pointer_names_is_a_release_whose_tag_was_deleted_or_moved(git: G
     assert known.release("50") is not None
     assert known.release("50").tag == good  # type: ignore[union-attr]
     assert known.next_number == 101
+    assert records.find(git, 100) == known.live
+    assert records.find(git, 50) == known.release("50")
+
+
+def test_one_release_is_found_without_reading_the_others(git: Counting) -> None:
+    assert records.find(git, 10) == records.read(git).release("10")
+    assert git.read <= 2
+    assert records.find(git, 101) is None
 
 
 def test_a_mark_that_cannot_be_read_still_holds(git: Git) -> None:

@@ -49,7 +49,7 @@ class Told:
             self.notices.extend(notices)
 
         progress = self.journal.path.with_name("progress.json")
-        self.teller = Teller("teller", self.journal, progress, tell=tell, releases=lambda: lambda _: None)
+        self.teller = Teller("teller", self.journal, progress, tell=tell, release=lambda _: None)
         self.journal.appended = self.teller.look
         self.teller.start()
 
