@@ -37,7 +37,7 @@ from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
 from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.outcome import Outcome
-from gitrelease.edges import hooks, wire
+from gitrelease.edges import heap, hooks, wire
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
@@ -358,6 +358,7 @@ class Agent:
         if running != self._tidied:
             tidy(production)
             self.groups.tidy()
+            heap.give_back()
             self._tidied = running
 
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
@@ -388,6 +389,7 @@ def main() -> int:
     forget_local_variables()
     os.environ.pop(AGENT_MARK, None)  # it stays in what the kernel shows of this process
     forget_marks()
+    heap.share_one()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormat("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
