@@ -72,7 +72,7 @@ class Git:
     def __init__(self, root: Path) -> None:
         from git import Git as Runner
 
-        self.root = root
+        self.root = root.absolute()
         self._runner = Runner("/")
         self._listed: dict[str, tuple[TreeEntry, ...]] = {}
 

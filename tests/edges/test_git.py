@@ -21,6 +21,13 @@ def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert (place / ".git").is_dir()
 
 
+def test_a_directory_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Git(tmp_path).run("init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+
+    assert Git.discover(Path()).root == tmp_path
+
+
 def test_in_a_directory_that_is_gone_git_does_not_work_in_another_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
