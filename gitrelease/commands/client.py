@@ -52,10 +52,10 @@ class Client:
                 code=Exit.UNEXPECTED,
             ) from error
 
-    def start_agent(self) -> None:
-        """Make sure that an agent answers, and that it has production up when it is wanted."""
+    def start_agent(self) -> bool:
+        """Make sure that an agent answers, and that it has production up when it is wanted; was one started?"""
         if self.answers():
-            return
+            return False
         require_owner(self)
         log = self.home.agent_log
         with open_log(log) as output:
@@ -78,6 +78,7 @@ class Client:
                     code=Exit.UNEXPECTED,
                 )
             time.sleep(0.01)
+        return True
 
     @contextlib.contextmanager
     def without_agent(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from gitrelease.core.service import Service, crontab_line
+from gitrelease.core.service import in_crontab
 from gitrelease.core.settings import Instance
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
@@ -182,29 +182,21 @@ def boot(case: Case) -> Iterator[Diagnosis]:
     enabled = [unit for unit in found if unit.enabled]
     if any(unit.lingers for unit in enabled):
         yield well("boot", f"{enabled[0].path.name} starts production with the host")
+    elif in_crontab(host.crontab(), str(case.root)):
+        yield well("boot", "the crontab starts production with the host")
+    elif _foreground(case):
+        yield well("boot", "production runs under a service manager")
+    elif not units.systemd_runs():
+        detail = "after a reboot nothing starts production, and systemd does not run this host"
+        yield warning("boot", detail, fix="gitrelease service --cron, or --supervisor")
     elif enabled:
         detail = f"{enabled[0].path.name} starts production when {user} logs in, and ends it at logout"
         yield warning("boot", detail, fix=f"loginctl enable-linger {user}")
     elif found:
-        manager = "sudo systemctl" if found[0].system else "systemctl --user"
         detail = f"{found[0].path.name} is there and not enabled"
-        yield warning("boot", detail, fix=f"{manager} enable {found[0].path.name}")
-    elif _in_crontab(case):
-        yield well("boot", "the crontab starts production with the host")
-    elif _foreground(case):
-        yield well("boot", "production runs under a service manager")
+        yield warning("boot", detail, fix=f"{found[0].manager} enable {found[0].path.name}")
     else:
         yield warning("boot", "after a reboot nothing starts production", fix="gitrelease service")
-
-
-def _in_crontab(case: Case) -> bool:
-    """Does a line of the crontab bring this very checkout up?"""
-    described = Service(
-        name="any", checkout=str(case.root), python="python", user="", folder="", path="", stop_seconds=0
-    )
-    ours = crontab_line(described).partition(" -C ")[2]
-    lines = (line.strip() for line in host.crontab().splitlines())
-    return any(line.startswith("@reboot") and (ours in line or f"{case.root} up" in line) for line in lines)
 
 
 def _foreground(case: Case) -> bool:

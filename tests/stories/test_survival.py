@@ -93,6 +93,15 @@ def test_a_killed_agent_is_started_by_the_next_command_and_adopts_what_runs(prod
     assert backend in running
 
 
+def test_up_says_what_it_brought_back_and_what_was_up_already(production: Production) -> None:
+    production.kill(production.agent_pid())
+
+    back, already = production.gitrelease("up"), production.gitrelease("up")
+
+    assert (back.code, back.out) == (0, "up: release/1 is live, an agent looks after it again\n")
+    assert (already.code, already.out) == (0, "up: production is up already\n")
+
+
 def test_a_killed_agent_doubles_nothing(production: Production) -> None:
     before = marked(production)
 
