@@ -52,10 +52,10 @@ class Client:
                 code=Exit.UNEXPECTED,
             ) from error
 
-    def start_agent(self) -> bool:
-        """Make sure that an agent answers, and that it has production up when it is wanted; was one started?"""
+    def start_agent(self) -> None:
+        """Make sure that an agent answers, and that it has production up when it is wanted."""
         if self.answers():
-            return False
+            return
         require_owner(self)
         log = self.home.agent_log
         with open_log(log) as output:
@@ -78,7 +78,6 @@ class Client:
                     code=Exit.UNEXPECTED,
                 )
             time.sleep(0.01)
-        return True
 
     @contextlib.contextmanager
     def without_agent(self) -> Iterator[None]:

@@ -31,12 +31,9 @@ def run(
     if foreground:
         require_owner(client)
         _become_agent(client)
-    started = client.start_agent()
+    client.start_agent()
     end = client.ask("up", {"by": user()}, show_progress)
-    unchanged = end.get("outcome") == "unchanged"
-    if started and unchanged:  # an agent that starts where production is wanted brings it up before it is asked
-        end["reason"] = f"{end.get('release') or 'production'} is live, an agent looks after it again"
-    return finish(end, as_json=as_json, word="up" if unchanged else "")
+    return finish(end, as_json=as_json, word="up" if end.get("outcome") == "unchanged" else "")
 
 
 def _become_agent(client: Client) -> None:

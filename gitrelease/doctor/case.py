@@ -37,7 +37,7 @@ class Case:
     """A checkout that may be a production checkout, in whatever state. `start_agent` is how commands start one."""
 
     root: Path
-    start_agent: Callable[[], object]
+    start_agent: Callable[[], None]
 
     def __post_init__(self) -> None:
         self.directory = self.root / ".git"
