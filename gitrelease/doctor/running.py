@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
 
 from gitrelease.core.service import in_crontab
@@ -90,7 +91,11 @@ def ports(case: Case) -> Iterator[Diagnosis]:
 def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
     shown = f"{instance.address}:{instance.port}"
     front = running.front
-    if front is not None and process_table.listens(front, instance.port):
+    held = process_table.listening(front, instance.port) if front is not None else set()
+    if front is not None and held:
+        if _is_none_of(instance.address, held):
+            detail = f"{instance.name} is set to {shown}, and our front holds {', '.join(sorted(held))}"
+            return warning("ports", detail, fix="gitrelease down && gitrelease up")
         return well("ports", f"{shown} is held by our front, pid {front.pid}")
     refused = _bind(instance)
     if refused is None:
@@ -109,6 +114,13 @@ def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
     why = errno.errorcode.get(refused, str(refused))
     fix = "choose another address or port in .git/gitrelease/host.toml"
     return problem("ports", f"{shown} cannot be listened on: {why}", fix=fix)
+
+
+def _is_none_of(address: str, held: set[str]) -> bool:
+    try:
+        return ip_address(address) not in map(ip_address, held)
+    except ValueError:  # a name, such as localhost
+        return False
 
 
 def _bind(instance: Instance) -> int | None:

@@ -571,3 +571,19 @@ def test_an_instance_that_is_set_after_production_came_up_is_told(production: Pr
 
     assert code == 0
     assert lines["ports"][1]["fix"] == "gitrelease down && gitrelease up"
+
+
+def test_an_address_that_is_set_after_production_came_up_is_told(production: Production) -> None:
+    host = production.home / "host.toml"
+    port = f"port = {production.port}\n"
+    host.write_text(host.read_text().replace(port, f'{port}address = "0.0.0.0"\n'))
+
+    before = examined(production)[1]["ports"][0]
+    production.gitrelease("down")
+    production.up()
+    after = examined(production)[1]["ports"][0]
+
+    assert before["status"] == "warning"
+    assert before["detail"] == f"primary is set to 0.0.0.0:{production.port}, and our front holds 127.0.0.1"
+    assert before["fix"] == "gitrelease down && gitrelease up"
+    assert after["status"] == "ok"
