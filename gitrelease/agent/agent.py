@@ -221,7 +221,7 @@ class Agent:
                 return Outcome(
                     outcome="unchanged",
                     release=live.name if live else None,
-                    reason="production is up already",
+                    reason=f"{live.name} is live" if live else "production is up",
                 )
             self.world = open_world(self.world.git.root)
             if self._telling is not None:
