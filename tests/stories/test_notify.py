@@ -304,7 +304,7 @@ def test_the_test_says_of_each_receiver_whether_it_was_reached(checkout: Product
     assert "error=500" in rows[1]["detail"]
     assert "onnection" in rows[2]["detail"]
     assert "has not answered within 3 s" in rows[3]["detail"]
-    assert "Apprise knows no such service" in rows[4]["detail"]
+    assert "Apprise knows no service sl4ck://; slack:// is meant?" in rows[4]["detail"]
     assert rows[4]["to"] == "sl4ck://…"
     for secret in ("t0ken", "pa55word", "T0ken"):
         assert secret not in ended.said + json.dumps(rows)
