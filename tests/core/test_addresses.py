@@ -1,4 +1,4 @@
-"""What is said of an address that Apprise does not take: the service that was meant, what it needs, how it is written."""
+"""What is said of an address that Apprise does not take: which service was meant, what it needs, how it is written."""
 
 from __future__ import annotations
 
