@@ -78,7 +78,7 @@ def main() -> None:
             page.get_by_role("button", name="Roll back", exact=True).click()
             page.get_by_role("dialog").get_by_text("I mean it").click()
             page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-            page.locator("button:enabled", has_text="Roll back to release/").last.wait_for()
+            page.get_by_role("dialog").locator("button:enabled", has_text="Roll back to release/").wait_for()
             take(page, "rollback")
     finally:
         story.down()

@@ -13,6 +13,7 @@ from gitrelease.dashboard.frame import OFTEN, section
 
 INSTANCES = ("instance", "group", "url", "release", "health", "pid", "cpu %", "memory MB", "up", "restarts")
 NEWEST = 20
+LEFT_OUT = ("trigger", "risk", "to live, s", "pinned")  # of them; the view Releases has all
 
 
 def draw() -> None:
@@ -119,4 +120,5 @@ def newest() -> None:
     """The newest releases."""
     st.subheader("Newest releases")
     told = reading.history(reading.mark())
-    showing.lines(releases.rows(told, NEWEST), releases.columns(told))
+    columns = [name for name in releases.columns(told) if name not in LEFT_OUT]
+    showing.lines(releases.rows(told, NEWEST), columns)

@@ -57,14 +57,15 @@ def lines(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     """
     head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{_text(row.get(name))}</td>' for name in columns)}</tr>" for row in rows)
-    st.html(f'{_STYLE}<table class="lines"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    table = f'<table class="lines"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    st.html(f'{_STYLE}<div class="wide">{table}</div>')
 
 
 _STYLE = """<style>
 .lines { width: 100%; border-collapse: collapse; font-size: 0.875rem; }
 .lines th { text-align: left; font-weight: 400; opacity: 0.6; white-space: nowrap; }
-.lines th, .lines td { padding: 0.25rem 0.75rem 0.25rem 0; border-bottom: 1px solid #80849540; vertical-align: top;
-  overflow-wrap: anywhere; }
+.lines th, .lines td { padding: 0.25rem 0.75rem 0.25rem 0; border-bottom: 1px solid #80849540; vertical-align: top; }
+.wide { overflow-x: auto; }
 </style>"""
 
 

@@ -47,7 +47,7 @@ def sketch(
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
-        f' font-family="sans-serif" font-size="11" fill="{_GREY}"><text x="0" y="12">{MEASURES[measure]}</text>'
+        f' font-family="sans-serif" font-size="13" fill="{_GREY}"><text x="6" y="12">{MEASURES[measure]}</text>'
         f"{''.join(drawn)}</svg>"
     )
 
