@@ -45,19 +45,31 @@ def run(
     if form is not None and (as_json or not log):
         example = f"gitrelease show {one_line(release, 40)} --log --format {form}"
         raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
-    world = open_world(context.obj)
-    known = world.records()
-    found = known.release(release)
-    if found is None:
-        raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
+    world, known, found = find_release(open_world(context.obj), release)
     told = describe_release(world, known, found)
     if log:
-        _print_log(told, _log(world, known, found, told), form, as_json=as_json)
+        _print_log(told, log_of(world, known, found, told), form, as_json=as_json)
     elif as_json:
         print_json(told)
     else:
         typer.echo("\n".join(_lines(told)))
     return 0
+
+
+def find_release(world: World, name: str) -> tuple[World, Records, Release]:
+    """Return the release that is named, and the world and the records of the group that has had it."""
+    from gitrelease.core.errors import ReleaseError
+    from gitrelease.core.history import release_number
+
+    known = world.records()
+    number = release_number(name)
+    if number is not None and number in known.elsewhere:
+        world = world.of_group(known.elsewhere[number])
+        known = world.records()
+    found = known.release(name)
+    if found is None:
+        raise ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
+    return world, known, found
 
 
 def describe_release(world: World, known: Records, found: Release) -> dict[str, Any]:
@@ -88,21 +100,23 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     }
 
 
-def _log(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
+def log_of(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
+    """Return the deployment log of a release, filled in from what `describe_release` has told of it."""
     from gitrelease.core.deployment_log import deployment_log
 
-    return deployment_log(told, world.journal.events(), way_back=_way_back(known, found), moment=_moment)
+    return deployment_log(told, world.journal.events(), way_back=_way_back(world, known, found), moment=_moment)
 
 
-def _way_back(known: Records, found: Release) -> str:
+def _way_back(world: World, known: Records, found: Release) -> str:
     """Say what to type to go back from a release, or to it where it is not live."""
     from gitrelease.release.going_back import target_of_rollback
 
+    within = "" if world.is_production else f" --in {world.group}"
     if known.live is None or known.live.number != found.number:
         serves = known.live.name if known.live else "nothing"
-        return f"gitrelease rollback {found.name} (to this one; production serves {serves})"
+        return f"gitrelease rollback{within} {found.name} (to this one; {world.group} serves {serves})"
     target = target_of_rollback(known, None)
-    return f"gitrelease rollback (to {target.name})" if target else "there is no older release that is not bad"
+    return f"gitrelease rollback{within} (to {target.name})" if target else "there is no older release that is not bad"
 
 
 def _print_log(told: dict[str, Any], log: tuple[Section, ...], form: Form | None, *, as_json: bool) -> None:

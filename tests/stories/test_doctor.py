@@ -62,7 +62,7 @@ def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(pr
     with socket.create_server(("127.0.0.1", 0)) as there:
         port, nobody = there.getsockname()[1], backends.free_port()
         with (production.home / "host.toml").open("a") as host:
-            urls = f'"json://u:hush@127.0.0.1:{port}/x", "json://u:hush@127.0.0.1:{nobody}/x", "slack://hush/hush/hush"'
+            urls = f'"json://u:hush@127.0.0.1:{port}/x", "json://u:hush@127.0.0.1:{nobody}/x", "ntfys://hush"'
             host.write(f"\n[notify]\nurls = [{urls}]\n")
 
         code, lines = examined(production)
@@ -73,6 +73,22 @@ def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(pr
     assert "takes connections" in told[0]["detail"]
     assert "Connection refused" in told[1]["detail"]
     assert "gitrelease notify test" in told[2]["detail"]
+    assert "hush" not in str(told)
+
+
+def test_a_receiver_that_apprise_cannot_send_to_is_told_with_what_is_meant(production: Production) -> None:
+    with (production.home / "host.toml").open("a") as host:
+        urls = '"sl4ck://hush/hush/hush", "slack://hush", "discrod://hush/hush"'
+        host.write(f"\n[notify]\nurls = [{urls}]\n")
+
+    code, lines = examined(production)
+
+    told = lines["receivers"]
+    assert (code, [line["status"] for line in told]) == (3, ["problem"] * 3)
+    assert "Apprise knows no service sl4ck://; slack:// is meant?" in told[0]["detail"]
+    assert "a part of the address is missing or wrong; it is written slack://{token_a}" in told[1]["detail"]
+    assert "discord:// is meant?" in told[2]["detail"]
+    assert f"change it in {production.home}/host.toml" in told[0]["fix"]
     assert "hush" not in str(told)
 
 
