@@ -42,6 +42,7 @@ from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.environment import forget_local_variables
+from gitrelease.edges.faults import passing
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.process_table import identify
@@ -245,6 +246,7 @@ class Agent:
             self._supervisor.start()
             self._sampler = Sampler(production, self.groups.every)
             self._sampler.start()
+            passing("up: production serves, the groups not yet")
             self.groups.up(production.world, report=report, by=owner)
             try:
                 self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
@@ -272,7 +274,9 @@ class Agent:
         for worker in (self._supervisor, self._sampler):
             if worker is not None:
                 worker.stop()
+        passing("down: not wanted, all serve")
         self.groups.down(self.world)
+        passing("down: the groups are")
         take_down(self.world, self.production)
         self.production = None
 

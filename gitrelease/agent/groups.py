@@ -25,6 +25,7 @@ from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production, Running
 from gitrelease.release.upkeep import tidy
@@ -100,6 +101,7 @@ class Groups:
         if found is None:
             there.home.create()
             found = with_front(there, Running(), there.journal.memory(attempts=1))
+            passing("group: its front waits for a release")
             self._look_after(found)
         return found
 
@@ -145,6 +147,7 @@ class Groups:
             self._supervisors.pop(name).stop()
             self._tellings.pop(name).stop()
             del self._offices[name]
+            passing("group: nobody looks after it, not down")
             take_down(found.world, self._productions.pop(name))
 
     def offices(self) -> tuple[Office, ...]:
