@@ -70,7 +70,7 @@ def _assert_group_is_whole(production: Production, group: str, told: str) -> Non
         assert journal.memory().unfinished is None, f"{told}: a promotion is still begun"
     mine = {name: place for name, place in production.places.items() if place.group == group}
     if not serves(production, group):
-        until(lambda: not strays(production, group), f"{told}: nothing runs for what serves nothing")
+        until(lambda: not running(production, group), f"{told}: nothing runs for what serves nothing")
         return
     live = production.git("rev-parse", live_of(group))
     release = production.git("cat-file", "-p", live).split("tag ")[1].split("\n")[0]
@@ -135,8 +135,13 @@ def strays(production: Production, group: str = "production") -> list[int]:
     if (home / "run" / "processes.json").exists():
         front = production.processes(group)["front"]
         named = {*([front["pid"]] if front else []), *(one["identity"]["pid"] for one in production.backends(group))}
-    marked = {identity.pid for identity in process_table.marked(MARK, str(home)) if identity.alive}
-    return sorted(marked - named)
+    return sorted(running(production, group) - named)
+
+
+def running(production: Production, group: str) -> set[int]:
+    """Return the processes that were started for a group."""
+    home = str(production.home_of(group))
+    return {identity.pid for identity in process_table.marked(MARK, home) if identity.alive}
 
 
 class Users:
@@ -177,9 +182,7 @@ class Everybody:
 
     def __init__(self, production: Production) -> None:
         serving = [name for name, one in production.places.items() if serves(production, one.group)]
-        self.of = {
-            name: Users(production, production.places[name].port, every=0.02 * len(serving)) for name in serving
-        }
+        self.of = {name: Users(production, production.places[name].port, every=0.02 * len(serving)) for name in serving}
 
     def __enter__(self) -> Everybody:
         for users in self.of.values():

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from gitrelease.agent.background import guarded, log
-from gitrelease.agent.bringup import bring_up, take_down, with_front
+from gitrelease.agent.bringup import bring_up, runs, take_down, with_front
 from gitrelease.agent.duty import Duty
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.office import Office
@@ -78,11 +78,19 @@ class Groups:
         self._tellings: dict[str, Telling] = {}
 
     def up(self, world: World, *, report: Report, by: str) -> None:
-        """Bring every group up that serves something; one that does not come up stops nothing else."""
-        for name in world.settings.groups:
+        """Bring every group up that serves something; one that does not come up stops nothing else.
+
+        What runs of others is ended: an agent that was killed has left it before their first release, or no instance
+        names them any more. Their pointers stay, for the day on which one does.
+        """
+        for there in world.apart():
+            guarded(f"group {there.group}", functools.partial(_end, there, why="no instance names it any more"))
+        for name in world.settings.groups[1:]:
             there = world.of_group(name)
-            if name != PRODUCTION and world.git.ref(there.live_ref) is not None:
+            if world.git.ref(there.live_ref) is not None:
                 guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
+            else:
+                guarded(f"group {name}", functools.partial(_end, there, why="it got no release"))
 
     def _up(self, world: World, cancel: Cancel, *, report: Report, by: str) -> Outcome:
         world.home.create()
@@ -172,10 +180,15 @@ class Groups:
             telling.stop()
 
     def down(self, world: World) -> None:
-        """Stop the front and every backend of every group."""
+        """Stop the front and every backend of every group, also of those that no instance names any more."""
         self.stop()
-        for name in world.settings.groups:
-            if name != PRODUCTION:
-                there = world.of_group(name)
-                if there.home.root.exists():
-                    take_down(there, self._productions.pop(name, None))
+        for there in (*map(world.of_group, world.settings.groups[1:]), *world.apart()):
+            if there.home.root.exists():
+                take_down(there, self._productions.pop(there.group, None))
+
+
+def _end(world: World, _: Cancel, *, why: str) -> None:
+    """End what runs for a group that is not looked after."""
+    if runs(world):
+        log.warning("group %s is taken down: %s", world.group, why)
+        take_down(world, None)

@@ -69,6 +69,10 @@ class Serving(msgspec.Struct, frozen=True):
         """Return it with some of its workers replaced."""
         return msgspec.structs.replace(self, workers={**self.workers, **workers})
 
+    def only(self, names: Iterable[str]) -> Serving:
+        """Return it as it runs for some of its instances."""
+        return msgspec.structs.replace(self, workers={name: self.workers[name] for name in names})
+
     @property
     def alive(self) -> bool:
         """Does any of it still run?"""

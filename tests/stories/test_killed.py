@@ -197,7 +197,8 @@ def ends(pid: int) -> bool:
         os.close(handle)
 
 
-def kill_at(work: Work, name: str, point: str) -> None:
+def kill_at(work: Work, name: str, point: str) -> int:
+    """Kill the agent at a point of a work; fail unless production is whole. Returns how many requests there were."""
     production = work.production
     doing = getattr(work, name.replace(" ", "_"))()
     before = expected_everywhere(production)
@@ -220,6 +221,7 @@ def kill_at(work: Work, name: str, point: str) -> None:
         assert set(asking.answers) <= {before[instance], after[instance]}, f"{point}: {instance}"
     assert_whole(production, point)
     assert "note that is" in production.read("notes.txt"), point
+    return users.requests
 
 
 # What goes live takes the same steps whatever brought it: here a push and its like are killed where they differ, and

@@ -13,17 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port, until
+from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port
 from tests.stories.test_killed import BACK, RELEASE, SERVE, SOAK, STAGE, Work, kill_at, passed
-from tests.whole import LIVE
+from tests.whole import live_of
 
-SCRIPTS = SETTINGS.replace('"server.py", "{port}"', '"{script}", "{port}"') + """
+SCRIPTS = (
+    SETTINGS.replace('"server.py", "{port}"', '"{script}", "{port}"')
+    + """
 [[region]]
 name = "other_terms"
 kind = "dictionary"
 file = "other.py"
 assign = "TERMS"
 """
+)
 SPREAD = ("spread: one more started", "spread: each answers")
 SWITCH = "traffic: written down, not switched"
 NEXT = "traffic: one instance switched, the next not"
@@ -90,7 +93,7 @@ class Grouped(Work):
         """Let the group serve nothing, as before its first release."""
         production = self.production
         assert production.gitrelease("down").code == 0
-        for ref in production.git("for-each-ref", "--format=%(refname)", f"{LIVE}-test", "refs/gitrelease/good-test").split():
+        for ref in (live_of("test"), "refs/gitrelease/good-test"):
             production.git("update-ref", "-d", ref)
         assert production.gitrelease("up").code == 0
         production.await_idle()
