@@ -11,6 +11,7 @@ import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.text import one_line
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run(
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
     from gitrelease.core.errors import ReleaseError
+    from gitrelease.core.history import release_number
     from gitrelease.world import open_world
 
     if form is not None and (as_json or not log):
@@ -47,7 +49,7 @@ def run(
         raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
     world = open_world(context.obj)
     known = world.records()
-    found = known.release(release)
+    found = known.every.numbered(release_number(release))  # what only a group has had as well
     if found is None:
         raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
     told = describe_release(world, known, found)
@@ -66,14 +68,17 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
 
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
+    from gitrelease.core.history import release_number
     from gitrelease.core.state import decoded
     from gitrelease.edges import records
-    from gitrelease.release.past import release_row
+    from gitrelease.release.past import Been, release_row
 
-    before = known.release(found.previous) if found.previous else None
-    kept = read_baseline(world, found.commit)
+    there = _where_it_was(world, known, found)
+    before = known.every.numbered(release_number(found.previous)) if found.previous else None
+    kept = read_baseline(world, found.commit) or read_baseline(there, found.commit)
     return {
-        **release_row(known, world.journal.memory(), found),
+        **release_row(there.records(), there.journal.memory(), found, Been(world, known)),
+        "served_by": [one.group for one in (world, *world.beside()) if world.git.ref(one.live_ref) == found.tag],
         "source": found.source,
         "previous": found.previous,
         "reason": found.reason,
@@ -88,21 +93,29 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     }
 
 
+def _where_it_was(world: World, known: Records, found: Release) -> World:
+    """Return the world that can tell how a release did: production's, or that of the group that alone has had it."""
+    groups = known.elsewhere.get(found.number, ())
+    return next((one for one in world.beside() if one.group in groups), world)
+
+
 def _log(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
     from gitrelease.core.deployment_log import deployment_log
 
-    return deployment_log(told, world.journal.events(), way_back=_way_back(known, found), moment=_moment)
+    there = _where_it_was(world, known, found)
+    return deployment_log(told, there.journal.events(), way_back=_way_back(there, found), moment=_moment)
 
 
-def _way_back(known: Records, found: Release) -> str:
+def _way_back(world: World, found: Release) -> str:
     """Say what to type to go back from a release, or to it where it is not live."""
     from gitrelease.release.going_back import target_of_rollback
 
+    known, group = world.records(), "" if world.is_production else f" --in {world.group}"
     if known.live is None or known.live.number != found.number:
         serves = known.live.name if known.live else "nothing"
-        return f"gitrelease rollback {found.name} (to this one; production serves {serves})"
+        return f"gitrelease rollback {found.name}{group} (to this one; {world.group} serves {serves})"
     target = target_of_rollback(known, None)
-    return f"gitrelease rollback (to {target.name})" if target else "there is no older release that is not bad"
+    return f"gitrelease rollback{group} (to {target.name})" if target else "there is no older release that is not bad"
 
 
 def _print_log(told: dict[str, Any], log: tuple[Section, ...], form: Form | None, *, as_json: bool) -> None:
@@ -131,6 +144,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
         + (f", live after {told['seconds']:.1f} s" if told["seconds"] else ""),
         f"previous  {told['previous'] or 'none'}",
     ]
+    if told["groups"] != [PRODUCTION]:
+        serves = f"; served by {', '.join(told['served_by'])} now" if told["served_by"] else ""
+        out.append(f"in        {' then '.join(told['groups'])}{serves}")
     if told["reason"]:
         out.append(f"reason    {one_line(told['reason'], 300)}")
     if told["bad"]:

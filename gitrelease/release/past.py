@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from gitrelease.core.events import Emergency, Memory
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, outcome_of, release_name
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
@@ -14,8 +15,11 @@ from gitrelease.world import World
 
 
 def history(world: World, count: int | None = None) -> dict[str, Any]:
-    """Return the history object, newest first: the newest `count` releases, or all, and the attempts."""
+    """Return the history object of a group, newest first: the newest `count` releases that it has had, or all, and what
+    was tried there.
+    """
     known = world.records()
+    been = Been(world, known)
     memory = world.journal.memory()
     attempts = [
         {
@@ -28,13 +32,35 @@ def history(world: World, count: int | None = None) -> dict[str, Any]:
         }
         for attempt in reversed(memory.attempts)
     ]
-    releases = [release_row(known, memory, release) for release in itertools.islice(known.releases.newest(), count)]
+    had = (one for one in known.releases.newest() if world.group in been.where(one))
+    releases = [release_row(known, memory, release, been) for release in itertools.islice(had, count)]
     emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
-    return {"schema": 1, "releases": releases, "attempts": attempts, "emergencies": emergencies}
+    told = {"releases": releases, "attempts": attempts, "emergencies": emergencies}
+    return {"schema": 1, "group": world.group, **told}
 
 
-def release_row(known: Records, memory: Memory, release: Release) -> dict[str, Any]:
-    """Return one release as `history` shows it."""
+class Been:
+    """Which groups of instances have had which release, by refs and journals?"""
+
+    def __init__(self, world: World, known: Records) -> None:
+        self._known = known
+        main = world.of_group(PRODUCTION)
+        self._served = {one.group: one.journal.memory(attempts=1).served for one in (main, *main.beside())}
+
+    def where(self, release: Release) -> tuple[str, ...]:
+        """Return the groups that have had a release, in that order; what is no other group's alone is production's."""
+        number = release.number
+        since = {group: at[number] for group, at in self._served.items() if number in at}
+        apart = self._known.elsewhere.get(number)
+        for group in apart or (PRODUCTION,):
+            since.setdefault(group, release.at)
+        if apart is not None:
+            since.pop(PRODUCTION, None)
+        return tuple(sorted(since, key=lambda group: since[group]))
+
+
+def release_row(known: Records, memory: Memory, release: Release, been: Been) -> dict[str, Any]:
+    """Return one release as `history` shows it; `groups` are those that have had it, in that order."""
     live = known.live
     soaking = live.number if live and live != known.good and live.number not in memory.proved else None
     return {
@@ -49,6 +75,7 @@ def release_row(known: Records, memory: Memory, release: Release) -> dict[str, A
         "summary": release.summary,
         "seconds": memory.seconds.get(release.number),
         "pinned": release.number in known.pinned,
+        "groups": list(been.where(release)),
         "rolled_back": _rolled_back(known, memory, release.number),
     }
 
