@@ -265,7 +265,7 @@ class Production(Clone):
 
     def backend(self, role: str = "live", instance: str = "primary") -> dict[str, Any]:
         """Return what was written down of the backend that serves an instance, or stands by for it."""
-        group = self.places[instance].group
+        group = self.places.get(instance, Place(0)).group
         found: dict[str, Any] = self.processes(group)[role]["workers"][instance]["backend"]
         return found
 

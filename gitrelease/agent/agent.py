@@ -247,7 +247,8 @@ class Agent:
             self._sampler = Sampler(production, self.groups.every)
             self._sampler.start()
             passing("up: production serves, the groups not yet")
-            self.groups.up(production.world, report=report, by=owner)
+            for lacking in self.groups.up(production.world, report=report, by=owner):
+                outcome = msgspec.structs.replace(outcome, hint=f"{lacking}; {outcome.hint}")
             try:
                 self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
             except OSError as error:

@@ -44,7 +44,7 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
     if world.is_production:
         world.checkout.require_branch()
     memory = world.journal.memory(attempts=1)  # the last one is all that is asked for here
-    running = read_running(world.home.processes)
+    running = _with_who_answers(world, read_running(world.home.processes))
     end_strays(world, running)
     production = with_front(world, running, memory)
     live = world.records().live
@@ -179,13 +179,24 @@ def with_front(world: World, running: Running, memory: Memory) -> Production:
     except ReleaseError:
         close_all({**old, **listeners})
         raise
-    if running.front is not None:
-        processes.stop(running.front, grace=2.0)
-        passing("up: the old front has ended")
-    close_all({name: one for name, one in old.items() if one not in listeners.values()})
     production.listeners = listeners
     production.start_front(_targets(running.live, {name: names.get(_port(one)) for name, one in listeners.items()}))
+    if running.front is not None:
+        passing("up: two fronts accept")
+        processes.stop(running.front, grace=2.0)
+    close_all({name: one for name, one in old.items() if one not in listeners.values()})
     return production
+
+
+def _with_who_answers(world: World, running: Running) -> Running:
+    """Return what runs, with the front that answers: an agent that was killed may not have written down a new one."""
+    try:
+        found = process_table.identify(FrontControl(world.home.front_socket).status().pid)
+    except (ReleaseError, ProcessLookupError):
+        return running
+    if found == running.front or found not in process_table.marked(MARK, str(world.home.root)):
+        return running
+    return msgspec.structs.replace(running, front=found)
 
 
 def _listen(instance: Instance) -> socket.socket:

@@ -77,25 +77,33 @@ class Groups:
         self._supervisors: dict[str, Supervisor] = {}
         self._tellings: dict[str, Telling] = {}
 
-    def up(self, world: World, *, report: Report, by: str) -> None:
-        """Bring every group up that serves something; one that does not come up stops nothing else.
+    def up(self, world: World, *, report: Report, by: str) -> tuple[str, ...]:
+        """Bring every group up that serves something; one that does not come up stops nothing else. Say which and why.
 
         What runs of others is ended: an agent that was killed has left it before their first release, or no instance
         names them any more. Their pointers stay, for the day on which one does.
         """
+        lacking: list[str] = []
         for there in world.apart():
             guarded(f"group {there.group}", functools.partial(_end, there, why="no instance names it any more"))
         for name in world.settings.groups[1:]:
             there = world.of_group(name)
-            if world.git.ref(there.live_ref) is not None:
-                guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
-            else:
+            if world.git.ref(there.live_ref) is None:
                 guarded(f"group {name}", functools.partial(_end, there, why="it got no release"))
+                continue
+            outcome = guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
+            if name not in self._productions:
+                why = outcome.reason if outcome is not None else f"see {world.home.agent_log}"
+                lacking.append(f"group {name} does not come up: {why}")
+        return tuple(lacking)
 
     def _up(self, world: World, cancel: Cancel, *, report: Report, by: str) -> Outcome:
         world.home.create()
         # What it serves says how it is judged, and not what production serves.
-        production, outcome = bring_up(world.judged_by(world.live_ref), cancel=cancel, report=report, by=by)
+        try:
+            production, outcome = bring_up(world.judged_by(world.live_ref), cancel=cancel, report=report, by=by)
+        except ReleaseError as error:
+            production, outcome = None, Outcome(outcome="stuck", reason=error.message, hint=error.hint)
         if production is None:
             log.error("group %s does not come up: %s. %s", world.group, outcome.reason, outcome.hint)
         else:
@@ -131,9 +139,14 @@ class Groups:
         settings = main.world.settings
         if name is None or name in settings.groups:
             return [(self.released_to(main, name), None)]
-        instance = next((one for one in (*main.instances, *settings.instances) if one.name == name), None)
+        running = next((one for one in (main, *self.every()) if name in [each.name for each in one.instances]), None)
+        if running is not None:
+            return [(running, name)]
+        instance = next((one for one in settings.instances if one.name == name), None)
         if instance is not None:
-            return [(self.released_to(main, instance.group), name)]
+            self.released_to(main, instance.group)
+            hint = "Start it again with what is set now: gitrelease down && gitrelease up"
+            raise ReleaseError(f"{instance.group} was started without an instance {name!r}", hint=hint)
         names = ", ".join(one.name for one in settings.instances)
         hint = f"There is: {names}; or a group: {', '.join(settings.groups)}; or {ALL}"
         raise ReleaseError(f"there is no instance {name!r}", hint=hint)

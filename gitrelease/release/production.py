@@ -228,6 +228,7 @@ class Production:
             targets=targets,
             env={**os.environ, MARK: str(home.root)},
         )
+        passing("up: a new front answers, not written down")
         self.running = msgspec.structs.replace(self.running, front=process_table.identify(child.pid))
         self.save()
 
