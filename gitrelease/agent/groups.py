@@ -7,6 +7,7 @@ to it. All of them share the turn: one release at a time.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.events import Abandoned, AnyEvent, Memory
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
@@ -201,7 +202,10 @@ class Groups:
 
 
 def _end(world: World, _: Cancel, *, why: str) -> None:
-    """End what runs for a group that is not looked after."""
+    """End what runs for a group that is not looked after; a release that was cut off before any ref moved is void."""
     if runs(world):
         log.warning("group %s is taken down: %s", world.group, why)
         take_down(world, None)
+    unfinished = world.journal.memory(attempts=1).unfinished
+    if unfinished is not None and world.git.ref(world.live_ref) != unfinished.tag:
+        world.journal.append(Abandoned(at=time.time(), number=unfinished.number))

@@ -201,7 +201,7 @@ HERE = {
     "restart all": (NEXT, RETIRED),
     "restart one": ("restart: started",),
     "backend ends": ("again: its users wait", "again: started"),
-    "group first": (GROUP_FIRST, "stage: started", "refs: done"),
+    "group first": (GROUP_FIRST, "stage: started", "intent: done", "refs: done"),
     "group refused": ("group: nobody looks after it, not down",),
     "group deploy": ("refs: before", "refs: done", NEXT, "soak: good, not recorded"),
     "carry on": ("refs: before", "refs: done", NEXT),
