@@ -320,3 +320,32 @@ def make_checkout(folder: Path, files: dict[str, str] | None = None) -> Producti
         production.write(name, text)
     production.commit("The app")
     return production
+
+
+SCRIPTS = (
+    SETTINGS.replace('"server.py", "{port}"', '"{script}", "{port}"')
+    + """
+[[region]]
+name = "other_terms"
+kind = "dictionary"
+file = "other.py"
+assign = "TERMS"
+"""
+)
+
+
+def make_several(folder: Path) -> Production:
+    """Make a production checkout with three instances of two scripts, and two in the group `test`; not up yet."""
+    files = {"server.py": SERVER, "gitrelease.toml": SCRIPTS, "README.md": "The app\n"}
+    files["other.py"] = SERVER.replace('VERSION = "one"', 'VERSION = "one of the other"')
+    production = make_checkout(folder, files)
+    production.port = reserved_port()
+    production.init()
+    production.others = {
+        "second": Place(reserved_port()),
+        "other": Place(reserved_port(), "other.py"),
+        "test-1": Place(reserved_port(), group="test"),
+        "test-2": Place(reserved_port(), "other.py", "test"),
+    }
+    production.set_instances()
+    return production

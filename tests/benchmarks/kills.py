@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.races import IDENTITY
-from tests.checkout import Production, make_checkout
+from tests.checkout import Production, make_checkout, make_several
 from tests.stories import test_killed as one
 from tests.stories import test_killed_several as several
 
@@ -35,7 +35,7 @@ class Kind:
 
 KINDS = (
     Kind("one instance", make_one, one.work_on, one.POINTS),
-    Kind("three instances and a group", several.make_several, several.grouped_on, several.POINTS),
+    Kind("three instances and a group", make_several, several.grouped_on, several.POINTS),
 )
 
 

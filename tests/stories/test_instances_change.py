@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from gitrelease.edges.faults import FAULT
-from tests.checkout import Place, Production, reserved_port, until
+from tests.checkout import Place, Production, make_several, reserved_port, until
 from tests.stories.test_killed import ends
-from tests.stories.test_killed_several import Grouped, grouped_on, make_several
+from tests.stories.test_killed_several import Grouped, grouped_on
 from tests.whole import Users, assert_whole, expected, live_of, running
 
 

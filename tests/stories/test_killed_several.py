@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port
-from tests.stories.test_killed import BACK, RELEASE, SERVE, SOAK, STAGE, Work, kill_at, passed
-from tests.whole import live_of
+from gitrelease.edges.faults import FAULT, SIGNAL
+from tests.checkout import PATIENCE, Production, make_several, until
+from tests.stories.test_killed import BACK, RELEASE, SERVE, SOAK, STAGE, Work, kill_at, passed, stands, with_agent
+from tests.whole import Everybody, assert_whole, expected_everywhere, live_of
 
-SCRIPTS = (
-    SETTINGS.replace('"server.py", "{port}"', '"{script}", "{port}"')
-    + """
-[[region]]
-name = "other_terms"
-kind = "dictionary"
-file = "other.py"
-assign = "TERMS"
-"""
-)
 SPREAD = ("spread: one more started", "spread: each answers")
 SWITCH = "traffic: written down, not switched"
 NEXT = "traffic: one instance switched, the next not"
@@ -159,23 +152,6 @@ class Grouped(Work):
         return lambda: self.production.gitrelease("restart", "test")
 
 
-def make_several(folder: Path) -> Production:
-    """Make a production checkout with three instances of two scripts, and two in the group `test`; not up yet."""
-    files = {"server.py": SERVER, "gitrelease.toml": SCRIPTS, "README.md": "The app\n"}
-    files["other.py"] = SERVER.replace('VERSION = "one"', 'VERSION = "one of the other"')
-    production = make_checkout(folder, files)
-    production.port = reserved_port()
-    production.init()
-    production.others = {
-        "second": Place(reserved_port()),
-        "other": Place(reserved_port(), "other.py"),
-        "test-1": Place(reserved_port(), group="test"),
-        "test-2": Place(reserved_port(), "other.py", "test"),
-    }
-    production.set_instances()
-    return production
-
-
 def grouped_on(production: Production) -> Grouped:
     """Return what can be done to a production with two good releases, whose group serves a third."""
     production.await_idle()
@@ -218,3 +194,39 @@ def test_an_agent_that_is_killed_leaves_every_instance_whole(grouped: Grouped, n
 @pytest.mark.parametrize("name", POINTS)
 def test_these_are_the_points_that_the_work_passes(grouped: Grouped, name: str, tmp_path: Path) -> None:
     assert passed(grouped, name, POINTS[name], tmp_path / "trace") == list(POINTS[name])
+
+
+# -- others are killed while the agent stands in the middle of a restart ---------------------------------------
+
+
+@pytest.mark.parametrize("point", ["restart: started", NEXT])
+@pytest.mark.parametrize("victim", ["test-1", "test-2", "second", "front of test", "front"])
+def test_whoever_is_killed_in_the_middle_of_a_restart_refuses_nobody(grouped: Grouped, victim: str, point: str) -> None:
+    production = grouped.production
+    agent = with_agent(production, {FAULT: point, SIGNAL: "STOP"})
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "restart", "test"]
+    expected = expected_everywhere(production)
+    with Everybody(production) as users:
+        client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        until(lambda: stands(agent), f"the agent stands at {point}")
+        os.kill(_pid(production, victim), signal.SIGKILL)
+        os.kill(agent, signal.SIGCONT)
+        said, _ = client.communicate(timeout=PATIENCE)
+        assert client.returncode == 0, said
+        production.await_idle()
+        for name, asking in users.of.items():
+            asking.came(expected[name])
+    # Who was inside what was killed is cut off, a user of each instance at most; nobody else is, and nobody is refused.
+    inside = {"front": ("primary", "second", "other"), "front of test": ("test-1", "test-2")}.get(victim, (victim,))
+    for name, asking in users.of.items():
+        assert len(asking.failed) <= (name in inside), f"{name}: {asking.failed}"
+        assert not [failed for failed in asking.failed if "Refused" in failed]
+        assert set(asking.answers) == {expected[name]}
+    assert_whole(production, f"{victim} at {point}")
+
+
+def _pid(production: Production, victim: str) -> int:
+    if victim in production.places:
+        return int(production.backend("live", victim)["identity"]["pid"])
+    group = "test" if victim == "front of test" else "production"
+    return int(production.processes(group)["front"]["pid"])
