@@ -11,7 +11,7 @@ import pytest
 
 from tests.checkout import SETTINGS
 from tests.stories.test_groups import Grouped
-from tests.whole import refs
+from tests.whole import assert_whole, refs
 
 
 @pytest.fixture
@@ -149,3 +149,21 @@ def test_a_number_is_given_once_also_where_only_a_group_had_it(grouped: Grouped)
     production.commit_term("margin")
 
     production.await_live("release/5")
+
+
+def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Grouped) -> None:
+    production = grouped.production
+    give(grouped, "two")
+    give(grouped, "three")
+    before = production.git("for-each-ref")
+    for ref in ("live-test", "good-test", "only/test/2"):
+        production.git("update-ref", "-d", f"refs/gitrelease/{ref}")
+    production.git("tag", "-d", "release/3")
+
+    ended = production.gitrelease("recover")
+
+    assert ended.code == 0, ended.said
+    assert production.git("for-each-ref") == before
+    assert "nothing was live in test by the refs; release/3 is again" in ended.said
+    production.await_idle()
+    assert_whole(production)
