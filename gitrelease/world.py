@@ -72,6 +72,18 @@ class World:
                 f"there is no group {name!r}",
                 hint=f"There is: {', '.join(self.settings.groups)}; a group is named by its instances (instance.group)",
             )
+        return self._of(name)
+
+    def beside(self) -> tuple[World, ...]:
+        """Return the worlds of the groups beside production: of all that are set, and that have had something here."""
+        names = dict.fromkeys((*self.settings.groups, *Home(self.git.directory).groups))
+        return tuple(self._of(name) for name in names if name != PRODUCTION)
+
+    def apart(self) -> tuple[World, ...]:
+        """Return the worlds of the groups that have had something here and that no instance names any more."""
+        return tuple(one for one in self.beside() if one.group not in self.settings.groups)
+
+    def _of(self, name: str) -> World:
         home = Home(self.git.directory, group=None if name == PRODUCTION else name)
         journal, slots = Journal(home.journal), Slots(self.git, home.slots)
         return dataclasses.replace(self, home=home, journal=journal, slots=slots, group=name)

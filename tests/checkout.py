@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,15 @@ class Clone:
         return self.commit(f"Version {version}")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where users find an instance, and what it runs."""
+
+    port: int
+    script: str = "server.py"
+    group: str = "production"
+
+
 class Production(Clone):
     """The production checkout: the command line, what serves, what runs."""
 
@@ -167,6 +177,25 @@ class Production(Clone):
         super().__init__(root)
         self.port = port
         self.home = root / ".git" / "gitrelease"
+        self.others: dict[str, Place] = {}  # instances beside `primary`
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Return every instance by its name."""
+        return {"primary": Place(self.port), **self.others}
+
+    def home_of(self, group: str) -> Path:
+        """Return where a group of instances has its journal, slots and processes."""
+        return self.home if group == "production" else self.home / "groups" / group
+
+    def set_instances(self) -> None:
+        """Write the instances into the settings of this host."""
+        app = (self.home / "host.toml").read_text().split("[[instance]]")[0]
+        tables = [
+            f'[[instance]]\nname = "{name}"\nport = {one.port}\nscript = "{one.script}"\ngroup = "{one.group}"\n'
+            for name, one in self.places.items()
+        ]
+        (self.home / "host.toml").write_text(app + "\n".join(tables))
 
     def gitrelease(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
         command = [sys.executable, "-m", "gitrelease", "-C", str(self.root), *arguments]
@@ -218,9 +247,9 @@ class Production(Clone):
         """Wait until nothing is under way and nothing soaks."""
         until(lambda: not self.busy(), "an idle production")
 
-    def answer(self, timeout: float = 10.0) -> str:
-        """Ask the public port as a user would."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+    def answer(self, timeout: float = 10.0, *, port: int | None = None) -> str:
+        """Ask a public port, the first instance's where none is given, as a user would."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
         try:
             connection.request("GET", "/", headers={"Connection": "close"})
             return connection.getresponse().read().decode()
@@ -230,18 +259,19 @@ class Production(Clone):
     def agent_pid(self) -> int:
         return int((self.home / "run" / "agent.pid").read_text().split()[0])
 
-    def processes(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.home / "run" / "processes.json").read_text())
+    def processes(self, group: str = "production") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home_of(group) / "run" / "processes.json").read_text())
         return found
 
     def backend(self, role: str = "live", instance: str = "primary") -> dict[str, Any]:
         """Return what was written down of the backend that serves an instance, or stands by for it."""
-        found: dict[str, Any] = self.processes()[role]["workers"][instance]["backend"]
+        group = self.places.get(instance, Place(0)).group
+        found: dict[str, Any] = self.processes(group)[role]["workers"][instance]["backend"]
         return found
 
-    def backends(self) -> list[dict[str, Any]]:
-        """Return every backend that was written down."""
-        written = self.processes()
+    def backends(self, group: str = "production") -> list[dict[str, Any]]:
+        """Return every backend of a group that was written down."""
+        written = self.processes(group)
         workers = [one for role in ("live", "standby") if written[role] for one in written[role]["workers"].values()]
         return [one["backend"] for one in (*workers, *written["leaving"])]
 
@@ -289,4 +319,33 @@ def make_checkout(folder: Path, files: dict[str, str] | None = None) -> Producti
     for name, text in (files or {"server.py": SERVER, "gitrelease.toml": SETTINGS, "README.md": "The app\n"}).items():
         production.write(name, text)
     production.commit("The app")
+    return production
+
+
+SCRIPTS = (
+    SETTINGS.replace('"server.py", "{port}"', '"{script}", "{port}"')
+    + """
+[[region]]
+name = "other_terms"
+kind = "dictionary"
+file = "other.py"
+assign = "TERMS"
+"""
+)
+
+
+def make_several(folder: Path) -> Production:
+    """Make a production checkout with three instances of two scripts, and two in the group `test`; not up yet."""
+    files = {"server.py": SERVER, "gitrelease.toml": SCRIPTS, "README.md": "The app\n"}
+    files["other.py"] = SERVER.replace('VERSION = "one"', 'VERSION = "one of the other"')
+    production = make_checkout(folder, files)
+    production.port = reserved_port()
+    production.init()
+    production.others = {
+        "second": Place(reserved_port()),
+        "other": Place(reserved_port(), "other.py"),
+        "test-1": Place(reserved_port(), group="test"),
+        "test-2": Place(reserved_port(), "other.py", "test"),
+    }
+    production.set_instances()
     return production

@@ -38,6 +38,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges import heap, hooks, wire
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.process_table import identify
@@ -241,7 +242,9 @@ class Agent:
             self._supervisor.start()
             self._sampler = Sampler(production, self.groups.every)
             self._sampler.start()
-            self.groups.up(production.world, report=report, by=owner)
+            passing("up: production serves, the groups not yet")
+            for lacking in self.groups.up(production.world, report=report, by=owner):
+                outcome = msgspec.structs.replace(outcome, hint=f"{lacking}; {outcome.hint}")
             try:
                 self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
             except OSError as error:
@@ -268,7 +271,9 @@ class Agent:
         for worker in (self._supervisor, self._sampler):
             if worker is not None:
                 worker.stop()
+        passing("down: not wanted, all serve")
         self.groups.down(self.world)
+        passing("down: the groups are")
         take_down(self.world, self.production)
         self.production = None
 

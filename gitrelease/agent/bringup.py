@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -19,13 +20,14 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
-from gitrelease.core.settings import seconds
+from gitrelease.core.settings import Instance, seconds
 from gitrelease.edges import backends, process_table, processes
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
-from gitrelease.edges.front import FrontControl, FrontGone
+from gitrelease.edges.front import FrontControl, FrontGone, Target
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Production, Running, Serving, read_running
@@ -42,7 +44,7 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
     if world.is_production:
         world.checkout.require_branch()
     memory = world.journal.memory(attempts=1)  # the last one is all that is asked for here
-    running = read_running(world.home.processes)
+    running = _with_who_answers(world, read_running(world.home.processes))
     end_strays(world, running)
     production = with_front(world, running, memory)
     live = world.records().live
@@ -87,12 +89,12 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
     begun = time.monotonic()
     world = production.world
     running = production.running
-    names = {instance.name for instance in production.instances}
+    names = [instance.name for instance in production.instances]
     found = next(
         (
-            serving
+            serving.only(names)
             for serving in (running.live, running.standby)
-            if serving and serving.number == live.number and set(serving.workers) == names
+            if serving and serving.number == live.number and serving.workers.keys() >= set(names)
         ),
         None,
     )
@@ -146,37 +148,70 @@ def _adopt(production: Production, serving: Serving) -> None:
     production.save()
     for other in others:
         if other is not production.running.standby:
-            production.end_all(other.backends)
+            production.end_all(backend for backend in other.backends if not serving.runs(backend))
 
 
 # -- the front ---------------------------------------------------------------------------------------------------
 
 
 def with_front(world: World, running: Running, memory: Memory) -> Production:
-    """Adopt the running front, with its listening sockets, or start one."""
+    """Adopt the running front, with its listening sockets, or start one.
+
+    Where the settings have changed meanwhile a new one takes over: an address that both have refuses nobody, and its
+    users are served as before until the live release runs for every instance. What is taken leaves all as it is.
+    """
+    production = Production(world, FrontControl(world.home.front_socket), running, memory)
+    old: dict[str, socket.socket] = {}
     if running.front is not None:
-        control = FrontControl(world.home.front_socket)
-        production = Production(world, control, running, memory)
         with contextlib.suppress(FrontGone):
-            production.listeners = control.listeners()
-        wanted = {instance.name: instance.port for instance in world.instances}
-        have = {name: listener.getsockname()[1] for name, listener in production.listeners.items()}
-        if wanted == have:
+            old = production.front.listeners()
+        if {name: _port(one) for name, one in old.items()} == {one.name: one.port for one in world.instances}:
+            production.listeners = old
             return production
-        # It hangs, or the settings changed while production was down: a front on other ports is of no use.
-        processes.stop(running.front, grace=2.0)
-        close_all(production.listeners)
+        if not old:
+            processes.stop(running.front, grace=2.0)  # it hangs
+    names = {_port(listener): name for name, listener in old.items()}
     listeners: dict[str, socket.socket] = {}
     try:
         for instance in world.instances:
-            listeners[instance.name] = fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
+            kept = names.get(instance.port)
+            listeners[instance.name] = old[kept] if kept is not None else _listen(instance)
     except ReleaseError:
-        close_all(listeners)
+        close_all({**old, **listeners})
         raise
-    production = Production(world, FrontControl(world.home.front_socket), running, memory)
     production.listeners = listeners
-    production.start_front()
+    production.start_front(_targets(running.live, {name: names.get(_port(one)) for name, one in listeners.items()}))
+    if running.front is not None:
+        passing("up: two fronts accept")
+        processes.stop(running.front, grace=2.0)
+    close_all({name: one for name, one in old.items() if one not in listeners.values()})
     return production
+
+
+def _with_who_answers(world: World, running: Running) -> Running:
+    """Return what runs, with the front that answers: an agent that was killed may not have written down a new one."""
+    try:
+        found = process_table.identify(FrontControl(world.home.front_socket).status().pid)
+    except (ReleaseError, ProcessLookupError):
+        return running
+    if found == running.front or found not in process_table.marked(MARK, str(world.home.root)):
+        return running
+    return msgspec.structs.replace(running, front=found)
+
+
+def _listen(instance: Instance) -> socket.socket:
+    return fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
+
+
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
+
+
+def _targets(live: Serving | None, before: Mapping[str, str | None]) -> dict[str, Target]:
+    """Return who serves each instance until the live release does: whoever did under the name that it had `before`."""
+    workers = {name: live.workers.get(known or name) for name, known in before.items()} if live is not None else {}
+    running = {name: one.backend for name, one in workers.items() if one is not None and one.backend.identity.alive}
+    return {name: Target("127.0.0.1", backend.port, backend.id) for name, backend in running.items()}
 
 
 def close_all(listeners: dict[str, socket.socket]) -> None:
@@ -186,6 +221,11 @@ def close_all(listeners: dict[str, socket.socket]) -> None:
 
 
 # -- down ----------------------------------------------------------------------------------------------------------
+
+
+def runs(world: World) -> bool:
+    """Does anything of ours run for a group of instances, or is written down as if it did?"""
+    return world.home.processes.exists() or bool(process_table.marked(MARK, str(world.home.root)))
 
 
 def take_down(world: World, production: Production | None) -> None:

@@ -58,8 +58,14 @@ class Chores:
 
     def _prune(self, request: Request) -> msgspec.Struct:
         with self._has_turn(request) as production:
-            result = prune(production.world, keep=int(request.arguments["keep"]), dry_run=request.flag("dry_run"))
-            production.memory = production.world.journal.memory(attempts=production.memory.most_attempts)
+            every = {one.world.group: one for one in (part.serving() for part in self._office.parts())}
+            # Those that are looked after write to their journals meanwhile: through the same lock.
+            beside = [every[one.group].world if one.group in every else one for one in production.world.beside()]
+            result = prune(
+                production.world, beside, keep=int(request.arguments["keep"]), dry_run=request.flag("dry_run")
+            )
+            for one in every.values():
+                one.memory = one.world.journal.memory(attempts=one.memory.most_attempts)
             return result
 
     def _drill(self, request: Request) -> dict[str, Any]:

@@ -131,7 +131,9 @@ class Desk:
     def _ping(self, _: Request) -> dict[str, Any]:
         """Say that we are there, and what is under way: without a look at refs or files."""
         agent = self._agent
-        holder, soak = agent.turn.holder, agent.production.soak if agent.production else None
+        holder = agent.turn.holder
+        every = (agent.production, *agent.groups.every()) if agent.production else ()
+        soak = next((one.soak for one in every if one.soak is not None), None)
         return {
             "version": __version__,
             "pid": os.getpid(),

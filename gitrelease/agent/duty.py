@@ -61,6 +61,7 @@ class Duty:
             if not serves(production, worker.backend):
                 return  # what was seen to hang is not what users get any more: it stands by, or leaves
             production.front.clear(name)
+        passing("again: its users wait")
         production.end(worker.backend)
         slot = _slot_of(production, worker)
         try:
@@ -71,6 +72,7 @@ class Duty:
             )  # fmt: skip
         finally:
             slot.release()
+        passing("again: started")
         deadline = time.monotonic() + seconds(world.settings.limits.start)
         handle = os.pidfd_open(backend.identity.pid)
         try:

@@ -7,12 +7,13 @@ to it. All of them share the turn: one release at a time.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from gitrelease.agent.background import guarded, log
-from gitrelease.agent.bringup import bring_up, take_down, with_front
+from gitrelease.agent.bringup import bring_up, runs, take_down, with_front
 from gitrelease.agent.duty import Duty
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.office import Office
@@ -21,10 +22,11 @@ from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.events import Abandoned, AnyEvent, Memory
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production, Running
 from gitrelease.release.upkeep import tidy
@@ -76,17 +78,33 @@ class Groups:
         self._supervisors: dict[str, Supervisor] = {}
         self._tellings: dict[str, Telling] = {}
 
-    def up(self, world: World, *, report: Report, by: str) -> None:
-        """Bring every group up that serves something; one that does not come up stops nothing else."""
-        for name in world.settings.groups:
+    def up(self, world: World, *, report: Report, by: str) -> tuple[str, ...]:
+        """Bring every group up that serves something; one that does not come up stops nothing else. Say which and why.
+
+        What runs of others is ended: an agent that was killed has left it before their first release, or no instance
+        names them any more. Their pointers stay, for the day on which one does.
+        """
+        lacking: list[str] = []
+        for there in world.apart():
+            guarded(f"group {there.group}", functools.partial(_end, there, why="no instance names it any more"))
+        for name in world.settings.groups[1:]:
             there = world.of_group(name)
-            if name != PRODUCTION and world.git.ref(there.live_ref) is not None:
-                guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
+            if world.git.ref(there.live_ref) is None:
+                guarded(f"group {name}", functools.partial(_end, there, why="it got no release"))
+                continue
+            outcome = guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
+            if name not in self._productions:
+                why = outcome.reason if outcome is not None else f"see {world.home.agent_log}"
+                lacking.append(f"group {name} does not come up: {why}")
+        return tuple(lacking)
 
     def _up(self, world: World, cancel: Cancel, *, report: Report, by: str) -> Outcome:
         world.home.create()
         # What it serves says how it is judged, and not what production serves.
-        production, outcome = bring_up(world.judged_by(world.live_ref), cancel=cancel, report=report, by=by)
+        try:
+            production, outcome = bring_up(world.judged_by(world.live_ref), cancel=cancel, report=report, by=by)
+        except ReleaseError as error:
+            production, outcome = None, Outcome(outcome="stuck", reason=error.message, hint=error.hint)
         if production is None:
             log.error("group %s does not come up: %s. %s", world.group, outcome.reason, outcome.hint)
         else:
@@ -100,6 +118,7 @@ class Groups:
         if found is None:
             there.home.create()
             found = with_front(there, Running(), there.journal.memory(attempts=1))
+            passing("group: its front waits for a release")
             self._look_after(found)
         return found
 
@@ -121,9 +140,14 @@ class Groups:
         settings = main.world.settings
         if name is None or name in settings.groups:
             return [(self.released_to(main, name), None)]
-        instance = next((one for one in (*main.instances, *settings.instances) if one.name == name), None)
+        running = next((one for one in (main, *self.every()) if name in [each.name for each in one.instances]), None)
+        if running is not None:
+            return [(running, name)]
+        instance = next((one for one in settings.instances if one.name == name), None)
         if instance is not None:
-            return [(self.released_to(main, instance.group), name)]
+            self.released_to(main, instance.group)
+            hint = "Start it again with what is set now: gitrelease down && gitrelease up"
+            raise ReleaseError(f"{instance.group} was started without an instance {name!r}", hint=hint)
         names = ", ".join(one.name for one in settings.instances)
         hint = f"There is: {names}; or a group: {', '.join(settings.groups)}; or {ALL}"
         raise ReleaseError(f"there is no instance {name!r}", hint=hint)
@@ -145,6 +169,7 @@ class Groups:
             self._supervisors.pop(name).stop()
             self._tellings.pop(name).stop()
             del self._offices[name]
+            passing("group: nobody looks after it, not down")
             take_down(found.world, self._productions.pop(name))
 
     def offices(self) -> tuple[Office, ...]:
@@ -169,10 +194,18 @@ class Groups:
             telling.stop()
 
     def down(self, world: World) -> None:
-        """Stop the front and every backend of every group."""
+        """Stop the front and every backend of every group, also of those that no instance names any more."""
         self.stop()
-        for name in world.settings.groups:
-            if name != PRODUCTION:
-                there = world.of_group(name)
-                if there.home.root.exists():
-                    take_down(there, self._productions.pop(name, None))
+        for there in (*map(world.of_group, world.settings.groups[1:]), *world.apart()):
+            if there.home.root.exists():
+                take_down(there, self._productions.pop(there.group, None))
+
+
+def _end(world: World, _: Cancel, *, why: str) -> None:
+    """End what runs for a group that is not looked after; a release that was cut off before any ref moved is void."""
+    if runs(world):
+        log.warning("group %s is taken down: %s", world.group, why)
+        take_down(world, None)
+    unfinished = world.journal.memory(attempts=1).unfinished
+    if unfinished is not None and world.git.ref(world.live_ref) != unfinished.tag:
+        world.journal.append(Abandoned(at=time.time(), number=unfinished.number))

@@ -47,6 +47,10 @@ def status(
     soak = production.soak if production is not None else None
     live = known.live
     memory = production.memory if production is not None else world.journal.memory()
+    # What still runs of a group that no instance names any more is told as well.
+    beside = [
+        there for there in world.beside() if there.group in world.settings.groups or there.home.processes.exists()
+    ]
     return {
         "schema": 1,
         "branch": world.settings.app.branch,
@@ -72,8 +76,8 @@ def status(
             _instance(world, instance, running, production is not None)
             for instance in (production.instances if production is not None else world.instances)
         ]
-        + list(chain.from_iterable(_instances_of(world, name, groups) for name in world.settings.groups[1:])),
-        "groups": [_group(world.of_group(name), groups) for name in world.settings.groups[1:]],
+        + list(chain.from_iterable(_instances_of(there, groups) for there in beside)),
+        "groups": [_group(there, groups) for there in beside],
         "agent": {"running": agent is not None, "pid": agent},
         "lock": None
         if holder is None
@@ -110,16 +114,17 @@ def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:
         "live": known.live.name if known.live else None,
         "last_good": known.good.name if known.good else None,
         "soaking": soak is not None,
+        "set": bool(world.instances),
         "person_needed": memory.stopped,
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
     }
 
 
-def _instances_of(world: World, group: str, groups: Sequence[Production]) -> list[dict[str, Any]]:
-    there = world.of_group(group)
-    found = next((one for one in groups if one.world.group == group), None)
+def _instances_of(there: World, groups: Sequence[Production]) -> list[dict[str, Any]]:
+    found = next((one for one in groups if one.world.group == there.group), None)
     running = found.running if found is not None else read_running(there.home.processes)
-    return [_instance(there, instance, running, found is not None) for instance in there.instances]
+    instances = found.instances if found is not None else there.instances
+    return [_instance(there, instance, running, found is not None) for instance in instances]
 
 
 def _frozen(known: Records) -> dict[str, Any] | None:

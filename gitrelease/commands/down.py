@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 def run(context: typer.Context, as_json: Json = False) -> int:
     """Stop production and its agent; releases and files stay as they are."""
     client = client_for(context.obj)
-    if client.home.wanted.exists():
+    # What an agent has left that was killed on the way down is brought to its end.
+    half_down = any(home.processes.exists() for home in client.home.every())
+    if client.home.wanted.exists() or half_down:
         client.start_agent()
         end = end_or_raise(client.ask("down", {"by": user()}, show_progress))  # refused, it goes on
         client.await_agent_end()

@@ -10,6 +10,7 @@ import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.text import ago, one_line, short
 
 _SHOWN = 20  # to people, where nobody says how many
@@ -34,16 +35,19 @@ def run(
         int | None,
         typer.Option("-n", metavar="N", min=1, help="How many to show; by default 20, all with json and csv."),
     ] = None,
+    group: Annotated[
+        str | None, typer.Option("--in", metavar="GROUP", help="Of another group of instances than production.")
+    ] = None,
     form: Annotated[Form | None, typer.Option("--format", help="How to print it; by default text.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Releases and attempts, newest first."""
+    """Releases and attempts, newest first; with --in those of a group, and what was tried there."""
     from gitrelease.release.past import history
     from gitrelease.world import open_world
 
     chosen = _chosen(form, as_json)
     most = count or (None if chosen in (Form.JSON, Form.CSV) else _SHOWN)
-    told = history(open_world(context.obj), most)
+    told = history(open_world(context.obj).of_group(group or PRODUCTION), most)
     if chosen is Form.JSON:
         print_json({**told, "attempts": told["attempts"][:most]})
     elif chosen is Form.TEXT:
@@ -68,14 +72,15 @@ def _chosen(form: Form | None, as_json: bool) -> Form:
 
 def lines(told: dict[str, Any], count: int) -> list[str]:
     """Return the history as a table, releases first, then as many of the attempts that became none."""
-    from gitrelease.core.sheets import missed, why_left
+    from gitrelease.core.sheets import missed, where, why_left
 
     now = time.time()
     out: list[str] = []
     for row in told["releases"][:count]:
         out.append(
             f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6}"
-            f" {ago(now - row['at']):>7} ago  {one_line(row['by'], 20)}{', pinned' if row['pinned'] else ''}"
+            f" {ago(now - row['at']):>7} ago  {one_line(row['by'], 20)}"
+            f"{', pinned' if row['pinned'] else ''}{where(told, row)}"
         )
         out.append(f"    {one_line(row['summary'], 100)}")
         if row["rolled_back"]:
@@ -91,7 +96,11 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     if told["emergencies"]:
         out.append("a person was needed:")
     out += [_emergency(row, now) for row in told["emergencies"][:count]]
-    return out or ["no releases yet: gitrelease up"]
+    return out or ["no releases yet: " + _first(told["group"])]
+
+
+def _first(group: str) -> str:
+    return "gitrelease up" if group == PRODUCTION else f"gitrelease deploy REV --to {group}"
 
 
 def _emergency(row: dict[str, Any], now: float) -> str:

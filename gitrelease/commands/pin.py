@@ -46,6 +46,7 @@ def pin(directory: Path, name: str, *, asked: str = "") -> Release:
 
 def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
+    from gitrelease.core.history import release_number
     from gitrelease.release.going_back import no_target
     from gitrelease.world import open_world
 
@@ -53,7 +54,7 @@ def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     require_owner(client)
     world = open_world(client.root)
     known = world.records()
-    found = known.release(name)
+    found = known.every.numbered(release_number(name))  # what only a group has had as well
     if found is None:
         raise no_target(name)
     return world, known, found

@@ -27,14 +27,18 @@ def run(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
-    """Drop releases beyond the newest N; never the live, the last good, a pinned one, nor where a rollback would go."""
+    """Drop releases beyond the newest N; never the live, the last good, a pinned one, nor where a rollback would go.
+
+    What only a group has had is counted by itself, and what any group needs stays.
+    """
     from gitrelease.commands.client import client_for
     from gitrelease.edges.git import Git
     from gitrelease.release.pruning import prune
 
     end = ask_or_do(
-        context.obj, "prune", {"keep": keep, "dry_run": dry_run}, lambda world: prune(world, keep=keep, dry_run=dry_run)
-    )
+        context.obj, "prune", {"keep": keep, "dry_run": dry_run},
+        lambda world: prune(world, world.beside(), keep=keep, dry_run=dry_run),
+    )  # fmt: skip
     if as_json:
         print_json(end)
     else:

@@ -11,6 +11,7 @@ import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.text import one_line
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def run(
     if form is not None and (as_json or not log):
         example = f"gitrelease show {one_line(release, 40)} --log --format {form}"
         raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
-    world, known, found = find_release(open_world(context.obj), release)
+    world = open_world(context.obj)
+    known, found = find_release(world, release)
     told = describe_release(world, known, found)
     if log:
         _print_log(told, log_of(world, known, found, told), form, as_json=as_json)
@@ -56,20 +58,16 @@ def run(
     return 0
 
 
-def find_release(world: World, name: str) -> tuple[World, Records, Release]:
-    """Return the release that is named, and the world and the records of the group that has had it."""
+def find_release(world: World, name: str) -> tuple[Records, Release]:
+    """Return the release that is named, also where only a group has had it, and the records of production."""
     from gitrelease.core.errors import ReleaseError
     from gitrelease.core.history import release_number
 
     known = world.records()
-    number = release_number(name)
-    if number is not None and number in known.elsewhere:
-        world = world.of_group(known.elsewhere[number])
-        known = world.records()
-    found = known.release(name)
+    found = known.every.numbered(release_number(name))
     if found is None:
         raise ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
-    return world, known, found
+    return known, found
 
 
 def describe_release(world: World, known: Records, found: Release) -> dict[str, Any]:
@@ -78,14 +76,17 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
 
     from gitrelease.checks.baseline import read_baseline
     from gitrelease.commands.diff import describe
+    from gitrelease.core.history import release_number
     from gitrelease.core.state import decoded
     from gitrelease.edges import records
-    from gitrelease.release.past import release_row
+    from gitrelease.release.past import Been, release_row
 
-    before = known.release(found.previous) if found.previous else None
-    kept = read_baseline(world, found.commit)
+    there = where_it_was(world, known, found)
+    before = known.every.numbered(release_number(found.previous)) if found.previous else None
+    kept = read_baseline(world, found.commit) or read_baseline(there, found.commit)
     return {
-        **release_row(known, world.journal.memory(), found),
+        **release_row(there.records(), there.journal.memory(), found, Been(world, known)),
+        "served_by": [one.group for one in (world, *world.beside()) if world.git.ref(one.live_ref) == found.tag],
         "source": found.source,
         "previous": found.previous,
         "reason": found.reason,
@@ -100,18 +101,25 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     }
 
 
+def where_it_was(world: World, known: Records, found: Release) -> World:
+    """Return the world that can tell how a release did: production's, or that of the group that alone has had it."""
+    groups = known.elsewhere.get(found.number, ())
+    return next((one for one in world.beside() if one.group in groups), world)
+
+
 def log_of(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
     """Return the deployment log of a release, filled in from what `describe_release` has told of it."""
     from gitrelease.core.deployment_log import deployment_log
 
-    return deployment_log(told, world.journal.events(), way_back=_way_back(world, known, found), moment=_moment)
+    there = where_it_was(world, known, found)
+    return deployment_log(told, there.journal.events(), way_back=_way_back(there, found), moment=_moment)
 
 
-def _way_back(world: World, known: Records, found: Release) -> str:
+def _way_back(world: World, found: Release) -> str:
     """Say what to type to go back from a release, or to it where it is not live."""
     from gitrelease.release.going_back import target_of_rollback
 
-    within = "" if world.is_production else f" --in {world.group}"
+    known, within = world.records(), "" if world.is_production else f" --in {world.group}"
     if known.live is None or known.live.number != found.number:
         serves = known.live.name if known.live else "nothing"
         return f"gitrelease rollback{within} {found.name} (to this one; {world.group} serves {serves})"
@@ -145,6 +153,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
         + (f", live after {told['seconds']:.1f} s" if told["seconds"] else ""),
         f"previous  {told['previous'] or 'none'}",
     ]
+    if told["groups"] != [PRODUCTION]:
+        serves = f"; served by {', '.join(told['served_by'])} now" if told["served_by"] else ""
+        out.append(f"in        {' then '.join(told['groups'])}{serves}")
     if told["reason"]:
         out.append(f"reason    {one_line(told['reason'], 300)}")
     if told["bad"]:

@@ -91,6 +91,8 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
         else:
             soaking = ", soaking" if group["soaking"] else ""
             yield f"group     {group['name']} serves {group['live']}{soaking}; good {group['last_good'] or 'none yet'}"
+        if not group["set"]:
+            yield f"          no instance names {group['name']} any more: gitrelease down && gitrelease up ends it"
         if group["person_needed"]:
             yield f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}"
             yield f"          {_acknowledged(group['emergency'], time.time())}"

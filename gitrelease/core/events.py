@@ -169,6 +169,7 @@ class Memory(msgspec.Struct, kw_only=True):
     attempts: list[Attempted] = []  # the newest, no fewer than
     most_attempts: int = MOST_ATTEMPTS
     seconds: dict[int, float] = {}
+    served: dict[int, float] = {}  # every release that was live, and since when at first; seconds since 1970
     superseded: set[int] = set()
     proved: set[int] = set()
     unfinished: Promoting | None = None
@@ -195,6 +196,7 @@ class Memory(msgspec.Struct, kw_only=True):
             case Promoted(number=number, seconds=spent):
                 self.unfinished = None
                 self.seconds[number] = spent
+                self.served.setdefault(number, event.at)
                 self.live = number
                 self.live_since = event.at
                 self._end_emergency(event.at)
@@ -209,6 +211,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.settled = source
             case WentBack(number=number, to=to, reason=reason, by=by, automatic=automatic):
                 self.live = to
+                self.served.setdefault(to, event.at)
                 self.bad.pop(to, None)
                 self.left.pop(to, None)
                 if to < number:

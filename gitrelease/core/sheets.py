@@ -16,7 +16,7 @@ from gitrelease.core.text import in_cell, in_markdown, one_line, short
 
 COLUMNS = (
     "what", "release", "commit", "outcome", "kind", "risk", "trigger", "by", "at", "seconds", "summary",
-    "rolled_back_by", "rolled_back_why", "pinned",
+    "rolled_back_by", "rolled_back_why", "pinned", "groups",
 )  # fmt: skip
 
 
@@ -37,6 +37,11 @@ def why_left(row: dict[str, Any], *, limit: int = 160) -> str:
     return f"rolled back {who} to {left['to']}{why}"
 
 
+def where(told: dict[str, Any], row: dict[str, Any]) -> str:
+    """Say which groups of instances have had a release, to stand behind other words; nothing for the usual case."""
+    return "" if row["groups"] == [told["group"]] else f", in {' then '.join(row['groups'])}"
+
+
 def as_csv(told: dict[str, Any], count: int | None) -> str:
     """Return the newest `count` releases, or all, and as many attempts, as RFC 4180 has it: a header, CRLF."""
     text = io.StringIO()
@@ -50,7 +55,7 @@ def as_csv(told: dict[str, Any], count: int | None) -> str:
                 "release", row["release"], row["commit"], row["outcome"], row["kind"], row["risk"], row["trigger"],
                 row["by"], moment(row["at"]), "" if row["seconds"] is None else row["seconds"],
                 redacted(row["summary"]), left.get("by") or "", left.get("reason") or "",
-                "yes" if row["pinned"] else "no",
+                "yes" if row["pinned"] else "no", " ".join(row["groups"]),
             )
         )  # fmt: skip
     for row in missed(told)[:count]:
@@ -58,7 +63,7 @@ def as_csv(told: dict[str, Any], count: int | None) -> str:
             in_cell(str(cell))
             for cell in (
                 "attempt", "", row["commit"], row["outcome"], "", "", row["trigger"], row["by"], moment(row["at"]), "",
-                redacted(row["reason"]), "", "", "",
+                redacted(row["reason"]), "", "", "", told["group"],
             )
         )  # fmt: skip
     return text.getvalue()
@@ -66,16 +71,16 @@ def as_csv(told: dict[str, Any], count: int | None) -> str:
 
 def as_markdown(told: dict[str, Any], count: int | None) -> str:
     """Return the same as Markdown tables."""
-    return "\n".join([*_releases(told["releases"][:count]), *_attempts(missed(told)[:count])]) + "\n"
+    return "\n".join([*_releases(told, count), *_attempts(missed(told)[:count])]) + "\n"
 
 
-def _releases(rows: list[dict[str, Any]]) -> Iterator[str]:
+def _releases(told: dict[str, Any], count: int | None) -> Iterator[str]:
     yield from _header("Release", "Outcome", "Kind", "Risk", "Trigger", "By", "At", "What changed")
-    for row in rows:
+    for row in told["releases"][:count]:
         what = "; ".join(filter(None, (one_line(redacted(row["summary"]), 300), why_left(row, limit=300))))
         yield _row(
-            row["release"] + (", pinned" if row["pinned"] else ""), row["outcome"], row["kind"], row["risk"],
-            row["trigger"], row["by"], moment(row["at"]), what,
+            row["release"] + (", pinned" if row["pinned"] else "") + where(told, row), row["outcome"], row["kind"],
+            row["risk"], row["trigger"], row["by"], moment(row["at"]), what,
         )  # fmt: skip
 
 

@@ -71,10 +71,11 @@ def history(marked: str) -> dict[str, Any]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def release(name: str, marked: str) -> dict[str, Any]:
     """Return all that is known of one release; `marked` is `mark()`."""
-    from gitrelease.commands.show import describe_release, find_release
+    from gitrelease.commands.show import describe_release, find_release, where_it_was
 
-    there, known, found = find_release(world(), name)
-    return {**describe_release(there, known, found), "group": there.group}
+    here = world()
+    known, found = find_release(here, name)
+    return {**describe_release(here, known, found), "group": where_it_was(here, known, found).group}
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -83,7 +84,8 @@ def log(name: str, marked: str) -> tuple[str, str]:
     from gitrelease.commands.show import find_release, log_of
     from gitrelease.core.deployment_log import as_markdown, as_text
 
-    sections = log_of(*find_release(world(), name), release(name, marked))
+    here = world()
+    sections = log_of(here, *find_release(here, name), release(name, marked))
     return "\n".join(as_text(sections)), "\n".join((*as_markdown(sections), ""))
 
 

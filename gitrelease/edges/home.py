@@ -48,6 +48,16 @@ class Home:
         self.processes = self.run / "processes.json"
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of instances, beside production, that have had something here."""
+        folder = self.root / "groups"
+        return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())) if folder.is_dir() else ()
+
+    def every(self) -> tuple[Home, ...]:
+        """Return the home of production, and what each group beside it has of its own."""
+        return self, *(Home(self.root.parent, group=name) for name in self.groups)
+
+    @property
     def initialised(self) -> bool:
         """Was `init` run here? `ReleaseError` where that cannot be seen, because it was run by another user."""
         self.require_folder()

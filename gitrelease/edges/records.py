@@ -68,7 +68,7 @@ class Records:
     quarantined: Noted[str, Quarantined]
     occupied: frozenset[int]  # numbers that a tag has, whoever made it
     every: Releases  # those of all groups
-    elsewhere: Mapping[int, str]  # releases that production never had, and the group that has
+    elsewhere: Mapping[int, tuple[str, ...]]  # releases that production never had, and the groups that have
     pinned: frozenset[int] = frozenset()
     frozen: Freeze | None = None  # it may be over by now
 
@@ -85,7 +85,7 @@ class Records:
 
     @property
     def next_number(self) -> int:
-        newest = next(self.releases.newest(), None)
+        newest = next(self.every.newest(), None)
         number = max((*((newest.number,) if newest else ()), *self.bad, *self.pinned), default=0) + 1
         while number in self.occupied:
             number += 1
@@ -104,7 +104,7 @@ def good_ref(group: str) -> str:
 def read(git: Git, group: str = PRODUCTION) -> Records:
     """Read all records as they are for a group: one git command for the refs, one for the tags that are not known yet.
 
-    What another group alone has had is no release of production's: nothing goes back to it.
+    What only other groups have had is no release of this one: nothing goes back to it.
     """
     # Names only: git would have to open every tag to tell of what kind it is.
     listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), *_BUT_STATES)
@@ -129,7 +129,7 @@ def read(git: Git, group: str = PRODUCTION) -> Records:
     frozen = read_note(git, refs[FROZEN]) if FROZEN in refs else None
     elsewhere = _elsewhere(refs)
     every = Releases(git, tags)
-    apart = elsewhere if group == PRODUCTION else ()
+    apart = {number for number, groups in elsewhere.items() if group not in groups}
     return Records(
         releases=Releases(git, {number: tag for number, tag in tags.items() if number not in apart})
         if apart
@@ -164,14 +164,39 @@ def _numbered(refs: Mapping[str, str], prefix: str) -> dict[int, str]:
     return {int(number): name for number, name in _below(refs, prefix).items() if number.isdigit()}
 
 
-def _elsewhere(refs: Mapping[str, str]) -> dict[int, str]:
-    pairs = (name.rsplit("/", 1) for name in _below(refs, ONLY))
-    return {int(pair[1]): pair[0] for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+def _elsewhere(refs: Mapping[str, str]) -> dict[int, tuple[str, ...]]:
+    found: dict[int, tuple[str, ...]] = {}
+    for name in sorted(_below(refs, ONLY)):
+        group, _, number = name.partition("/")
+        if number.isdigit():
+            found[int(number)] = (*found.get(int(number), ()), group)
+    return found
 
 
-def only_in(group: str, number: int, tag: str | None) -> RefUpdate:
-    """Return the update that says that a release is that group's alone, or, without a `tag`, that it is not."""
+def only_in(group: str, number: int, tag: str) -> RefUpdate:
+    """Return the update that says that a group has had a release which production never had."""
     return RefUpdate(f"{ONLY}{group}/{number}", tag)
+
+
+def in_production(records: Records, number: int) -> list[RefUpdate]:
+    """Return the updates that let production have what only other groups have had."""
+    return [RefUpdate(f"{ONLY}{group}/{number}", None) for group in records.elsewhere.get(number, ())]
+
+
+def groups(git: Git) -> tuple[str, ...]:
+    """Return the groups beside production that refs tell of, whether an instance names them or not."""
+    prefixes = (f"{LIVE}-", f"{GOOD}-", ONLY)
+    listed = git.text("for-each-ref", "--format=%(refname)", f"{LIVE}-*", f"{GOOD}-*", ONLY.rstrip("/")).split()
+    return tuple(
+        sorted(
+            {
+                ref.removeprefix(prefix).partition("/")[0]
+                for ref in listed
+                for prefix in prefixes
+                if ref.startswith(prefix)
+            }
+        )
+    )
 
 
 def _quarantined(key: str, note: Tag) -> Quarantined:
@@ -266,4 +291,5 @@ def drop(records: Records, releases: Iterable[Release]) -> list[RefUpdate]:
         updates.append(RefUpdate(f"{RELEASES}{release.number}", None, release.tag))
         if release.number in records.bad:
             updates.append(RefUpdate(f"{BAD}{release.number}", None))
+        updates += in_production(records, release.number)
     return updates

@@ -14,7 +14,8 @@ class Plain(io.TextIOWrapper):
     """A text stream that cannot move the cursor, colour, retitle or reverse what is read there."""
 
     def write(self, text: str) -> int:
-        return super().write(plain(text))
+        # A carriage return that ends a line moves nothing: a sheet has one on each.
+        return super().write("\r\n".join(map(plain, text.split("\r\n"))))
 
 
 def guard_streams() -> None:

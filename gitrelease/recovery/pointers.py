@@ -10,7 +10,7 @@ from gitrelease.core.events import Memory, Promoting
 from gitrelease.core.history import Release, good_after
 from gitrelease.edges import records
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, RELEASES, STATE
+from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, ONLY, RELEASES, STATE
 from gitrelease.edges.tags import read_release
 from gitrelease.world import World
 
@@ -18,7 +18,10 @@ from gitrelease.world import World
 def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
     """Put back tags, `live`, marks, `good` and `checkout`; `served` is the release that processes still serve."""
     memory = world.journal.memory()
+    yield from _mend_tags_of_groups(world)
     yield from _mend_tags(world, memory)
+    for there in world.beside():
+        yield from _mend_group(there, memory)
     yield from _mend_live(world, memory, served)
     yield from _mend_bad(world, memory)
     yield from _mend_good(world, memory)
@@ -78,6 +81,41 @@ def _read_tag(git: Git, tag: str) -> Release | None:
     """Read a release from its tag object; None where that, or the commit that it names, is not there."""
     release = read_release(git, tag)
     return release if release is not None and git.resolve(release.commit) is not None else None
+
+
+def _mend_tags_of_groups(world: World) -> Iterator[str]:
+    """Put back the tags of what production never had: the marks of the groups name the same objects."""
+    git = world.git
+    marks = {
+        f"{RELEASES}{number}": f"{ONLY}{groups[0]}/{number}" for number, groups in world.records().elsewhere.items()
+    }
+    lost = {ref: git.ref(mark) for ref, mark in marks.items() if git.ref(ref) is None}
+    if lost:
+        git.update_refs([RefUpdate(ref, tag) for ref, tag in lost.items()], reason="recover")
+        yield f"put {len(lost)} tags of groups back: {', '.join(ref.removeprefix('refs/tags/') for ref in lost)}"
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------
+
+
+def _mend_group(world: World, of_production: Memory) -> Iterator[str]:
+    """Put back what says that a group alone has had a release, what it serves, and what proved good there."""
+    git, memory, known = world.git, world.journal.memory(attempts=1), world.records()
+    if of_production.served:  # else nobody can tell what production has had
+        alone = (known.every.numbered(number) for number in memory.served.keys() - of_production.served.keys())
+        lost = [one for one in alone if one is not None and world.group not in known.elsewhere.get(one.number, ())]
+        if lost:
+            git.update_refs([records.only_in(world.group, one.number, one.tag) for one in lost], reason="recover")
+            yield f"{', '.join(one.name for one in lost)} is no release of production's: {world.group} alone has had it"
+            known = world.records()
+    live = known.every.numbered(memory.live)
+    if known.live is None and live is not None:
+        git.update_refs([RefUpdate(world.live_ref, live.tag)], reason="recover")
+        yield f"nothing was live in {world.group} by the refs; {live.name} is again"
+    sane = [one for one in known.releases.newest() if one.number in memory.proved and one.number not in known.bad]
+    if known.good is None and sane:
+        git.update_refs([RefUpdate(world.good_ref, sane[0].tag)], reason="recover")
+        yield f"nothing was good in {world.group} by the refs; {sane[0].name} is the last that proved so"
 
 
 # -- pointers --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from gitrelease.core.events import Emergency, Memory
+from gitrelease.core.events import Attempted, Emergency, Memory
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, outcome_of, release_name, release_number
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
@@ -14,55 +15,75 @@ from gitrelease.world import World
 
 
 def history(world: World, count: int | None = None) -> dict[str, Any]:
-    """Return the history object, newest first: the newest `count` releases, or all, and the attempts."""
+    """Return the history object of a group, newest first: the newest `count` releases that it has had, or all, and what
+    was tried there.
+    """
     known = world.records()
+    been = Been(world, known)
     memory = world.journal.memory()
-    attempts = _attempts(memory)
-    releases = [release_row(known, memory, release) for release in itertools.islice(known.releases.newest(), count)]
-    emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
-    return {"schema": 1, "releases": releases, "attempts": attempts, "emergencies": emergencies}
+    had = (one for one in known.releases.newest() if world.group in been.where(one))
+    return {
+        "schema": 1,
+        "group": world.group,
+        "releases": [release_row(known, memory, release, been) for release in itertools.islice(had, count)],
+        "attempts": [_attempt_row(attempt) for attempt in reversed(memory.attempts)],
+        "emergencies": [emergency_row(one) for one in reversed(memory.emergencies)],
+    }
 
 
 def of_all_groups(world: World) -> dict[str, Any]:
-    """Return the history object with what other groups than production have had; each row names its `group`.
+    """Return the history object with what only other groups than production have had; each row names its `group`.
 
     A release of production's is production's, whoever had it before. `serving` tells which groups serve a release now.
     """
-    told = history(world)
-    serving = {world.group: world.records().live}
-    releases, attempts = ([{**row, "group": world.group} for row in told[key]] for key in ("releases", "attempts"))
-    for group in world.settings.groups:
-        if group == world.group:
-            continue
-        there = world.of_group(group)
-        known, memory = there.records(), there.journal.memory()
-        serving[group] = known.live
-        own = (known.releases.numbered(number) for number, name in known.elsewhere.items() if name == group)
-        releases += [{**release_row(known, memory, one), "group": group} for one in own if one is not None]
-        attempts += [{**row, "group": group} for row in _attempts(memory)]
-    releases.sort(key=lambda row: release_number(row["release"]) or 0, reverse=True)
+    told, serving = history(world), {world.group: world.records().live}
+    found = {row["release"]: {**row, "group": world.group} for row in told["releases"]}
+    attempts = [{**row, "group": world.group} for row in told["attempts"]]
+    for there in world.beside():
+        its = history(there)
+        serving[there.group] = there.records().live
+        for row in its["releases"]:
+            found.setdefault(row["release"], {**row, "group": there.group})
+        attempts += [{**row, "group": there.group} for row in its["attempts"]]
+    releases = sorted(found.values(), key=lambda row: release_number(row["release"]) or 0, reverse=True)
     attempts.sort(key=lambda row: float(row["at"]), reverse=True)
     names = {group: release.name for group, release in serving.items() if release is not None}
     return {**told, "releases": releases, "attempts": attempts, "serving": names}
 
 
-def _attempts(memory: Memory) -> list[dict[str, Any]]:
-    """Return what came in, newest first."""
-    return [
-        {
-            "commit": attempt.commit,
-            "trigger": attempt.trigger,
-            "outcome": attempt.outcome,
-            "reason": attempt.reason,
-            "by": attempt.by,
-            "at": attempt.at,
-        }
-        for attempt in reversed(memory.attempts)
-    ]
+def _attempt_row(attempt: Attempted) -> dict[str, Any]:
+    return {
+        "commit": attempt.commit,
+        "trigger": attempt.trigger,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+        "by": attempt.by,
+        "at": attempt.at,
+    }
 
 
-def release_row(known: Records, memory: Memory, release: Release) -> dict[str, Any]:
-    """Return one release as `history` shows it."""
+class Been:
+    """Which groups of instances have had which release, by refs and journals?"""
+
+    def __init__(self, world: World, known: Records) -> None:
+        self._known = known
+        main = world.of_group(PRODUCTION)
+        self._served = {one.group: one.journal.memory(attempts=1).served for one in (main, *main.beside())}
+
+    def where(self, release: Release) -> tuple[str, ...]:
+        """Return the groups that have had a release, in that order; what is no other group's alone is production's."""
+        number = release.number
+        since = {group: at[number] for group, at in self._served.items() if number in at}
+        apart = self._known.elsewhere.get(number)
+        for group in apart or (PRODUCTION,):
+            since.setdefault(group, release.at)
+        if apart is not None:
+            since.pop(PRODUCTION, None)
+        return tuple(sorted(since, key=lambda group: since[group]))
+
+
+def release_row(known: Records, memory: Memory, release: Release, been: Been) -> dict[str, Any]:
+    """Return one release as `history` shows it; `groups` are those that have had it, in that order."""
     live = known.live
     soaking = live.number if live and live != known.good and live.number not in memory.proved else None
     return {
@@ -77,6 +98,7 @@ def release_row(known: Records, memory: Memory, release: Release) -> dict[str, A
         "summary": release.summary,
         "seconds": memory.seconds.get(release.number),
         "pinned": release.number in known.pinned,
+        "groups": list(been.where(release)),
         "rolled_back": _rolled_back(known, memory, release.number),
     }
 

@@ -19,7 +19,7 @@ from gitrelease.edges import backends, limits, probes, process_table, processes
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.faults import passing
-from gitrelease.edges.front import FrontControl, FrontGone
+from gitrelease.edges.front import FrontControl, FrontGone, Target
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.process_table import Identity
 from gitrelease.world import World
@@ -68,6 +68,10 @@ class Serving(msgspec.Struct, frozen=True):
     def with_workers(self, workers: Mapping[str, Worker]) -> Serving:
         """Return it with some of its workers replaced."""
         return msgspec.structs.replace(self, workers={**self.workers, **workers})
+
+    def only(self, names: Iterable[str]) -> Serving:
+        """Return it as it runs for some of its instances."""
+        return msgspec.structs.replace(self, workers={name: self.workers[name] for name in names})
 
     @property
     def alive(self) -> bool:
@@ -171,12 +175,12 @@ class Production:
                 unwritten = error
             self.running = running
             passing("traffic: written down, not switched")
-            spent = self.point(serving)
+            spent = self.point(serving, doing="traffic")
         if unwritten is not None:
             raise unwritten
         return spent
 
-    def point(self, serving: Serving) -> float:
+    def point(self, serving: Serving, *, doing: str = "up") -> float:
         """Point every instance that the front serves at its backend; return the longest switch in milliseconds.
 
         A front that has just died is waited for, the supervisor starts it again; one that hangs is replaced.
@@ -185,7 +189,7 @@ class Production:
         replaced = False
         while True:
             try:
-                return max(self._point(serving)) / 1000
+                return max(self._point(serving, doing)) / 1000
             except FrontGone:
                 if time.monotonic() > deadline:
                     if replaced:
@@ -194,9 +198,11 @@ class Production:
                     self.replace_front()
                 time.sleep(0.02)
 
-    def _point(self, serving: Serving) -> Iterator[float]:
+    def _point(self, serving: Serving, doing: str) -> Iterator[float]:
         """Point one instance after the other; one whose backend has ended holds its connections until it is back."""
-        for name in self.listeners:
+        for place, name in enumerate(self.listeners):
+            if place:
+                passing(f"{doing}: one instance switched, the next not")
             backend = serving.workers[name].backend
             if backend.identity.alive:
                 yield self.front.switch(name, "127.0.0.1", backend.port, backend.id)
@@ -208,16 +214,21 @@ class Production:
     def _linger(self) -> float:
         return seconds(self.world.settings.limits.linger)
 
-    def start_front(self) -> None:
-        """Start a front on the listening sockets; it holds every connection until it is pointed at a backend."""
+    def start_front(self, targets: Mapping[str, Target] | None = None) -> None:
+        """Start a front on the listening sockets; it holds every connection until it is pointed at a backend.
+
+        With `targets` instances are from its first moment.
+        """
         home = self.world.home
         child = fronts.start(
             self.listeners,
             control=home.front_socket,
             log=home.front_log,
             hold=seconds(self.world.settings.limits.hold),
+            targets=targets,
             env={**os.environ, MARK: str(home.root)},
         )
+        passing("up: a new front answers, not written down")
         self.running = msgspec.structs.replace(self.running, front=process_table.identify(child.pid))
         self.save()
 
@@ -228,7 +239,7 @@ class Production:
                 processes.stop(self.running.front, grace=1.0)
             self.start_front()
             if self.running.live is not None:
-                list(self._point(self.running.live))
+                list(self._point(self.running.live, "up"))
 
     def warm(self, number: int) -> Serving | None:
         """Return the standby when it runs release `number` and answers."""
@@ -259,6 +270,7 @@ class Production:
             self.running = msgspec.structs.replace(self.running, leaving=tuple(staying))
             self.save()
         for backend in going:
+            passing("retire: forgotten, not ended")
             self.end(backend)
 
     def make_room(self) -> list[str]:

@@ -300,8 +300,9 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
     """Return the steps of the way to a new release."""
     candidate, live = prepared.staged.candidate, known.live
     state = prepared.before.blob()
+    at = release.at if candidate.carries is None else time.time()  # it comes to this group just now
     intent = Promoting(
-        at=release.at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
+        at=at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
         previous=live.number if live else None, state=state,
     )  # fmt: skip
     updates = (
@@ -313,14 +314,14 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
     )
     steps: list[Step] = [Intend(intent)]
     if production.soak is not None and live is not None:
-        steps.append(Write(Superseded(at=release.at, number=live.number)))
+        steps.append(Write(Superseded(at=at, number=live.number)))
     took = round(time.monotonic() - prepared.begun, 3)
     return [
         *steps,
         MoveRefs(updates, reason=release.name),
         SwitchTraffic(Serving.from_now(release.number, prepared.backends), then=Fate.STANDS_BY),
         BringFiles(release.commit, release.source),
-        Write(Promoted(at=release.at, number=release.number, seconds=took)),
+        Write(Promoted(at=at, number=release.number, seconds=took)),
     ]
 
 
@@ -330,8 +331,10 @@ def _tag_updates(
     """Return the updates that make the tag of a release, or let production have what another group has had alone."""
     world = production.world
     if candidate.carries is not None:
-        group = known.elsewhere.get(release.number)
-        return (records.only_in(group, release.number, None),) if group and world.is_production else ()
+        if world.is_production:
+            return tuple(records.in_production(known, release.number))
+        apart = release.number in known.elsewhere
+        return (records.only_in(world.group, release.number, release.tag),) if apart else ()
     made = records.create_tag(release.number, release.tag)
     return (made,) if world.is_production else (made, records.only_in(world.group, release.number, release.tag))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -11,7 +11,7 @@ from gitrelease.checks.baseline import drop_baselines
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
-from gitrelease.core.pruning import droppable
+from gitrelease.core.pruning import droppable, needed
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
@@ -28,9 +28,10 @@ class PruneResult(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
-def prune(world: World, *, keep: int, dry_run: bool) -> PruneResult:
+def prune(world: World, beside: Sequence[World] = (), *, keep: int, dry_run: bool) -> PruneResult:
     """Drop the releases beyond the newest `keep`, failed ones counted apart; their marks, baselines and events too.
 
+    What production never had is counted group by group; `beside` are the groups that have journals of their own.
     Commits are not removed: git does that when nothing holds them any more, two weeks later at the earliest.
     """
     known = world.records()
@@ -40,14 +41,7 @@ def prune(world: World, *, keep: int, dry_run: bool) -> PruneResult:
             hint="Put that right first: gitrelease recover",
             code=Exit.REFUSED,
         )
-    dropped = droppable(
-        known.releases,
-        live=known.live.number if known.live else None,
-        good=known.good.number if known.good else None,
-        pinned=known.pinned,
-        bad=known.bad,
-        keep=keep,
-    )
+    dropped = _droppable(world, known, keep)
     held = _held_heads(world)
     if not dry_run and (dropped or held):
         passing("prune: before the refs")
@@ -61,13 +55,31 @@ def prune(world: World, *, keep: int, dry_run: bool) -> PruneResult:
         world.journal.append(Pruned(at=time.time(), numbers=tuple(release.number for release in dropped)))
         passing("prune: recorded")
     if not dry_run:
-        _forget(world, known, dropped)
+        left = {release.number for release in known.every} - {release.number for release in dropped}
+        for one in (world, *beside):
+            _forget(one, left)
     return PruneResult(
         dropped=tuple(release.name for release in dropped),
-        kept=len(known.releases) - len(dropped),
+        kept=len(known.every) - len(dropped),
         kept_heads=len(held),
         dry_run=dry_run,
     )
+
+
+def _droppable(world: World, known: Records, keep: int) -> tuple[Release, ...]:
+    """Return what production does not need, and of what it never had, what none of the groups does; oldest first."""
+    groups = {name: records.read(world.git, name) for name in records.groups(world.git)}
+    stays = known.pinned.union(*(_needed(there) for there in (known, *groups.values())))
+    counted = [list(known.releases)]
+    counted += [[one for one in known.every if known.elsewhere.get(one.number, ())[:1] == (name,)] for name in groups]
+    dropped = (one for releases in counted for one in droppable(releases, stays=stays, bad=known.bad, keep=keep))
+    return tuple(sorted(dropped, key=lambda release: release.number))
+
+
+def _needed(known: Records) -> set[int]:
+    """Return the releases that a group serves, proved good last, or would go back to."""
+    live, good = known.live, known.good
+    return needed(known.releases, live=live.number if live else None, good=good.number if good else None, bad=known.bad)
 
 
 def _held_heads(world: World) -> list[str]:
@@ -78,8 +90,7 @@ def _held_heads(world: World) -> list[str]:
     return [ref for ref in kept if branch is not None and git.is_ancestor(ref.removeprefix(KEPT), branch)]
 
 
-def _forget(world: World, known: Records, dropped: Iterable[Release]) -> None:
-    """Let the journal and the kept check results tell of the releases that are left."""
-    left = {release.number for release in known.releases} - {release.number for release in dropped}
+def _forget(world: World, left: Collection[int]) -> None:
+    """Let the journal and the kept check results of a group tell of the releases that are left."""
     world.journal.compact(lambda events: compacted(events, kept=left))
     drop_baselines(world)

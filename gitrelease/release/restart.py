@@ -10,6 +10,7 @@ from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.release.production import Fate, Production, Serving, Worker
 from gitrelease.release.promotion import make_room, serves, take_effect
 from gitrelease.release.spread import brought_up
@@ -61,6 +62,7 @@ def serve(
         serving = _with_a_new(production, before, release, only, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return serving
+    passing("restart: started")
     try:
         production.switch(serving, then=Fate.LEAVES, now=time.time())
     except BaseException:

@@ -14,6 +14,7 @@ from gitrelease.core.settings import Instance
 from gitrelease.edges import backends
 from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.release.production import Production, Serving
 from gitrelease.world import World
 
@@ -53,6 +54,7 @@ def spread(
     if failed is not None:
         production.end_all(started.values())
         return failed
+    passing("spread: each answers")
     report("spread", f"{', '.join(one.name for one in others)}: each answers a session", time.monotonic() - begun)
     return {instance.name: started[instance.name] for instance in production.instances}
 
@@ -69,6 +71,7 @@ def _start(
             world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
         )
         started[instance.name] = backend
+        passing("spread: one more started")
         return _failed(instance, probe(world, slot, backend, cancel, runs=1, asked=None))
 
     try:

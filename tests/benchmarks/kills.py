@@ -9,33 +9,64 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.races import IDENTITY
-from tests.checkout import make_checkout
-from tests.stories.test_killed import POINTS, kill_at, work_on
+from tests.checkout import Production, make_checkout, make_several
+from tests.stories import test_killed as one
+from tests.stories import test_killed_several as several
+
+
+def make_one(folder: Path) -> Production:
+    return make_checkout(folder).init()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of production, what can be done to it, and the points of each work."""
+
+    name: str
+    make: Callable[[Path], Production]
+    work_on: Callable[[Production], one.Work]
+    points: dict[str, tuple[str, ...]]
+
+
+KINDS = (
+    Kind("one instance", make_one, one.work_on, one.POINTS),
+    Kind("three instances and a group", make_several, several.grouped_on, several.POINTS),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", default="", metavar="WORK", help="a work such as `group rollback`")
     options = parser.parse_args()
     os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
-    killed, begun = 0, time.monotonic()
-    for _ in range(options.rounds):
-        for name, points in POINTS.items():
-            with tempfile.TemporaryDirectory(prefix="gitrelease-kills-") as folder:
-                production = make_checkout(Path(folder)).init().up()
-                try:
-                    production.await_idle()
-                    work = work_on(production)
-                    for point in points:
-                        kill_at(work, name, point)
-                        killed += 1
-                finally:
-                    production.clear_away()
-            print(f"{name:<14} {len(points):>3} points, whole after each; {time.monotonic() - begun:.0f} s", flush=True)
-    print(f"killed {killed} times, whole {killed} times")
+    killed, requests, begun = 0, 0, time.monotonic()
+    for kind in KINDS * options.rounds:
+        print(kind.name, flush=True)
+        for name, points in kind.points.items():
+            if options.only in ("", name):
+                requests += kill_at_each(kind, name, points)
+                killed += len(points)
+                spent = time.monotonic() - begun
+                print(f"  {name:<20} {len(points):>3} points, whole after each; {spent:.0f} s", flush=True)
+    print(f"killed {killed} times, whole {killed} times; {requests} requests, none refused")
+
+
+def kill_at_each(kind: Kind, name: str, points: tuple[str, ...]) -> int:
+    """Kill at every point of a work, one after the other, in one production; return how many requests there were."""
+    with tempfile.TemporaryDirectory(prefix="gitrelease-kills-") as folder:
+        production = kind.make(Path(folder)).up()
+        try:
+            production.await_idle()
+            work = kind.work_on(production)
+            return sum(one.kill_at(work, name, point) for point in points)
+        finally:
+            production.clear_away()
 
 
 if __name__ == "__main__":

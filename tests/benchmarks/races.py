@@ -1,6 +1,8 @@
 """Do pushes, pulls, edits, commits, `deploy` and `rollback` at once ever lose anything? Hundreds of rounds say.
 
-    python -m tests.benchmarks.races [--rounds 200] [--seed 1]
+    python -m tests.benchmarks.races [--rounds 200] [--seed 1] [--groups]
+
+With `--groups` there are three instances, and a group of two more that is released to and rolled back meanwhile.
 
 Each round lets all of them loose on one production checkout, waits until it is quiet, and then asks: is production
 whole, is every commit that anybody made still reachable, is every edit in a commit, on disk or in a backup, does the
@@ -20,8 +22,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.checkout import Clone, Production, make_checkout, until
-from tests.whole import Users, assert_whole
+from tests.checkout import Clone, Production, make_checkout, make_several, until
+from tests.whole import Everybody, assert_whole
 
 IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -36,7 +38,7 @@ class Races:
     def __init__(self, production: Production, seed: int) -> None:
         self.production = production
         self.random = random.Random(seed)  # to be repeated, not to be secret
-        self.developers: list[Clone] = [production.clone(f"developer{number}") for number in range(3)]
+        self.developers: list[Clone] = [production.clone(f"developer{number}") for number in range(4)]
         self.count: Counter[str] = Counter()
         self.made: set[str] = set()  # commits
         self.pushed: dict[str, str] = {}  # commits that our hooks saw, and what their pushers read
@@ -63,6 +65,8 @@ class Races:
             self.rollback,
             self.stash,
         ]
+        if any(place.group == "test" for place in self.production.places.values()):
+            works += [self.deploy_to, self.carry_on, self.rollback_in, self.restart]
         self.did.clear()
         chosen = self.random.sample(works, self.random.randint(2, 4))
         threads = [threading.Thread(target=self._run, args=(work, self.random.random() / 4)) for work in chosen]
@@ -137,6 +141,32 @@ class Races:
             print(ended.said, flush=True)
         return f"rollback {ended.code}"
 
+    def deploy_to(self) -> str:
+        """Release a change to the group alone, by another branch than the deploy branch."""
+        developer = self.developers[3]
+        developer.git("fetch", "--quiet", "origin")
+        developer.git("reset", "--quiet", "--hard", "origin/deploy")
+        commit = developer.commit_term(self.term())
+        pushed = developer.push("--force", "origin", "HEAD:refs/heads/next")
+        if pushed.code != 0:
+            return "deploy --to: its branch was refused"
+        with self._lock:
+            self.made.add(commit)
+        return f"deploy --to {self.production.gitrelease('deploy', commit, '--to', 'test').code}"
+
+    def carry_on(self) -> str:
+        """Bring what the group serves to production."""
+        serves = self.production.state()["groups"][0]["live"]
+        if serves is None:
+            return "carry on: the group serves nothing"
+        return f"carry on {self.production.gitrelease('deploy', serves, '--approve').code}"
+
+    def rollback_in(self) -> str:
+        return f"rollback --in {self.production.gitrelease('rollback', '--in', 'test').code}"
+
+    def restart(self) -> str:
+        return f"restart all {self.production.gitrelease('restart', 'all').code}"
+
     def stash(self) -> str:
         """A person's own git at the wrong moment."""
         with self._editor:  # git's own reset runs over whatever is written between its look and its reset
@@ -179,7 +209,8 @@ class Races:
     def _quiet(self) -> bool:
         state = self.production.state()
         settled = state["checkout"]["in_sync"] or state["waiting"] or state["refused_edits"]
-        return bool(not state["lock"] and not state["soaking"] and settled and not self._dirty(state))
+        soaking = state["soaking"] or any(group["soaking"] for group in state["groups"])
+        return bool(not state["lock"] and not soaking and settled and not self._dirty(state))
 
     def _dirty(self, state: dict[str, object]) -> bool:
         return bool(self.production.git("diff", "--name-only", "HEAD")) and not state["refused_edits"]
@@ -195,14 +226,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--groups", action="store_true")
     options = parser.parse_args()
     os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
     with tempfile.TemporaryDirectory() as folder:
-        production = make_checkout(Path(folder)).init().up()
+        production = (make_several(Path(folder)) if options.groups else make_checkout(Path(folder)).init()).up()
         races = Races(production, options.seed)
         begun = time.monotonic()
         try:
-            with Users(production) as users:
+            with Everybody(production) as users:
                 for number in range(options.rounds):
                     races.round()
                     if number % 10 == 9:
@@ -212,7 +244,7 @@ def main() -> None:
             production.gitrelease("down")
         for what, times in sorted(races.count.items()):
             print(f"{what:<24} {times:5}")
-        print(f"requests {len(users.answers)}, failed {len(users.failed)}: {users.failed[:3]}")
+        print(f"requests {users.requests}, failed {len(users.failed)}: {users.failed[:3]}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from gitrelease.core.events import (
 from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message, moment
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
-from gitrelease.core.pruning import droppable
+from gitrelease.core.pruning import droppable, needed
 
 NOW = 1_800_000_000.0
 
@@ -63,7 +63,8 @@ def test_no_needed_release_is_ever_dropped(present: set[int], data: some.DataObj
     pinned = data.draw(some.sets(numbers))
     keep = data.draw(some.integers(1, 5))
 
-    dropped = {one.number for one in droppable(releases, live=live, good=good, pinned=pinned, bad=bad, keep=keep)}
+    stays = pinned | needed(releases, live=live, good=good, bad=bad)
+    dropped = {one.number for one in droppable(releases, stays=stays, bad=bad, keep=keep)}
 
     target = max((number for number in present if number < live and number not in bad), default=None)
     assert dropped.isdisjoint({live, good, target, max(present), *pinned})

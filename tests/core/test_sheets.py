@@ -36,7 +36,7 @@ def release(number: int, **more: Any) -> dict[str, Any]:
     return {
         "release": f"release/{number}", "commit": "c" * 40, "kind": "dictionary", "risk": "low", "outcome": "good",
         "trigger": "push", "by": "ann", "at": 1_700_000_000.0, "summary": "terms +1", "seconds": 1.5, "pinned": False,
-        "rolled_back": None, **more,
+        "rolled_back": None, "groups": ["production"], **more,
     }  # fmt: skip
 
 
@@ -62,7 +62,11 @@ def inline(markdown: str) -> list[Any]:
 
 
 def test_a_sheet_has_a_header_a_row_a_release_and_a_row_an_attempt_that_became_none() -> None:
-    told = {"releases": [release(2), release(1)], "attempts": [attempt(), attempt(outcome="released")]}
+    told = {
+        "group": "production",
+        "releases": [release(2), release(1)],
+        "attempts": [attempt(), attempt(outcome="released")],
+    }
 
     text = as_csv(told, None)
 
@@ -77,7 +81,16 @@ def test_a_sheet_has_a_header_a_row_a_release_and_a_row_an_attempt_that_became_n
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_cell_is_a_formula_and_every_cell_is_read_back(text: str) -> None:
-    row = read(as_csv({"releases": [release(1, summary=text, by=text)], "attempts": [attempt(reason=text)]}, None))
+    row = read(
+        as_csv(
+            {
+                "group": "production",
+                "releases": [release(1, summary=text, by=text)],
+                "attempts": [attempt(reason=text)],
+            },
+            None,
+        )
+    )
 
     for cell in (row[0]["summary"], row[0]["by"], row[1]["summary"]):
         assert not cell.startswith(("=", "+", "-", "@", "\uff1d", "\t"))
@@ -90,7 +103,11 @@ def test_a_cell_is_the_text_or_the_text_behind_an_apostrophe(text: str) -> None:
 
 
 def test_secrets_are_in_no_table() -> None:
-    told = {"releases": [release(1, summary="API_TOKEN=hunter2hunter2")], "attempts": [attempt(reason="PASSWORD=abc")]}
+    told = {
+        "group": "production",
+        "releases": [release(1, summary="API_TOKEN=hunter2hunter2")],
+        "attempts": [attempt(reason="PASSWORD=abc")],
+    }
 
     assert "hunter2" not in as_csv(told, None) + as_markdown(told, None)
     assert "abc" not in as_csv(told, None) + as_markdown(told, None)
@@ -101,7 +118,10 @@ def test_secrets_are_in_no_table() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_people_wrote_is_one_cell_of_plain_text(text: str) -> None:
-    page = as_markdown({"releases": [release(1, summary=text, by=text)], "attempts": [attempt(reason=text)]}, None)
+    page = as_markdown(
+        {"group": "production", "releases": [release(1, summary=text, by=text)], "attempts": [attempt(reason=text)]},
+        None,
+    )
 
     rows = [line for line in page.splitlines() if line.startswith("| release/1") or line.startswith("| ddd")]
     parsed = MarkdownIt("commonmark").enable("table").parse(page)

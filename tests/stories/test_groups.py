@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import SERVER, SETTINGS, Production, make_checkout, reserved_port, until
+from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port, until
 from tests.stories.test_instances import answer
 
 VIA = SETTINGS.replace(
@@ -27,6 +27,7 @@ class Grouped:
         with (self.production.home / "host.toml").open("a") as host:
             for name, port in self.ports.items():
                 host.write(f'\n[[instance]]\nname = "{name}"\nport = {port}\ngroup = "test"\n')
+        self.production.others = {name: Place(port, group="test") for name, port in self.ports.items()}
         self.production.up()
         self.production.await_idle()
         self.developer = self.production.clone()

@@ -40,7 +40,7 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
     assert [row["release"] for row in history["releases"]] == ["release/2", "release/1"]
     assert set(history["releases"][0]) == {
         "release", "commit", "kind", "risk", "outcome", "trigger", "by", "at", "summary", "seconds",
-        "pinned", "rolled_back",
+        "pinned", "rolled_back", "groups",
     }  # fmt: skip
     assert history["releases"][0]["summary"] == "terms +1 (second)"
     assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "reason", "by", "at"}

@@ -1,0 +1,169 @@
+"""What groups of instances have had: told by `history` and `show`, and bounded by `prune`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import SETTINGS
+from tests.stories.test_groups import Grouped
+from tests.whole import assert_whole, refs
+
+
+@pytest.fixture
+def grouped(tmp_path: Path) -> Iterator[Grouped]:
+    made = Grouped(tmp_path, SETTINGS)
+    yield made
+    made.production.clear_away()
+
+
+def give(grouped: Grouped, version: str) -> None:
+    """Release a version to the group `test`, and let it prove good there."""
+    grouped.branch_with(version)
+    grouped.deploy("next", "--to", "test")
+    grouped.await_proved()
+    grouped.production.await_idle()
+
+
+def test_history_tells_what_a_group_has_had_and_what_was_tried_there(grouped: Grouped) -> None:
+    production = grouped.production
+    give(grouped, "two")
+    grouped.developer.replace("server.py", "import sys\n", "import sys\n\nsys.exit(3)\n")
+    broken = grouped.developer.commit("broken")
+    grouped.developer.push("origin", "HEAD:refs/heads/next")
+    production.gitrelease("deploy", "next", "--to", "test")
+
+    there = production.gitrelease("history", "--in", "test", "--json").json
+    here = production.gitrelease("history", "--json").json
+
+    assert there["group"] == "test"
+    assert [(row["release"], row["outcome"], row["groups"]) for row in there["releases"]] == [
+        ("release/2", "good", ["test"])
+    ]
+    assert next((row["commit"], row["outcome"]) for row in there["attempts"]) == (broken, "refused")
+    assert [row["release"] for row in here["releases"]] == ["release/1"]
+    assert broken not in [row["commit"] for row in here["attempts"]]
+    assert "it exited with code 3" in production.gitrelease("history", "--in", "test").out
+
+
+def test_history_says_where_a_release_has_been(grouped: Grouped) -> None:
+    production = grouped.production
+    give(grouped, "two")
+    grouped.deploy("release/2", "--approve")
+    production.await_idle()
+
+    told = production.gitrelease("history").out.splitlines()
+    sheet = production.gitrelease("history", "--format", "csv").out
+    page = production.gitrelease("history", "--format", "md").out
+
+    assert told[0].endswith(", in test then production")
+    assert next(line for line in told if line.startswith("release/1")).endswith("ago  " + told[2].split("ago  ")[1])
+    assert "production" not in told[2]
+    rows = {row["release"]: row["groups"] for row in csv.DictReader(io.StringIO(sheet, newline="")) if row["release"]}
+    assert rows == {"release/2": "test production", "release/1": "production"}
+    assert "| release/2, in test then production |" in page
+
+
+def test_show_tells_in_which_groups_a_release_was_and_is(grouped: Grouped) -> None:
+    production = grouped.production
+    give(grouped, "two")
+
+    told = production.gitrelease("show", "release/2").out
+    log = production.gitrelease("show", "release/2", "--log").out
+    row = production.gitrelease("show", "release/2", "--json").json
+    grouped.deploy("release/2", "--approve")
+    production.await_idle()
+
+    assert "in        test; served by test now" in told
+    assert (row["groups"], row["served_by"], row["outcome"]) == (["test"], ["test"], "good")
+    assert "gitrelease rollback --in test (to release/1)" in log
+    assert (
+        "in        test then production; served by production, test now"
+        in production.gitrelease("show", "release/2").out
+    )
+
+
+def test_a_group_that_has_had_nothing_says_what_to_type(grouped: Grouped) -> None:
+    assert grouped.production.gitrelease("history", "--in", "test").out == (
+        "no releases yet: gitrelease deploy REV --to test\n"
+    )
+    assert "there is no group 'nowhere'" in grouped.production.gitrelease("history", "--in", "nowhere").said
+
+
+def test_prune_drops_what_only_a_group_has_had_but_nothing_that_it_needs(grouped: Grouped) -> None:
+    production = grouped.production
+    for version in ("two", "three", "four", "five", "six"):
+        give(grouped, version)
+    assert production.gitrelease("rollback", "--in", "test").code == 0  # release/6 is bad, release/5 serves
+    grouped.deploy("release/6", "--to", "test")
+    assert production.gitrelease("pin", "release/2").code == 0
+    before = grouped.group()["live"]
+
+    dry = production.gitrelease("prune", "--keep", "1", "--dry-run", "--json").json
+    ended = production.gitrelease("prune", "--keep", "1", "--json").json
+
+    assert before == "release/6"
+    assert dry["dropped"] == ended["dropped"] == ["release/3", "release/4"]
+    left = refs(production)
+    for number in (3, 4):
+        names = (
+            f"refs/tags/release/{number}",
+            f"refs/gitrelease/only/test/{number}",
+            f"refs/gitrelease/state/{number}",
+        )
+        assert not set(names) & set(left)
+    assert "refs/gitrelease/only/test/5" in left  # where a rollback would go
+    assert [row["release"] for row in production.gitrelease("history", "--in", "test", "--json").json["releases"]] == [
+        "release/6", "release/5", "release/2",
+    ]  # fmt: skip
+    back = production.gitrelease("rollback", "--in", "test", "--json").json
+    assert back["release"] == "release/5"
+
+
+def test_prune_keeps_what_a_group_still_serves_of_productions_releases(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.deploy("release/1", "--to", "test")
+    for term in ("margin", "ebit", "cash", "debt"):
+        production.commit_term(term)
+        production.await_live(f"release/{('margin', 'ebit', 'cash', 'debt').index(term) + 2}")
+        production.await_idle()
+
+    ended = production.gitrelease("prune", "--keep", "1", "--json").json
+
+    assert ended["dropped"] == ["release/2", "release/3"]
+    assert production.git("rev-parse", "refs/tags/release/1") == production.git(
+        "rev-parse", "refs/gitrelease/live-test"
+    )
+
+
+def test_a_number_is_given_once_also_where_only_a_group_had_it(grouped: Grouped) -> None:
+    production = grouped.production
+    for version in ("two", "three", "four"):
+        give(grouped, version)
+    assert production.gitrelease("prune", "--keep", "1").code == 0
+
+    production.commit_term("margin")
+
+    production.await_live("release/5")
+
+
+def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Grouped) -> None:
+    production = grouped.production
+    give(grouped, "two")
+    give(grouped, "three")
+    before = production.git("for-each-ref")
+    for ref in ("live-test", "good-test", "only/test/2"):
+        production.git("update-ref", "-d", f"refs/gitrelease/{ref}")
+    production.git("tag", "-d", "release/3")
+
+    ended = production.gitrelease("recover")
+
+    assert ended.code == 0, ended.said
+    assert production.git("for-each-ref") == before
+    assert "nothing was live in test by the refs; release/3 is again" in ended.said
+    production.await_idle()
+    assert_whole(production)
