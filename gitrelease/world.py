@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from gitrelease.core.errors import ReleaseError, RepositoryError
+from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
 from gitrelease.edges import records
@@ -19,6 +22,8 @@ from gitrelease.edges.journal import Journal
 from gitrelease.edges.records import Records
 from gitrelease.edges.slots import Slots
 
+log = logging.getLogger("gitrelease.agent")
+
 
 @dataclass(frozen=True)
 class World:
@@ -30,6 +35,7 @@ class World:
     checkout: Checkout
     slots: Slots
     journal: Journal
+    host: Mapping[str, Any]  # the settings of this host, as they were read last
     group: str = PRODUCTION
 
     @property
@@ -83,9 +89,24 @@ class World:
         return dataclasses.replace(self, home=home, journal=journal, slots=slots, group=name)
 
     def judged_by(self, revision: str | None) -> World:
-        """Return the world with the settings that hold when `revision` is live."""
-        settings = settings_files.load(self.git, self.home.settings, revision)
-        return dataclasses.replace(self, settings=settings, checkout=_checkout(self.git, settings))
+        """Return the world with the settings that hold when `revision` is live.
+
+        Where somebody has broken those of the host meanwhile, what was read last holds on: a release that is under way,
+        and the way back, come to their end.
+        """
+        host = self._host_now()
+        settings = settings_files.load(self.git, host, revision)
+        return dataclasses.replace(self, settings=settings, checkout=_checkout(self.git, settings), host=host)
+
+    def _host_now(self) -> Mapping[str, Any]:
+        file = self.home.settings
+        try:
+            if self.host and not file.exists():
+                raise SettingsError(f"{file} is gone", hint="Bring it back: gitrelease recover")
+            return settings_files.tables_of_host(file)
+        except (SettingsError, OSError) as error:
+            log.warning("settings of the host cannot be read, those that were read last hold on: %s", error)
+            return self.host
 
 
 def open_world(directory: Path, *, initialised: bool = True) -> World:
@@ -102,7 +123,8 @@ def open_world(directory: Path, *, initialised: bool = True) -> World:
             f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {git.root} init"
         )
     live = git.resolve(records.LIVE) or git.resolve("HEAD")
-    settings = settings_files.load(git, home.settings, live)
+    host = settings_files.tables_of_host(home.settings)
+    settings = settings_files.load(git, host, live)
     return World(
         git=git,
         home=home,
@@ -110,6 +132,7 @@ def open_world(directory: Path, *, initialised: bool = True) -> World:
         checkout=_checkout(git, settings),
         slots=Slots(git, home.slots),
         journal=Journal(home.journal),
+        host=host,
     )
 
 

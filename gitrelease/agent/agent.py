@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
-from gitrelease.agent.background import LogFormat, guarded, log, log_outcome, to_log
+from gitrelease.agent.background import guarded, log, log_outcome, to_log
 from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
@@ -34,14 +32,12 @@ from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
-from gitrelease.core.errors import Busy, Exit, ReleaseError, of_host
+from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import heap, hooks, wire
 from gitrelease.edges import settings as settings_files
-from gitrelease.edges.backends import forget_marks
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.faults import passing
 from gitrelease.edges.home import AGENT_MARK, open_log, write_atomically
 from gitrelease.edges.housekeeping import drop_ballast
@@ -226,7 +222,7 @@ class Agent:
                 return Outcome(
                     outcome="unchanged",
                     release=live.name if live else None,
-                    reason="production is up already",
+                    reason=f"{live.name} is live" if live else "production is up",
                 )
             self.world = open_world(self.world.git.root)
             if self._telling is not None:
@@ -387,25 +383,3 @@ def served_already() -> Busy:
         "another agent serves this checkout already",
         hint="See it: gitrelease status; end it: gitrelease down",
     )
-
-
-def main() -> int:
-    """Run the agent for the checkout that the command line names."""
-    forget_local_variables()
-    os.environ.pop(AGENT_MARK, None)  # it stays in what the kernel shows of this process
-    forget_marks()
-    heap.share_one()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogFormat("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    try:
-        return Agent(open_world(Path(sys.argv[1])), foreground="--foreground" in sys.argv[2:]).run()
-    except ReleaseError as error:
-        log.error("%s. %s", error.message, error.hint)
-        return int(error.code)
-    except OSError as error:
-        known = of_host(error, sys.argv[1])
-        if known is None:
-            raise
-        log.error("%s. %s", known.message, known.hint)
-        return int(known.code)

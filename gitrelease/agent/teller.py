@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,10 +148,12 @@ class Teller(threading.Thread):
             last = Progress(place=self._journal.after(None)[1])
         self._place, self._bound = last.place, Bound(last.held)
         unseen, reached = self._journal.after(last.place)
-        events = list(self._journal.events())
-        # What was told already is only remembered.
-        for event in events[: len(events) - len(unseen)]:
-            self._memory.take(event)
+        # What was told already is only remembered. One by one: a long journal is large.
+        held: deque[AnyEvent] = deque()
+        for event in self._journal.events():
+            held.append(event)
+            if len(held) > len(unseen):
+                self._memory.take(held.popleft())
         if not unseen:
             self._place = reached
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from gitrelease.candidate import Candidate
 from gitrelease.checks.baseline import Known, read_baseline
-from gitrelease.checks.checking import Asked, asked, has_contract
+from gitrelease.checks.check_slot import check_slot
+from gitrelease.checks.checking import asked, has_contract
 from gitrelease.checks.findings import Findings, LiveSide
 from gitrelease.checks.judging import beside_live
+from gitrelease.checks.probing import probe
 from gitrelease.checks.static import static_checks
 from gitrelease.checks.surroundings import Surroundings
 from gitrelease.core.diff import Diff
@@ -32,11 +33,11 @@ from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import Instance, seconds
 from gitrelease.core.text import one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
-from gitrelease.edges import backends, inside, limits, probes, process_table, processes
-from gitrelease.edges.backends import MARK, Backend
+from gitrelease.edges import backends, limits
+from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.edges.slots import CHECK, Slot
+from gitrelease.edges.slots import Slot
 from gitrelease.world import World
 
 _NOTHING = Findings()
@@ -44,8 +45,6 @@ _NOTHING = Findings()
 _NOT_THE_APP = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 Report = Callable[[str, str, float | None], None]
-
-CHECK_WAIT = 30.0  # seconds in which another check must have ended
 
 
 @dataclass(frozen=True)
@@ -204,40 +203,6 @@ def _forgiven(check: Check) -> bool:
     return check.detail.startswith(FORGIVEN)
 
 
-@contextlib.contextmanager
-def leaving_nothing(world: World) -> Iterator[None]:
-    """End what this process has started from a slot when it is interrupted, even while it was being started."""
-    try:
-        yield
-    except BaseException:
-        for identity in process_table.marked(MARK, str(world.home.root)):
-            if process_table.descends(identity, {os.getpid()}):
-                processes.stop(identity, grace=0.5)
-        raise
-
-
-def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:
-    """Take the slot that is set aside for checks, waiting for another check to end; `Busy` when it does not."""
-    deadline = time.monotonic() + CHECK_WAIT
-    while True:
-        try:
-            return world.slots.take(commit, shared=world.settings.app.shared, names=(CHECK,))
-        except Busy:
-            _end_left_behind(world)
-            if time.monotonic() > deadline:
-                raise
-            cancel.wait([], 0.1)
-
-
-def _end_left_behind(world: World) -> None:
-    """End what holds the slot for checks after whoever took it was killed; only what was started from a slot."""
-    holders = world.slots.left_behind(CHECK)
-    started = process_table.marked(MARK, str(world.home.root)) if holders else []
-    for holder in holders:
-        if holder in started:
-            processes.stop(holder, grace=0.5)
-
-
 def _unfit(candidate: Candidate, checks: tuple[Check, ...], findings: Findings | None = None) -> Unfit:
     """Say why: the first check that failed, else the first that could not tell, and the names of the others."""
     failed = [check for check in checks if check.status == "failed"]
@@ -313,69 +278,6 @@ def _slot_checks(slot: Slot, world: World) -> tuple[Check, Check]:
     return (
         check("files", changed, "was changed or deleted in the slot while it was checked"),
         check("slot", added, "was written into the slot while it was checked"),
-    )
-
-
-def probe(
-    world: World, slot: Slot, backend: Backend, cancel: Cancel, *, runs: int, asked: Asked | None
-) -> tuple[Check, ...]:
-    """Ask a backend that has just been started whether it serves: health, a real session, with two runs the script.
-
-    When what is `asked` beside it settles that the candidate is unfit, nothing more is waited for.
-    """
-    app, limit = world.settings.app, seconds(world.settings.limits.start)
-    begun = time.monotonic()
-    deadline = begun + limit
-    try:
-        running = os.pidfd_open(backend.identity.pid)
-    except ProcessLookupError:  # it has ended already, and was reaped
-        return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
-    try:
-        if app.kind == "command":
-            well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)
-            return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
-        with contextlib.ExitStack() as stack:
-            script: probes.ScriptCheck | None = None
-            if runs > 1:
-                script = stack.enter_context(contextlib.closing(probes.ScriptCheck(backend.port, deadline=deadline)))
-            session = stack.enter_context(
-                inside.session(world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path)
-            )
-            alarms = asked.alarms if asked else ()
-            ended = cancel.wait([running, session.handle, *alarms], deadline - time.monotonic())
-            if asked and ended and set(ended) <= set(alarms):
-                if asked.is_slow():
-                    return ()
-                ended = cancel.wait([running, session.handle], deadline - time.monotonic())
-            if running in ended:
-                return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
-            if not ended:
-                return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
-            seen = inside.session_result(session)
-            start = _start_check(backend, *probes.healthy(app, backend.port), begun)
-            if start.status != "passed" or script is None:
-                return (start, seen)
-            well, said = script.result()
-        checked = Check(name="script", kind="major", status="passed" if well else "failed", detail="" if well else said)
-        # What the session saw says more than the 503 of the script check: it comes first.
-        return (start, seen, checked)
-    finally:
-        os.close(running)
-
-
-def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check:
-    if well and not process_table.listens(backend.identity, backend.port):
-        owner = process_table.port_owner(backend.port) or "nobody"
-        well, said = False, f"port {backend.port} is answered by another process ({owner})"
-    if not well:
-        tail = backends.last_lines(backend.log)
-        said = f"{said}; its output ends: {tail}" if tail else said
-    return Check(
-        name="start",
-        kind="major",
-        status="passed" if well else "failed",
-        detail="" if well else said,
-        seconds=round(time.monotonic() - begun, 3),
     )
 
 

@@ -24,7 +24,7 @@ def run(
     """Run the app's pipeline over TEXT in as few releases as possible; say which one changed the result."""
     import msgspec
 
-    from gitrelease.checks.staging import leaving_nothing
+    from gitrelease.checks.check_slot import leaving_nothing
     from gitrelease.core.replay import told
     from gitrelease.release.bisect import bisect
     from gitrelease.world import open_world

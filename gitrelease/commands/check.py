@@ -20,10 +20,11 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     import msgspec
 
     from gitrelease.candidate import commit_of, difference, of_branch
+    from gitrelease.checks.check_slot import leaving_nothing
     from gitrelease.checks.judging import unexplained_losses
     from gitrelease.checks.liveside import Live
     from gitrelease.checks.signatures import signature_check, signing_hint
-    from gitrelease.checks.staging import Unfit, leaving_nothing, stage
+    from gitrelease.checks.staging import Unfit, stage
     from gitrelease.core.decide import objections
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind

@@ -41,25 +41,37 @@ def run(
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.core.history import release_number
     from gitrelease.world import open_world
 
     if form is not None and (as_json or not log):
         example = f"gitrelease show {one_line(release, 40)} --log --format {form}"
         raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
-    world = open_world(context.obj)
-    known = world.records()
-    found = known.every.numbered(release_number(release))  # what only a group has had as well
-    if found is None:
-        raise ReleaseError(f"there is no release {release!r}", hint="See which there are: gitrelease history")
+    world, known, found = find_release(open_world(context.obj), release)
     told = describe_release(world, known, found)
     if log:
-        _print_log(told, _log(world, known, found, told), form, as_json=as_json)
+        _print_log(told, log_of(world, known, found, told), form, as_json=as_json)
     elif as_json:
         print_json(told)
     else:
         typer.echo("\n".join(_lines(told)))
     return 0
+
+
+def find_release(world: World, name: str) -> tuple[World, Records, Release]:
+    """Return the release that is named, and the world and the records of the group that has had it."""
+    from gitrelease.core.errors import ReleaseError
+    from gitrelease.core.history import release_number
+
+    known = world.records()
+    number = release_number(name)
+    groups = known.elsewhere.get(number or 0, ())
+    if groups:
+        world = next((one for one in world.beside() if one.group == groups[0]), world)
+        known = world.records()
+    found = known.every.numbered(number)
+    if found is None:
+        raise ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
+    return world, known, found
 
 
 def describe_release(world: World, known: Records, found: Release) -> dict[str, Any]:
@@ -73,12 +85,12 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     from gitrelease.edges import records
     from gitrelease.release.past import Been, release_row
 
-    there = _where_it_was(world, known, found)
     before = known.every.numbered(release_number(found.previous)) if found.previous else None
-    kept = read_baseline(world, found.commit) or read_baseline(there, found.commit)
+    kept = read_baseline(world, found.commit)
+    every = (world.of_group(PRODUCTION), *world.beside())
     return {
-        **release_row(there.records(), there.journal.memory(), found, Been(world, known)),
-        "served_by": [one.group for one in (world, *world.beside()) if world.git.ref(one.live_ref) == found.tag],
+        **release_row(known, world.journal.memory(), found, Been(world, known)),
+        "served_by": [one.group for one in every if world.git.ref(one.live_ref) == found.tag],
         "source": found.source,
         "previous": found.previous,
         "reason": found.reason,
@@ -93,29 +105,23 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     }
 
 
-def _where_it_was(world: World, known: Records, found: Release) -> World:
-    """Return the world that can tell how a release did: production's, or that of the group that alone has had it."""
-    groups = known.elsewhere.get(found.number, ())
-    return next((one for one in world.beside() if one.group in groups), world)
-
-
-def _log(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
+def log_of(world: World, known: Records, found: Release, told: dict[str, Any]) -> tuple[Section, ...]:
+    """Return the deployment log of a release, filled in from what `describe_release` has told of it."""
     from gitrelease.core.deployment_log import deployment_log
 
-    there = _where_it_was(world, known, found)
-    return deployment_log(told, there.journal.events(), way_back=_way_back(there, found), moment=_moment)
+    return deployment_log(told, world.journal.events(), way_back=_way_back(world, known, found), moment=_moment)
 
 
-def _way_back(world: World, found: Release) -> str:
+def _way_back(world: World, known: Records, found: Release) -> str:
     """Say what to type to go back from a release, or to it where it is not live."""
     from gitrelease.release.going_back import target_of_rollback
 
-    known, group = world.records(), "" if world.is_production else f" --in {world.group}"
+    within = "" if world.is_production else f" --in {world.group}"
     if known.live is None or known.live.number != found.number:
         serves = known.live.name if known.live else "nothing"
-        return f"gitrelease rollback {found.name}{group} (to this one; {world.group} serves {serves})"
+        return f"gitrelease rollback{within} {found.name} (to this one; {world.group} serves {serves})"
     target = target_of_rollback(known, None)
-    return f"gitrelease rollback{group} (to {target.name})" if target else "there is no older release that is not bad"
+    return f"gitrelease rollback{within} (to {target.name})" if target else "there is no older release that is not bad"
 
 
 def _print_log(told: dict[str, Any], log: tuple[Section, ...], form: Form | None, *, as_json: bool) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
 import typer
 
 from gitrelease.commands.client import print_json
@@ -15,10 +19,26 @@ def register(app: typer.Typer) -> None:
 def run(context: typer.Context, as_json: Json = False) -> int:
     """Leave the repository as it was before init, release tags aside."""
     from gitrelease.installation import uninstall
+    from gitrelease.world import open_world
 
+    root = open_world(context.obj).git.root
     done = uninstall(context.obj)
+    left = list(_still_starting(root))
     if as_json:
-        print_json({"done": done})
+        print_json({"done": done, "left": left})
     else:
-        typer.echo("\n".join(done))
+        typer.echo("\n".join([*done, *left]))
     return 0
+
+
+def _still_starting(root: Path) -> Iterator[str]:
+    """Say what would start production with the host all the same: it is not of `init`, and outside of the checkout."""
+    from gitrelease.core.service import in_crontab
+    from gitrelease.edges import host, units
+    from gitrelease.edges.home import user_name
+
+    for unit in units.of_checkout(root, user_name(root.stat().st_uid)):
+        ended = f"{unit.manager} disable {unit.path.name}; rm {shlex.quote(str(unit.path))}"
+        yield f"{unit.path.name} would still start it with the host: {ended}"
+    if in_crontab(host.crontab(), str(root)):
+        yield "the crontab would still start it with the host: crontab -e"

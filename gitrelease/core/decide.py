@@ -110,7 +110,7 @@ def approval_reason(diff: Diff, policy: Policy) -> str:
 def approval_hint(trigger: str, commit: str, branch: str) -> str:
     """Say how the one who waits can approve."""
     if trigger == "push":
-        return f"Approve it, with the remote that you pushed to: git push -o approve REMOTE {branch}"
+        return f"Approve it, with the remote that you pushed to: git push -o approve REMOTE {commit[:10]}:{branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
 
 

@@ -36,6 +36,7 @@ class Attempted(Event, frozen=True, tag="attempted"):
     by: str
     key: str = ""  # of the content, documents left out
     kind: str = ""
+    frozen: bool = False  # it waits for the end of a freeze alone: nobody has to act
 
 
 class Promoting(Event, frozen=True, tag="promoting"):

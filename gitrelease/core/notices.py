@@ -31,7 +31,7 @@ from gitrelease.core.redaction import HIDDEN, redacted
 from gitrelease.core.settings import Notify, Receiver
 from gitrelease.core.text import one_line, short
 
-EVENTS = ("released", "refused", "rolled_back", "soak_failed", "recovered", "stuck")
+EVENTS = ("released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck")
 LEVELS = (0, 1, 2, 3, 4)
 TOLD, BY_ITSELF, PERSON, UNHEARD, RECOVERED = LEVELS
 
@@ -73,10 +73,9 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
     """Return what is told of `event`, None where nothing is; `before` is what was remembered until then."""
     match event:
         case Attempted(outcome="refused"):
-            return Notice(
-                event="refused", level=TOLD, at=event.at, kind=event.kind, reason=event.reason, by=event.by,
-                commit=event.commit,
-            )  # fmt: skip
+            return _attempted("refused", TOLD, event)
+        case Attempted(outcome="waiting", trigger="pull" | "branch" | "edit"):
+            return None if _waited(event, before) else _attempted("waiting", TOLD if event.frozen else PERSON, event)
         case Promoted(number=number):
             return _promoted(event, before, releases(number))
         case SoakFailed(number=number, reason=reason):
@@ -93,6 +92,18 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
             return _about("recovered", RECOVERED, event, number, releases(number), reason=reason, by=by)
         case _:
             return None
+
+
+def _attempted(name: str, level: int, event: Attempted) -> Notice:
+    return Notice(
+        event=name, level=level, at=event.at, kind=event.kind, reason=event.reason, by=event.by, commit=event.commit
+    )
+
+
+def _waited(event: Attempted, before: Memory) -> bool:
+    """Is it what waited already? A new agent judges that once more, and whoever pulls by a timer brings it again."""
+    last = before.attempts[-1] if before.attempts else None
+    return last is not None and (last.outcome, last.key, last.frozen) == ("waiting", event.key, event.frozen)
 
 
 def _promoted(event: Promoted, before: Memory, release: Release | None) -> Notice:
@@ -145,6 +156,7 @@ def until_told_again(emergency: Emergency | None, *, now: float, after: float) -
 _TITLES = {
     "released": "{release} is live",
     "refused": "a candidate was refused",
+    "waiting": "a change waits",
     "rolled_back": "production is back at {release}",
     "soak_failed": "{release} failed its soak",
     "recovered": "production was recovered and serves {release}",
@@ -153,6 +165,7 @@ _TITLES = {
 _NEXT = {
     "released": "undo it: gitrelease{where} rollback{within}",
     "refused": "read why: gitrelease{where} history",
+    "waiting": "what for: gitrelease{where} status; when you want it: gitrelease{where} deploy {commit} --approve",
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
@@ -187,7 +200,8 @@ def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
     where = f" -C {safe(scene.checkout, 300)}"
     within = "" if scene.group == PRODUCTION else f" --in {safe(scene.group, 80)}"
     previous = safe(notice.previous) or "RELEASE"
-    yield "Next: " + _NEXT[notice.event].format(where=where, previous=previous, within=within)
+    commit = short(notice.commit)
+    yield "Next: " + _NEXT[notice.event].format(where=where, previous=previous, within=within, commit=commit)
     when = datetime.fromtimestamp(notice.at, UTC)
     host, checkout = safe(scene.host, 80), safe(scene.checkout, 300)
     yield f"Host {host}{_group(scene)}, checkout {checkout}, {when:%Y-%m-%d %H:%M:%S} UTC"

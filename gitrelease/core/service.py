@@ -155,6 +155,14 @@ def crontab_line(service: Service) -> str:
     return f"@reboot {_of_cron(f'PATH={shlex.quote(service.path)} {command}')}"
 
 
+def in_crontab(text: str, checkout: str) -> bool:
+    """Does a line of this crontab bring up the very checkout, as ours does or as a person would write it?"""
+    any_of_it = Service(name="any", checkout=checkout, python="python", user="", folder="", path="", stop_seconds=0)
+    ours = crontab_line(any_of_it).partition(" -C ")[2]
+    lines = (line.strip() for line in text.splitlines())
+    return any(line.startswith("@reboot") and (ours in line or f"{checkout} up" in line) for line in lines)
+
+
 def _of_cron(line: str) -> str:
     """Return a shell line as a crontab has it: a bare percent sign would be the end of the line, see crontab(5).
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
+import signal
+import threading
 from pathlib import Path
 
 from gitrelease.core.errors import ReleaseError
@@ -31,6 +34,7 @@ def main() -> None:
     for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
         del os.environ[name]
     _get_ready(Path(started().root))
+    _end_with_reader()
     from streamlit.web import cli
 
     page = Path(__file__).with_name("page.py")
@@ -43,6 +47,22 @@ def _get_ready(root: Path) -> None:
         importlib.import_module(module)
     with contextlib.suppress(ReleaseError):  # the page says it, in every view, as long as it is so
         open_world(root).records()
+
+
+def _end_with_reader() -> None:
+    """End when nobody can read what is said here any more: ssh without a terminal sends no signal at its end."""
+
+    def wait() -> None:
+        watched = select.poll()
+        watched.register(2, 0)  # an error and a hang-up are told all the same; a file has neither
+        if any(told & select.POLLNVAL for _, told in watched.poll()):
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for output in (1, 2):  # Streamlit says that it stops, and must not fail at that
+            os.dup2(nowhere, output)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="reader", daemon=True).start()
 
 
 def options(wanted: Started) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.render import diff_lines, outcome_lines, step_lines
 from gitrelease.dashboard import frame, reading, showing
 from gitrelease.dashboard.started import started
@@ -44,7 +45,11 @@ def _panel() -> None:
 
 def for_release(told: dict[str, Any]) -> None:
     """What can be done to one release."""
-    name, columns = told["release"], st.columns(4)
+    name = told["release"]
+    if told["group"] != PRODUCTION:
+        showing.words(f"only group {told['group']} has had it; back there: gitrelease rollback --in {told['group']}")
+        return
+    columns = st.columns(4)
     live = reading.status()["live"]
     if columns[0].button(f"Roll back to {name}", disabled=live is None or live["release"] == name, width="stretch"):
         _roll_back_to(name)

@@ -30,14 +30,13 @@ def chart(
     since: float,
     until: float,
     points: int,
-    named: bool = True,
 ) -> dict[str, Any]:
     """Return one chart of `measure`, a column of the samples, from `since` to `until` (seconds since 1970).
 
-    The axis begins where the samples do. `named` tells which line is whose.
+    The axis begins where the samples do.
     """
     begun = min([until - _MINUTE, *(row.at for row in rows)])
-    form = next(form for least, form in _FORMS if until - begun >= least)
+    form = form_of(until - begun)
     time_axis: dict[str, Any] = {
         "field": "at",
         "type": "temporal",
@@ -60,7 +59,7 @@ def chart(
                 "field": "instance",
                 "type": "nominal",
                 "title": None,
-                "legend": {"orient": "bottom"} if named else None,
+                "legend": {"orient": "bottom"},
             },
         },
     }
@@ -86,11 +85,21 @@ def chart(
     return {"height": HEIGHT, "layer": [marks, lines]}
 
 
+def form_of(length: float) -> str:
+    """Return how a moment is written on an axis of so many seconds."""
+    return next(form for least, form in _FORMS if length >= least)
+
+
+def cut(before: Row, row: Row, width: float) -> bool:
+    """Was nothing sampled between two rows of an instance, where each is to stand for `width` seconds?"""
+    return row.at - before.at > max(_GAP * width, 90)
+
+
 def _line(rows: Sequence[Row], measure: str, width: float) -> Iterator[dict[str, Any]]:
     """Yield the points of all lines; one without a value where nothing was sampled, so that the line is cut there."""
     before: Row | None = None
     for row in rows:
-        if before is not None and before.instance == row.instance and row.at - before.at > max(_GAP * width, 90):
+        if before is not None and before.instance == row.instance and cut(before, row, width):
             yield {"at": _clock(before.at + width), "value": None, "instance": row.instance}
         value = getattr(row, measure)
         yield {"at": _clock(row.at), "value": None if value is None else round(value, 2), "instance": row.instance}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.text import short
 from gitrelease.dashboard import reading, showing
 from gitrelease.dashboard.frame import OFTEN, section
@@ -12,6 +13,7 @@ MOST = 500  # attempts
 WAITING = ("commit", "kind", "trigger", "since", "why", "release it with")
 BAD = ("what", "commit", "why")
 ATTEMPTS = ("at", "commit", "outcome", "trigger", "by", "why")
+IN_GROUPS = (*ATTEMPTS[:3], "group", *ATTEMPTS[3:])  # where something came in for another group than production
 
 
 def draw() -> None:
@@ -55,7 +57,8 @@ def attempts() -> None:
         for one in told
         if one["outcome"] not in ("released", "unchanged")
     ]
-    _table_or(rows[:MOST], ATTEMPTS, "attempts", "All that came in was released.")
+    columns = ATTEMPTS if all(row["group"] == PRODUCTION for row in rows) else IN_GROUPS
+    _table_or(rows[:MOST], columns, "attempts", "All that came in was released.")
     if len(rows) > MOST:
         st.text(f"and {len(rows) - MOST} more: gitrelease history --json")
 

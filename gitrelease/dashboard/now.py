@@ -13,6 +13,7 @@ from gitrelease.dashboard.frame import OFTEN, section
 
 INSTANCES = ("instance", "group", "url", "release", "health", "pid", "cpu %", "memory MB", "up", "restarts")
 NEWEST = 20
+LEFT_OUT = ("trigger", "risk", "to live, s", "pinned")  # of them; the view Releases has all
 
 
 def draw() -> None:
@@ -28,7 +29,7 @@ def standing() -> None:
     figures(state)
     notices(state)
     rows = [instance(row) for row in state["instances"]]
-    showing.table(rows, INSTANCES, key="instances")
+    showing.lines(rows, INSTANCES)
 
 
 def figures(state: dict[str, Any]) -> None:
@@ -60,9 +61,7 @@ def notices(state: dict[str, Any]) -> None:
     if state["person_needed"]:
         st.error("A person is needed")
         showing.words(state["person_needed"])
-        found = (state.get("emergency") or {}).get("acknowledged")
-        if found:
-            showing.words(f"acknowledged by {found['by']}, {ago(now - found['at'])} ago: {found['reason']}")
+        acknowledged(state["emergency"])
     if state["soaking"]:
         st.info(f"{state['soaking']['release']} soaks, {state['soaking']['seconds_left']:.0f} s left")
     if state["lock"]:
@@ -73,13 +72,30 @@ def notices(state: dict[str, Any]) -> None:
         st.warning("Automatic releases are frozen")
         showing.words(state["frozen"]["told"])
     for group in state["groups"]:
-        soaking = ", soaking" if group["soaking"] else ""
-        showing.words(f"group {group['name']} serves {group['live'] or 'nothing yet'}{soaking}")
+        in_group(group)
     checkout = state["checkout"]
     if checkout["dirty"] or not checkout["in_sync"]:
         st.warning("The checkout is not what is live: see Edits and branch")
     if state["waiting"] or state["refused_edits"]:
         st.warning("Something waits or was refused: see Not released")
+
+
+def in_group(group: dict[str, Any]) -> None:
+    """Show what a group beside production serves, and whether a person is needed there."""
+    soaking = ", soaking" if group["soaking"] else ""
+    good = f"; good {group['last_good'] or 'none yet'}" if group["live"] else ""
+    showing.words(f"group {group['name']} serves {group['live'] or 'nothing yet'}{soaking}{good}")
+    if group["person_needed"]:
+        st.error("A person is needed for a group")
+        showing.words(f"{group['name']}: {group['person_needed']}")
+        acknowledged(group["emergency"])
+
+
+def acknowledged(emergency: dict[str, Any] | None) -> None:
+    """Show who looks after what a person is needed for."""
+    found = emergency["acknowledged"] if emergency else None
+    if found:
+        showing.words(f"acknowledged by {found['by']}, {ago(time.time() - found['at'])} ago: {found['reason']}")
 
 
 def instance(row: dict[str, Any]) -> dict[str, Any]:
@@ -103,5 +119,6 @@ def instance(row: dict[str, Any]) -> dict[str, Any]:
 def newest() -> None:
     """The newest releases."""
     st.subheader("Newest releases")
-    told = reading.history(reading.mark())["releases"][:NEWEST]
-    showing.table([releases.row(one) for one in told], releases.COLUMNS, key="newest")
+    told = reading.history(reading.mark())
+    columns = [name for name in releases.columns(told) if name not in LEFT_OUT]
+    showing.lines(releases.rows(told, NEWEST), columns)

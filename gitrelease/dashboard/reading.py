@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+from gitrelease.core.groups import ALL
 from gitrelease.dashboard.started import started
 from gitrelease.edges.samples import Row
 from gitrelease.world import World, open_world
@@ -41,48 +42,63 @@ def status() -> dict[str, Any]:
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
 def mark() -> str:
-    """Return what changes whenever a release, a mark of one, or the journal does."""
+    """Return what changes whenever a release, a mark of one, or the journal of a group does."""
     from gitrelease.edges.records import OURS, RELEASES
 
     here = world()
     refs = here.git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/"))
-    journal = here.home.journal
-    written = journal.stat() if journal.exists() else None
-    size = f"{written.st_size} {written.st_mtime_ns}" if written else ""
-    return hashlib.sha256(refs + size.encode()).hexdigest()
+    written = [_written(here.of_group(name).home.journal) for name in here.settings.groups]
+    return hashlib.sha256(refs + "\n".join(written).encode()).hexdigest()
+
+
+def _written(file: Path) -> str:
+    """Return what changes whenever a file does."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
 def history(marked: str) -> dict[str, Any]:
-    """Return the history object: releases and attempts, newest first, all of them; `marked` is `mark()`."""
-    from gitrelease.release.past import history as read_history
+    """Return the history object of all groups: all releases and attempts, newest first; `marked` is `mark()`."""
+    from gitrelease.release.past import of_all_groups
 
-    return read_history(world())
+    return of_all_groups(world())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def release(name: str, marked: str) -> dict[str, Any]:
     """Return all that is known of one release; `marked` is `mark()`."""
-    from gitrelease.commands.show import describe_release
-    from gitrelease.release.going_back import no_target
+    from gitrelease.commands.show import describe_release, find_release
 
-    here = world()
-    known = here.records()
-    found = known.release(name)
-    if found is None:
-        raise no_target(name)
-    return describe_release(here, known, found)
+    there, known, found = find_release(world(), name)
+    return {**describe_release(there, known, found), "group": there.group}
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def log(name: str, marked: str) -> tuple[str, str]:
+    """Return the deployment log of one release, as text and as Markdown; `marked` is `mark()`."""
+    from gitrelease.commands.show import find_release, log_of
+    from gitrelease.core.deployment_log import as_markdown, as_text
+
+    sections = log_of(*find_release(world(), name), release(name, marked))
+    return "\n".join(as_text(sections)), "\n".join((*as_markdown(sections), ""))
 
 
 @st.cache_data(ttl=2 * FRESH, max_entries=16, show_spinner=False)
 def output(name: str, most: int) -> dict[str, list[str]]:
     """Return the last lines that a release's processes have printed, by instance, as far as they are kept."""
-    from gitrelease.commands.printing import asked_for, newest_lines
+    from gitrelease.commands.printing import newest_lines
+    from gitrelease.release.outputs import of_release
+    from gitrelease.release.selection import chosen
 
     found: dict[str, list[str]] = {}
-    for asked in asked_for(world(), None, name):
-        logs = asked.logs()
-        for instance in asked.names:
+    for one in chosen(world(), ALL, ended=True):
+        served = one.world.records().release(name)
+        logs = of_release(one.world, one.running, served, one.names) if served else []
+        for instance in one.names:
             found[instance] = newest_lines([log for log in logs if log.instance == instance], most)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from gitrelease.dashboard import charts, reading
+from gitrelease.dashboard import charts, reading, showing, sketches
 from gitrelease.dashboard.frame import SELDOM, section
 
 POINTS = 240  # of one line; more of them look no different
@@ -20,25 +20,27 @@ def draw() -> None:
 def chosen() -> None:
     """The charts over the time that was chosen, one below the other."""
     over = st.session_state.get("span", "a day")
+    until = reading.settled_now()
+    rows, since = reading.samples(until - charts.SPANS[over], until, POINTS)
+    releases = reading.history(reading.mark())["releases"]
     for measure in charts.MEASURES:
-        _chart(measure, charts.SPANS[over], POINTS)
+        if rows:
+            spec = charts.chart(rows, releases, measure, since=since, until=until, points=POINTS)
+            st.vega_lite_chart(spec, width="stretch", key=f"chart {measure}")
+        else:
+            st.text(f"{charts.MEASURES[measure]}: nothing was sampled in this time")
     st.caption(f"Over the last {over.removeprefix('a ')}. Marks are releases; times are those of the host.")
 
 
 @section(every=SELDOM)
 def last_day() -> None:
-    """Small charts of the last day, side by side."""
-    for column, measure in zip(st.columns(len(charts.MEASURES)), charts.MEASURES, strict=True):
-        with column:
-            _chart(measure, charts.SPANS["a day"], FEW_POINTS, named=False)
-
-
-def _chart(measure: str, span: float, points: int, *, named: bool = True) -> None:
-    until = reading.settled_now()
-    rows, since = reading.samples(until - span, until, points)
+    """Small charts of the last day, side by side; the large ones tell which line is whose."""
+    span, until = charts.SPANS["a day"], reading.settled_now()
+    rows, since = reading.samples(until - span, until, FEW_POINTS)
     if not rows:
-        st.text(f"{charts.MEASURES[measure]}: nothing was sampled in this time")
+        st.text("Nothing was sampled in the last day.")
         return
     releases = reading.history(reading.mark())["releases"]
-    spec = charts.chart(rows, releases, measure, since=since, until=until, points=points, named=named)
-    st.vega_lite_chart(spec, width="stretch", key=f"chart {measure}")
+    for column, measure in zip(st.columns(len(charts.MEASURES)), charts.MEASURES, strict=True):
+        with column:
+            showing.picture(sketches.sketch(rows, releases, measure, since=since, until=until, points=FEW_POINTS))

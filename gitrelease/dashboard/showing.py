@@ -6,6 +6,7 @@ options and messages of the page are words of ours.
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -29,6 +30,11 @@ def block(lines: Iterable[str]) -> None:
     st.code(safe("\n".join(lines)), language=None, wrap_lines=True)
 
 
+def download(label: str, text: str, name: str) -> None:
+    """Offer lines as a file."""
+    st.download_button(label, text, file_name=name, mime="text/markdown", on_click="ignore", key=f"download {name}")
+
+
 def safe(value: str) -> str:
     return plain(readable(redacted(value)))
 
@@ -37,6 +43,35 @@ def problem(error: ReleaseError) -> None:
     """Show what is wrong and what to do about it."""
     st.error("This could not be read")
     words(f"{error.message}\n{error.hint}")
+
+
+def picture(svg: str) -> None:
+    """Show a picture of ours."""
+    st.image(svg, width="stretch")
+
+
+def lines(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Show rows under their `columns` as a table that is there at once, and that can only be read.
+
+    Every word is escaped here, and what is left is cleaned by Streamlit in the browser.
+    """
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(row.get(name))}</td>' for name in columns)}</tr>" for row in rows)
+    table = f'<table class="lines"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    st.html(f'{_STYLE}<div class="wide">{table}</div>')
+
+
+_STYLE = """<style>
+.lines { width: 100%; border-collapse: collapse; font-size: 0.875rem; }
+.lines th { text-align: left; font-weight: 400; opacity: 0.6; white-space: nowrap; }
+.lines th, .lines td { padding: 0.25rem 0.75rem 0.25rem 0; border-bottom: 1px solid #80849540; vertical-align: top; }
+.wide { overflow-x: auto; }
+</style>"""
+
+
+def _text(value: object) -> str:
+    """Return a cell as HTML that shows it as it is."""
+    return "" if value is None else html.escape(str(_cell(value)))
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, key: str, select: bool = False) -> list[int]:

@@ -32,7 +32,9 @@ def settings(case: Case) -> Iterator[Diagnosis]:
     if lost:
         yield problem("settings", lost, fix=f"mend region.at in {SETTINGS_FILE} or host.toml, or fetch that commit")
         return
-    yield well("settings", f"{found.app.script} from {found.app.branch}, for {len(found.instances)} addresses")
+    count = len(found.instances)
+    addresses = "one address" if count == 1 else f"{count} addresses"
+    yield well("settings", f"{found.app.script} from {found.app.branch}, for {addresses}")
 
 
 def candidate(case: Case) -> Iterator[Diagnosis]:

@@ -149,7 +149,10 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
         return
     known = case.world.records()
     if known.live is None:
-        if known.occupied:
+        if known.occupied and _never_ran(case):
+            detail = "there are tags of releases, and none was released here: a clone, or uninstalled before"
+            yield warning("refs", detail, fix="gitrelease up; or, to bring the newest release back, gitrelease recover")
+        elif known.occupied:
             yield problem("refs", f"there are releases, and {records.LIVE} names none", fix=_RECOVER)
         else:
             yield well("refs", "nothing was released yet")
@@ -160,6 +163,12 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
         yield problem("refs", detail, fix=_RECOVER)
         return
     yield well("refs", f"{known.live.name} is live ({short(known.live.commit)})")
+
+
+def _never_ran(case: Case) -> bool:
+    """Is there nothing of a production but tags? `uninstall` leaves those, and a clone gets them; `init` adds a ref."""
+    ours = case.git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
+    return not case.home.journal.exists() and set(ours) <= {records.CHECKOUT}
 
 
 def files(case: Case) -> Iterator[Diagnosis]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
 
-from gitrelease.core.service import Service, crontab_line
+from gitrelease.core.service import in_crontab
 from gitrelease.core.settings import Instance
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
@@ -90,7 +91,11 @@ def ports(case: Case) -> Iterator[Diagnosis]:
 def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
     shown = f"{instance.address}:{instance.port}"
     front = running.front
-    if front is not None and process_table.listens(front, instance.port):
+    held = process_table.listening(front, instance.port) if front is not None else set()
+    if front is not None and held:
+        if _is_none_of(instance.address, held):
+            detail = f"{instance.name} is set to {shown}, and our front holds {', '.join(sorted(held))}"
+            return warning("ports", detail, fix="gitrelease down && gitrelease up")
         return well("ports", f"{shown} is held by our front, pid {front.pid}")
     refused = _bind(instance)
     if refused is None:
@@ -109,6 +114,13 @@ def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
     why = errno.errorcode.get(refused, str(refused))
     fix = "choose another address or port in .git/gitrelease/host.toml"
     return problem("ports", f"{shown} cannot be listened on: {why}", fix=fix)
+
+
+def _is_none_of(address: str, held: set[str]) -> bool:
+    try:
+        return ip_address(address) not in map(ip_address, held)
+    except ValueError:  # a name, such as localhost
+        return False
 
 
 def _bind(instance: Instance) -> int | None:
@@ -182,29 +194,21 @@ def boot(case: Case) -> Iterator[Diagnosis]:
     enabled = [unit for unit in found if unit.enabled]
     if any(unit.lingers for unit in enabled):
         yield well("boot", f"{enabled[0].path.name} starts production with the host")
+    elif in_crontab(host.crontab(), str(case.root)):
+        yield well("boot", "the crontab starts production with the host")
+    elif _foreground(case):
+        yield well("boot", "production runs under a service manager")
+    elif not units.systemd_runs():
+        detail = "after a reboot nothing starts production, and systemd does not run this host"
+        yield warning("boot", detail, fix="gitrelease service --cron, or --supervisor")
     elif enabled:
         detail = f"{enabled[0].path.name} starts production when {user} logs in, and ends it at logout"
         yield warning("boot", detail, fix=f"loginctl enable-linger {user}")
     elif found:
-        manager = "sudo systemctl" if found[0].system else "systemctl --user"
         detail = f"{found[0].path.name} is there and not enabled"
-        yield warning("boot", detail, fix=f"{manager} enable {found[0].path.name}")
-    elif _in_crontab(case):
-        yield well("boot", "the crontab starts production with the host")
-    elif _foreground(case):
-        yield well("boot", "production runs under a service manager")
+        yield warning("boot", detail, fix=f"{found[0].manager} enable {found[0].path.name}")
     else:
         yield warning("boot", "after a reboot nothing starts production", fix="gitrelease service")
-
-
-def _in_crontab(case: Case) -> bool:
-    """Does a line of the crontab bring this very checkout up?"""
-    described = Service(
-        name="any", checkout=str(case.root), python="python", user="", folder="", path="", stop_seconds=0
-    )
-    ours = crontab_line(described).partition(" -C ")[2]
-    lines = (line.strip() for line in host.crontab().splitlines())
-    return any(line.startswith("@reboot") and (ours in line or f"{case.root} up" in line) for line in lines)
 
 
 def _foreground(case: Case) -> bool:

@@ -72,8 +72,8 @@ class Git:
     def __init__(self, root: Path) -> None:
         from git import Git as Runner
 
-        self.root = root
-        self._runner = Runner
+        self.root = root.absolute()
+        self._runner = Runner("/")
         self._listed: dict[str, tuple[TreeEntry, ...]] = {}
 
     @classmethod
@@ -132,7 +132,8 @@ class Git:
         timeout: float | None = None,
     ) -> tuple[int, bytes, str]:
         """Run `git ARGUMENTS` and return exit code, output and what it said on standard error."""
-        runner = self._runner(str(cwd or self.root))
+        # By `-C`: GitPython expands variables in a directory, and where that is gone git would work in ours.
+        where = ("-C", str(cwd or self.root))
         # Look-ups must not take index.lock under a person's own git command.
         # A pushed refs/replace/… would let one tree be checked and another one be served.
         environment = {
@@ -144,8 +145,8 @@ class Git:
             if stdin:
                 given.write(stdin)
                 given.seek(0)
-            status, output, error = runner.execute(
-                ["git", *(() if arguments[0] == "config" else _ALWAYS), *arguments],
+            status, output, error = self._runner.execute(
+                ["git", *where, *(() if arguments[0] == "config" else _ALWAYS), *arguments],
                 istream=given,
                 with_extended_output=True,
                 with_exceptions=False,

@@ -21,6 +21,8 @@ from gitrelease.edges.home import write_all, write_atomically
 _decode = msgspec.json.Decoder(AnyEvent).decode
 _encode = msgspec.json.Encoder().encode
 
+_TAIL = 1 << 16  # bytes
+
 
 class Place(msgspec.Struct, frozen=True):
     """How far a reader has come: behind the event whose line has this length and digest. The default is the start."""
@@ -82,12 +84,14 @@ class Journal:
 
         A line that is being written, or was torn, is left for the next time.
         """
+        if place is None:
+            return [], self._end()
         try:
             with self.path.open("rb") as file:
-                file.seek(max(place.offset - place.length, 0) if place else 0)
+                file.seek(max(place.offset - place.length, 0))
                 content = file.read()
                 start = _behind(content, place)
-                if start is None and place is not None:  # the journal was compacted meanwhile
+                if start is None:  # the journal was compacted meanwhile
                     file.seek(0)
                     content = file.read()
                     start = _found_again(content, place)
@@ -95,9 +99,22 @@ class Journal:
         except FileNotFoundError:
             return [], Place()
         events, end = _decoded(content, start or 0, base)
-        if start is None or place is None:
+        if start is None:
             return [], end or Place()
         return events, end or msgspec.structs.replace(place, offset=base + start)
+
+    def _end(self) -> Place:
+        """Return the place behind the last event; of a long journal only as much is read as tells that."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            for most in (_TAIL, size):
+                begun = file.seek(max(size - most, 0))
+                content = file.read()
+                whole = content.find(b"\n") + 1 if begun else 0  # the first line may be cut
+                _, end = _decoded(content, whole, begun)
+                if end is not None:
+                    return end
+        return Place()
 
     def drop_unreadable(self) -> int:
         """Drop the lines that are no JSON, and return how many; an event of a later version is some, and stays."""
@@ -121,10 +138,8 @@ class Journal:
         return replay(self.events(), attempts=attempts)
 
 
-def _behind(content: bytes, place: Place | None) -> int | None:
+def _behind(content: bytes, place: Place) -> int | None:
     """Return where in `content`, which begins with the line of `place`, the next one begins."""
-    if place is None:
-        return None
     return place.length if place.length == 0 or _digest(content[: place.length]) == place.digest else None
 
 

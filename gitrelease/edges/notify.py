@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -45,6 +45,19 @@ class _Told(msgspec.Struct, frozen=True):
 
 def deliver(messages: Sequence[Message], *, limit: float) -> list[Delivery]:
     """Send `messages` and say how each fared; what has not within `limit` seconds is given up."""
+    return _asked(messages, limit=limit, send=True)
+
+
+def examine(receivers: Iterable[tuple[str, str]], *, limit: float) -> list[Delivery]:
+    """Say of each receiver (where its address is set, and the address) whether Apprise could send to it, and why not.
+
+    Nothing is sent. What has no answer within `limit` seconds is said not to be reached.
+    """
+    messages = [Message(setting=setting, url=url, title="", body="", type="info") for setting, url in receivers]
+    return _asked(messages, limit=limit, send=False)
+
+
+def _asked(messages: Sequence[Message], *, limit: float, send: bool) -> list[Delivery]:
     if not messages:
         return []
     child = subprocess.Popen(
@@ -56,7 +69,7 @@ def deliver(messages: Sequence[Message], *, limit: float) -> list[Delivery]:
         start_new_session=True,
     )
     identity = identify(child.pid)
-    asked = json.dumps({"limit": limit, "messages": [msgspec.to_builtins(one) for one in messages]})
+    asked = json.dumps({"limit": limit, "send": send, "messages": [msgspec.to_builtins(one) for one in messages]})
     try:
         out, said = child.communicate(asked.encode(), timeout=limit)
         late = ""

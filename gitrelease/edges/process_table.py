@@ -303,16 +303,21 @@ def _describe(pid: int) -> str:
 
 def listens(identity: Identity, port: int) -> bool:
     """Is it this process, or one of its group, that listens on `port`?"""
+    return bool(listening(identity, port))
+
+
+def listening(identity: Identity, port: int) -> set[str]:
+    """Return the addresses on which this process, or one of its group, listens on `port`."""
     leader = identity.process()
     if leader is None:
-        return False
+        return set()
     with contextlib.suppress(psutil.Error):
-        return _has_listener(leader, port) or any(
-            _has_listener(child, port) for child in leader.children(recursive=True)
+        return _listening(leader, port) or set().union(
+            *(_listening(child, port) for child in leader.children(recursive=True))
         )
-    return False
+    return set()
 
 
-def _has_listener(process: psutil.Process, port: int) -> bool:
+def _listening(process: psutil.Process, port: int) -> set[str]:
     connections = process.net_connections(kind="tcp")
-    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
+    return {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN and one.laddr.port == port}

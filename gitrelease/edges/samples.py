@@ -180,8 +180,9 @@ class History:
     Every method may raise `sqlite3.Error` or `OSError`, and then holds nothing open; `Damaged` was put aside.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, wait: float = _WAIT) -> None:
+        """`wait`: how many seconds who holds it is waited for."""
+        self._path, self._wait = path, wait
         self._base: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None  # that is open
 
@@ -213,13 +214,20 @@ class History:
             self._base = None
 
     def put_aside(self) -> Path:
-        """Give the file another name, in the place of what was put aside before; return that name."""
+        """Give the file another name, in the place of what was put aside before; return that name.
+
+        Its write-ahead log goes with it: that may hold most of it where somebody has kept it from being written back.
+        """
         self.close()
         aside = self._path.with_name(self._path.name + ASIDE)
-        self._drop_log()
         if aside.is_dir() and not aside.is_symlink():
             aside = aside.with_name(f"{aside.name}-{os.getpid()}")
+        for ending in _WAL:
+            aside.with_name(aside.name + ending).unlink(missing_ok=True)
         self._path.replace(aside)
+        with contextlib.suppress(FileNotFoundError):
+            self._path.with_name(self._path.name + _WAL[0]).replace(aside.with_name(aside.name + _WAL[0]))
+        self._drop_log()
         return aside
 
     @contextlib.contextmanager
@@ -251,7 +259,7 @@ class History:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._file = os.fstat(descriptor)
         os.close(descriptor)
-        base = sqlite3.connect(self._path, timeout=_WAIT, check_same_thread=False)
+        base = sqlite3.connect(self._path, timeout=self._wait, check_same_thread=False)
         try:
             self._prepare(base)
         except BaseException:

@@ -37,6 +37,11 @@ class Found:
     enabled: bool  # with its target
     lingers: bool  # a user's target is started with the host, not with the first login
 
+    @property
+    def manager(self) -> str:
+        """Who is told to start and stop it."""
+        return "sudo systemctl" if self.system else "systemctl --user"
+
 
 def folder_of(user: str, *, system: bool) -> Path:
     """Return where units are kept that a person writes."""

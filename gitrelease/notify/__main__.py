@@ -2,7 +2,8 @@
 
 Standard input: one JSON object, `{"limit": seconds, "messages": [{"setting", "url", "title", "body", "type"}]}`.
 Standard output: one line for each message as soon as its end is known, `{"place", "reached", "why", "seconds"}`. URLs
-hold secrets: they come by the pipe, since everybody on the host can read an argument list.
+hold secrets: they come by the pipe, since everybody on the host can read an argument list. With `"send": false` nothing
+is sent: a line says whether that could be done.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any
 
 import apprise
 
+from gitrelease.notify.addresses import why_not
+
 _AT_ONCE = 16  # receivers
 _SLACK = 5  # seconds: whoever started us has given up by then, or is gone
-_UNKNOWN = "Apprise knows no such service, or a part of its address is missing; see https://appriseit.com/services/"
 
 Message = dict[str, Any]
 
@@ -44,6 +46,11 @@ def main() -> None:
     limit = int(asked["limit"]) + _SLACK
     signal.alarm(limit)
     apprise.Apprise.instantiate("json://localhost")  # reads what services there are, once for all
+    if not asked.get("send", True):
+        for place, message in enumerate(asked["messages"]):
+            why = _wrong_with(message["url"])
+            print(json.dumps({"place": place, "reached": not why, "why": why, "seconds": 0.0}), flush=True)
+        return
     # A fork for each receiver: Apprise sends from a few threads that all share, and some that hang would fill them.
     forking = multiprocessing.get_context("fork")
     with forking.Pool(min(_AT_ONCE, len(each)), initializer=signal.alarm, initargs=(limit,)) as pool:
@@ -71,7 +78,7 @@ def _sent(message: Message, listener: _Listener) -> tuple[bool, str]:
     asset = apprise.AppriseAsset(app_id="gitrelease", async_mode=False)
     receiver = apprise.Apprise.instantiate(message["url"], asset=asset)
     if receiver is None:
-        return False, _UNKNOWN
+        return False, _wrong_with(message["url"])
     sender = apprise.Apprise(asset=asset)
     sender.add(receiver)
     # As text: a service that wants HTML or Markdown gets it escaped.
@@ -82,6 +89,13 @@ def _sent(message: Message, listener: _Listener) -> tuple[bool, str]:
         body_format=apprise.NotifyFormat.TEXT,
     )
     return (True, "") if took else (False, listener.said or "its receiver did not take it")
+
+
+def _wrong_with(url: str) -> str:
+    """Say why nothing can be sent to an address; nothing where it can. Nobody is connected to."""
+    if apprise.Apprise.instantiate(url) is not None:
+        return ""
+    return why_not(url, apprise.Apprise().details(show_requirements=True, show_disabled=True)["schemas"])
 
 
 if __name__ == "__main__":

@@ -22,9 +22,17 @@ class Attempt:
     kind: Kind
     begun: float
 
-    def end(self, outcome: AttemptOutcome, reason: str, *, hint: str = "", checks: tuple[Check, ...] = ()) -> Outcome:
+    def end(
+        self,
+        outcome: AttemptOutcome,
+        reason: str,
+        *,
+        hint: str = "",
+        checks: tuple[Check, ...] = (),
+        frozen: bool = False,
+    ) -> Outcome:
         """End it without a release: in the journal, and as a value."""
-        self.tell(outcome, reason)
+        self.tell(outcome, reason, frozen=frozen)
         live = self.production.world.records().live
         return Outcome(
             outcome="unchanged" if outcome == "unchanged" else "refused",
@@ -37,12 +45,20 @@ class Attempt:
             checks=checks,
         )
 
-    def tell(self, outcome: AttemptOutcome, reason: str) -> None:
+    def tell(self, outcome: AttemptOutcome, reason: str, *, frozen: bool = False) -> None:
         """Write to the journal what became of it."""
-        tell(self.production, self.candidate, outcome, self.kind, reason)
+        tell(self.production, self.candidate, outcome, self.kind, reason, frozen=frozen)
 
 
-def tell(production: Production, candidate: Candidate, outcome: AttemptOutcome, kind: Kind, reason: str) -> None:
+def tell(
+    production: Production,
+    candidate: Candidate,
+    outcome: AttemptOutcome,
+    kind: Kind,
+    reason: str,
+    *,
+    frozen: bool = False,
+) -> None:
     """Write to the journal what became of a candidate; once, where a timer pulls the same one again and again."""
     last = production.memory.attempts[-1] if production.memory.attempts else None
     by_itself = candidate.trigger in ("pull", "branch")
@@ -51,7 +67,7 @@ def tell(production: Production, candidate: Candidate, outcome: AttemptOutcome, 
         return
     event = Attempted(
         at=time.time(), commit=candidate.known_as, trigger=candidate.trigger, outcome=outcome,
-        reason=reason, by=candidate.by, key=candidate.key, kind=kind.value,
+        reason=reason, by=candidate.by, key=candidate.key, kind=kind.value, frozen=frozen,
     )  # fmt: skip
     record(production, event)
 

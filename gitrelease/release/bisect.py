@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitrelease.checks.check_slot import check_slot
 from gitrelease.checks.samples import is_findoc
-from gitrelease.checks.staging import check_slot
 from gitrelease.core.bisection import last_change
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release

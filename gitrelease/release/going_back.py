@@ -28,6 +28,7 @@ from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, 
 from gitrelease.release.production import Fate, Production, Serving
 from gitrelease.release.promotion import addresses, make_room, serves, take_effect
 from gitrelease.release.spread import brought_up
+from gitrelease.world import World
 
 log = logging.getLogger("gitrelease.agent")
 
@@ -54,11 +55,12 @@ def go_back(
         )
     if drop_ballast(production.world.home):
         report("disk", "is full: gave up what was kept free for a way back", None)
+    judging = production.world.judged_by(target.commit)  # what is wrong with them is known before anything is done
     verdict = reason or f"{live.name} was rolled back by {by}"
     with ThreadPoolExecutor(max_workers=1) as beside:
         # While the old release comes up: what the refs are going to say.
         marks = beside.submit(_marks_of_return, production, known, target, verdict=verdict)
-        serving = _brought_back(production, target, cancel=cancel, report=report)
+        serving = _brought_back(production, judging, target, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
             outcome="stuck" if automatic else "refused",
@@ -79,8 +81,7 @@ def go_back(
         if not serves(production, serving.first) and not (standby and standby.runs(serving.first)):
             production.end_all(serving.backends)  # it has no use; the inbox serves what the refs say
         raise
-    judging = production.world.judged_by(target.commit).settings
-    take_effect(production, known, target, soak=judging.policy[target.kind].soak_seconds)
+    take_effect(production, known, target, soak=judging.settings.policy[target.kind].soak_seconds)
     report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
     return Outcome(
         outcome="rolled_back",
@@ -152,7 +153,9 @@ def _steps_back(
     ]
 
 
-def _brought_back(production: Production, target: Release, *, cancel: Cancel, report: Report) -> Serving | Unfit:
+def _brought_back(
+    production: Production, judging: World, target: Release, *, cancel: Cancel, report: Report
+) -> Serving | Unfit:
     """Return a backend of `target`: the warm one, else a new one from its tag, verified like any other."""
     begun = time.monotonic()
     serving = production.warm(target.number)
@@ -160,7 +163,7 @@ def _brought_back(production: Production, target: Release, *, cancel: Cancel, re
         report("stage", f"{target.name} is still warm on port {serving.first.port}", time.monotonic() - begun)
         return serving
     make_room(production, report)
-    return brought_up(production, production.world.judged_by(target.commit), target, cancel=cancel, report=report)
+    return brought_up(production, judging, target, cancel=cancel, report=report)
 
 
 def target_of_rollback(known: Records, name: str | None) -> Release | None:

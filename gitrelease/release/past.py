@@ -7,7 +7,7 @@ from typing import Any
 
 from gitrelease.core.events import Emergency, Memory
 from gitrelease.core.groups import PRODUCTION
-from gitrelease.core.history import Release, outcome_of, release_name
+from gitrelease.core.history import Release, outcome_of, release_name, release_number
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges.records import Records
@@ -21,7 +21,40 @@ def history(world: World, count: int | None = None) -> dict[str, Any]:
     known = world.records()
     been = Been(world, known)
     memory = world.journal.memory()
-    attempts = [
+    had = (one for one in known.releases.newest() if world.group in been.where(one))
+    releases = [release_row(known, memory, release, been) for release in itertools.islice(had, count)]
+    emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
+    told = {"releases": releases, "attempts": _attempts(memory), "emergencies": emergencies}
+    return {"schema": 1, "group": world.group, **told}
+
+
+def of_all_groups(world: World) -> dict[str, Any]:
+    """Return the history object with what other groups than production have had; each row names its `group`.
+
+    A release of production's is production's, whoever had it before. `serving` tells which groups serve a release now.
+    """
+    told, here = history(world), world.records()
+    been = Been(world, here)
+    serving = {world.group: here.live}
+    releases, attempts = ([{**row, "group": world.group} for row in told[key]] for key in ("releases", "attempts"))
+    for group in world.settings.groups:
+        if group == world.group:
+            continue
+        there = world.of_group(group)
+        known, memory = there.records(), there.journal.memory()
+        serving[group] = known.live
+        own = (known.releases.numbered(number) for number, names in known.elsewhere.items() if names[0] == group)
+        releases += [{**release_row(known, memory, one, been), "group": group} for one in own if one is not None]
+        attempts += [{**row, "group": group} for row in _attempts(memory)]
+    releases.sort(key=lambda row: release_number(row["release"]) or 0, reverse=True)
+    attempts.sort(key=lambda row: float(row["at"]), reverse=True)
+    names = {group: release.name for group, release in serving.items() if release is not None}
+    return {**told, "releases": releases, "attempts": attempts, "serving": names}
+
+
+def _attempts(memory: Memory) -> list[dict[str, Any]]:
+    """Return what came in, newest first."""
+    return [
         {
             "commit": attempt.commit,
             "trigger": attempt.trigger,
@@ -32,11 +65,6 @@ def history(world: World, count: int | None = None) -> dict[str, Any]:
         }
         for attempt in reversed(memory.attempts)
     ]
-    had = (one for one in known.releases.newest() if world.group in been.where(one))
-    releases = [release_row(known, memory, release, been) for release in itertools.islice(had, count)]
-    emergencies = [emergency_row(one) for one in reversed(memory.emergencies)]
-    told = {"releases": releases, "attempts": attempts, "emergencies": emergencies}
-    return {"schema": 1, "group": world.group, **told}
 
 
 class Been:

@@ -165,7 +165,8 @@ def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outco
             return attempt.end("refused", decision.why, hint=decision.hint)
         case Frozen():
             fate: AttemptOutcome = "refused" if candidate.trigger == "push" else "waiting"
-            return attempt.end(fate, decision.why, hint=thaw_hint(candidate.trigger, candidate.known_as))
+            hint = thaw_hint(candidate.trigger, candidate.known_as)
+            return attempt.end(fate, decision.why, hint=hint, frozen=True)
         case _:
             assert_never(decision)
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from gitrelease.checks.staging import Report, Unfit, probe, stage_again
+from gitrelease.checks.probing import probe
+from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Check
 from gitrelease.core.settings import Instance

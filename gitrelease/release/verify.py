@@ -7,7 +7,7 @@ from itertools import chain
 
 import msgspec
 
-from gitrelease.checks.staging import probe
+from gitrelease.checks.probing import probe
 from gitrelease.core.outcome import Check
 from gitrelease.edges import probes
 from gitrelease.edges.backends import Backend

@@ -92,8 +92,10 @@ def first(page: Page, url: str) -> None:
     page.goto(url, wait_until="commit")
     page.get_by_text(f"release/{RELEASES} is live").wait_for()
     page.get_by_text(f"{INSTANCES} of {INSTANCES} instances are healthy").wait_for()
-    drawn(page, 3)
-    page.locator("[data-testid=stDataFrame] canvas").nth(1).wait_for()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-testid=stImage] img')].filter(one => one.naturalWidth).length === 3"
+    )
+    page.locator(".lines").nth(1).get_by_text(f"release/{RELEASES}").wait_for()
 
 
 def chosen(page: Page, view: str, text: str, charts: int = 0) -> None:

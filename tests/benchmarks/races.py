@@ -186,6 +186,8 @@ class Races:
         self._end_merges()
         until(self._quiet, "a quiet production")
         assert_whole(production)
+        for reason in production.status()["refused_edits"]:
+            print(f"an edit was refused: {reason}; {self.did}", flush=True)
         everything = production.git("log", "--all", "--format=%H")
         lost = {commit for commit in self.made if commit not in everything}
         assert not lost, f"lost commits: {lost}"

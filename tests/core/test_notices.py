@@ -52,6 +52,10 @@ def refused(reason: str = "class X is gone") -> Attempted:
     return Attempted(at=1.0, commit="c" * 40, trigger="push", outcome="refused", reason=reason, by="Ann")
 
 
+def waits(trigger: str, *, frozen: bool = False, key: str = "k") -> Attempted:
+    return msgspec.structs.replace(refused("major"), outcome="waiting", trigger=trigger, frozen=frozen, key=key)
+
+
 BACK = Promoting(at=1.0, number=1, tag="t", commit="c", source="s", previous=2)
 
 
@@ -60,7 +64,10 @@ BACK = Promoting(at=1.0, number=1, tag="t", commit="c", source="s", previous=2)
     [
         pytest.param(Promoted(at=1.0, number=2, seconds=1.0), ("released", 0), id="a release"),
         pytest.param(refused(), ("refused", 0), id="a refusal"),
-        pytest.param(msgspec.structs.replace(refused(), outcome="waiting"), None, id="one that waits"),
+        pytest.param(waits("pull"), ("waiting", 2), id="a pull that waits for approval"),
+        pytest.param(waits("edit"), ("waiting", 2), id="an edit that waits for approval"),
+        pytest.param(waits("branch", frozen=True), ("waiting", 0), id="one that waits for the end of a freeze"),
+        pytest.param(waits("push"), None, id="one whose pusher reads that it needs approval"),
         pytest.param(msgspec.structs.replace(refused(), outcome="released"), None, id="told as a release already"),
         pytest.param(
             WentBack(at=1.0, number=2, to=1, reason="", by="Ann", automatic=False), ("rolled_back", 0), id="by a person"
@@ -90,6 +97,15 @@ def test_the_same_emergency_is_told_once_and_another_reason_again() -> None:
 
     assert told(first, first) is None
     assert told(Stopped(at=2.0, reason="the port is taken"), first) == ("stuck", 2)
+
+
+def test_what_waits_is_told_once_and_again_for_another_reason() -> None:
+    frozen = waits("edit", frozen=True)
+
+    assert told(waits("edit"), waits("edit")) is None
+    assert told(waits("edit"), frozen) == ("waiting", 2)
+    assert told(waits("edit", key="other"), waits("edit")) == ("waiting", 2)
+    assert told(waits("edit"), waits("edit"), refused()) == ("waiting", 2)
 
 
 # -- the emergency -----------------------------------------------------------------------------------------------

@@ -166,6 +166,18 @@ def test_a_line_that_is_none_is_passed_over(journal: Journal, rest: bytes) -> No
     assert journal.after(place)[0] == [attempt(2)]
 
 
+@pytest.mark.parametrize("rest", [b"", b'{"event":"att', b"x" * 200_000, b"x" * 200_000 + b"\n"])
+def test_the_end_of_a_long_journal_is_behind_its_last_event(journal: Journal, rest: bytes) -> None:
+    line = b'{"event":"proved","at":1.0,"number":1}\n'
+    journal.path.write_bytes(line * 10_000 + rest)
+
+    _, place = journal.after(None)
+
+    assert (place.offset, place.length) == (len(line) * 10_000, len(line))
+    journal.append(attempt(2))
+    assert journal.after(place)[0] == [attempt(2)]
+
+
 def test_the_start_of_an_empty_journal_is_a_place(journal: Journal) -> None:
     _, place = journal.after(None)
     journal.append(attempt(1))

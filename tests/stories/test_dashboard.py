@@ -139,6 +139,13 @@ def cells(tab: Tab, table: int = 0) -> list[str]:
     return found.all_text_contents()
 
 
+def lines(tab: Tab, table: int = 0) -> list[str]:
+    """Return what stands in the cells of a table of the first view, once it is there."""
+    found = tab.locator(".lines").nth(table).locator("td")
+    found.first.wait_for()
+    return found.all_inner_texts()
+
+
 def text(tab: Tab) -> str:
     return tab.locator("[data-testid=stMain]").inner_text()
 
@@ -152,7 +159,7 @@ def choose(tab: Tab, release: str) -> None:
     """Look at one release."""
     tab.get_by_role("combobox").fill(release)
     tab.get_by_role("combobox").press("Enter")
-    tab.locator("code", has_text=f"{release}  ").wait_for()
+    tab.locator("code", has_text=f"{release}  ").first.wait_for()
     finished(tab)
 
 
@@ -174,8 +181,8 @@ def test_the_first_view_says_what_is_live_on_which_instance_and_how_well(
 
     tab.get_by_text("release/3 is live").wait_for()
     tab.get_by_text("1 of 1 instances are healthy").wait_for()
-    assert cells(tab)[:5] == ["primary", "production", f"http://127.0.0.1:{shown.port}", "release/3", "healthy"]
-    newest = cells(tab, 1)
+    assert lines(tab)[:5] == ["primary", "production", f"http://127.0.0.1:{shown.port}", "release/3", "healthy"]
+    newest = lines(tab, 1)
     assert [cell for cell in newest if cell.startswith("release/")] == [
         "release/9",
         "release/3",
@@ -197,6 +204,13 @@ def test_the_charts_have_a_line_for_each_instance_and_a_mark_for_releases(lookin
         assert charts.nth(number).locator(".mark-rule line").count() >= 1
 
 
+def test_the_first_view_sketches_the_last_day(looking: Page, tab: Tab) -> None:
+    tab.goto(looking.url)
+
+    drawn = "[...document.querySelectorAll('[data-testid=stImage] img')].filter(one => one.naturalWidth > 0).length"
+    until(lambda: tab.evaluate(drawn) == 3, "three pictures")
+
+
 def test_one_release_shows_who_made_it_what_it_changed_and_its_checks(looking: Page, tab: Tab) -> None:
     tab.goto(looking.url)
     view(tab, "Releases")
@@ -210,6 +224,25 @@ def test_one_release_shows_who_made_it_what_it_changed_and_its_checks(looking: P
     assert all(term in said for term in MARKUP)
     assert PRINTED in said
     assert "start" in " ".join(cells(tab, 1))
+
+
+def test_the_deployment_log_is_shown_and_taken_along_as_markdown(
+    shown: Production, looking: Page, tab: Tab, tmp_path: Path
+) -> None:
+    tab.goto(looking.url)
+    view(tab, "Releases")
+    choose(tab, "release/2")
+    said = " ".join(text(tab).split())
+
+    with tab.expect_download() as taken:
+        tab.get_by_role("button", name="Download it as Markdown").click()
+
+    taken.value.save_as(tmp_path / "log.md")
+    assert taken.value.suggested_filename == "release-2.md"
+    assert (tmp_path / "log.md").read_text() == shown.gitrelease("show", "release/2", "--log", "--format", "md").out
+    log = shown.gitrelease("show", "release/2", "--log").out
+    assert len(log.splitlines()) > 30
+    assert " ".join(log.split()) in said
 
 
 def test_what_was_refused_is_shown_with_the_reason(looking: Page, tab: Tab) -> None:
@@ -249,10 +282,11 @@ def test_hostile_words_are_text_in_every_view(shown: Production, looking: Page, 
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(looking.url)
     tab.get_by_text("Automatic releases are frozen").wait_for()
-    assert " ".join(MARKUP) in cells(tab, 1)
+    assert " ".join(MARKUP) in lines(tab, 1)
+    assert AUTHOR in lines(tab, 1)
     seen: dict[str, str] = {}
     for name, last in (
-        ("Now", "Newest releases"), ("Releases", "Checks"), ("Resources", "Marks are"),
+        ("Now", "Newest releases"), ("Releases", "Deployment log"), ("Resources", "Marks are"),
         ("Not released", "Bad"), ("Edits and branch", "The branch and what is live"),
     ):  # fmt: skip
         view(tab, name)
@@ -262,7 +296,10 @@ def test_hostile_words_are_text_in_every_view(shown: Production, looking: Page, 
         finished(tab)
         seen[name] = " ".join(text(tab).split())
         main = tab.locator("[data-testid=stMain]")
-        assert main.locator("img, script, b, strong, .katex, a[href^=javascript]").count() == 0, name
+        assert (
+            main.locator("img:not([src^='data:image/svg+xml']), script, b, strong, .katex, a[href^=javascript]").count()
+            == 0
+        ), name
         assert main.locator("[data-testid=stIconMaterial]", has_text="home").count() == 0, name
 
     shown.gitrelease("unfreeze")

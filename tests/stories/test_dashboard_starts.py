@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gitrelease.commands.dashboard import exposure
-from tests.checkout import Production
+from gitrelease.edges.backends import free_port
+from tests.checkout import PATIENCE, Production
 
 
 def test_where_streamlit_is_not_installed_it_says_how(checkout: Production, tmp_path: Path) -> None:
@@ -50,6 +53,26 @@ def test_a_checkout_that_is_not_set_up_has_no_page(checkout: Production) -> None
 
     assert ended.code == 2
     assert "init" in ended.said
+
+
+def test_it_ends_when_the_login_that_it_was_started_in_is_cut_off(checkout: Production) -> None:
+    """As over ssh without a terminal: no signal comes, the outputs lose their reader."""
+    checkout.init()
+    command = [
+        sys.executable, "-m", "gitrelease", "-C", str(checkout.root), "dashboard", "--port", str(free_port()),
+        "--no-browser",
+    ]  # fmt: skip
+    page = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert page.stdout is not None and page.stderr is not None  # noqa: PT018  # for the types
+        assert page.stdout.readline().startswith(b"the page is at ")
+
+        page.stdout.close()
+        page.stderr.close()
+
+        page.wait(timeout=PATIENCE)
+    finally:
+        page.kill()
 
 
 @pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", False), ("::1", False), ("10.0.0.7", True)])

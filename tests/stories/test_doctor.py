@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from gitrelease.edges import backends
+from gitrelease.edges.units import systemd_runs
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
 
 NOBODY = 65534
@@ -61,7 +62,7 @@ def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(pr
     with socket.create_server(("127.0.0.1", 0)) as there:
         port, nobody = there.getsockname()[1], backends.free_port()
         with (production.home / "host.toml").open("a") as host:
-            urls = f'"json://u:hush@127.0.0.1:{port}/x", "json://u:hush@127.0.0.1:{nobody}/x", "slack://hush/hush/hush"'
+            urls = f'"json://u:hush@127.0.0.1:{port}/x", "json://u:hush@127.0.0.1:{nobody}/x", "ntfys://hush"'
             host.write(f"\n[notify]\nurls = [{urls}]\n")
 
         code, lines = examined(production)
@@ -72,6 +73,22 @@ def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(pr
     assert "takes connections" in told[0]["detail"]
     assert "Connection refused" in told[1]["detail"]
     assert "gitrelease notify test" in told[2]["detail"]
+    assert "hush" not in str(told)
+
+
+def test_a_receiver_that_apprise_cannot_send_to_is_told_with_what_is_meant(production: Production) -> None:
+    with (production.home / "host.toml").open("a") as host:
+        urls = '"sl4ck://hush/hush/hush", "slack://hush", "discrod://hush/hush"'
+        host.write(f"\n[notify]\nurls = [{urls}]\n")
+
+    code, lines = examined(production)
+
+    told = lines["receivers"]
+    assert (code, [line["status"] for line in told]) == (3, ["problem"] * 3)
+    assert "Apprise knows no service sl4ck://; slack:// is meant?" in told[0]["detail"]
+    assert "a part of the address is missing or wrong; it is written slack://{token_a}" in told[1]["detail"]
+    assert "discord:// is meant?" in told[2]["detail"]
+    assert f"change it in {production.home}/host.toml" in told[0]["fix"]
     assert "hush" not in str(told)
 
 
@@ -493,22 +510,57 @@ def test_it_sees_whether_production_comes_back_after_a_reboot(checkout: Producti
     enabled = examined(checkout)[1]["boot"][0]
 
     assert [one["status"] for one in (nothing, written, enabled)] == ["warning"] * 3
-    assert nothing["fix"] == "gitrelease service"
-    assert written["fix"] == f"systemctl --user enable {path.name}"
-    assert enabled["fix"].startswith("loginctl enable-linger ")
+    if systemd_runs():
+        assert nothing["fix"] == "gitrelease service"
+        assert written["fix"] == f"systemctl --user enable {path.name}"
+        assert enabled["fix"].startswith("loginctl enable-linger ")
+    else:  # no unit is of use there
+        assert {one["fix"] for one in (nothing, written, enabled)} == {"gitrelease service --cron, or --supervisor"}
 
 
-def test_a_line_of_the_crontab_is_known(checkout: Production, tmp_path: Path) -> None:
-    checkout.init()
-    tools = tmp_path / "tools"
+def with_crontab(checkout: Production, tools: Path) -> dict[str, str]:
+    """Return the environment of somebody whose crontab has our line."""
     tools.mkdir()
     (tools / "crontab").write_text("#!/bin/sh\ncat <<'END'\n" + checkout.gitrelease("service", "--cron").out + "END\n")
     (tools / "crontab").chmod(0o755)
+    return {"PATH": f"{tools}:{os.environ['PATH']}"}
 
-    told = checkout.gitrelease("doctor", "--json", env={"PATH": f"{tools}:{os.environ['PATH']}"}).json
+
+@pytest.mark.parametrize("unit_too", [False, True], ids=["alone", "and a unit that is not enabled"])
+def test_a_line_of_the_crontab_is_known(checkout: Production, tmp_path: Path, unit_too: bool) -> None:
+    checkout.init()
+    if unit_too:
+        checkout.gitrelease("service")
+
+    told = checkout.gitrelease("doctor", "--json", env=with_crontab(checkout, tmp_path / "tools")).json
     boot = [line["detail"] for line in told["checks"] if line["name"] == "boot"]
 
     assert boot == ["the crontab starts production with the host"]
+
+
+def test_what_would_still_start_it_is_told_when_it_is_uninstalled(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    unit = Path(checkout.gitrelease("service", "--json").json["path"])
+    crontab = with_crontab(checkout, tmp_path / "tools")
+
+    left = checkout.gitrelease("uninstall", "--json", env=crontab).json["left"]
+
+    assert left == [
+        f"{unit.name} would still start it with the host: systemctl --user disable {unit.name}; rm {unit}",
+        "the crontab would still start it with the host: crontab -e",
+    ]
+
+
+def test_tags_of_a_production_that_ran_elsewhere_are_no_problem(production: Production) -> None:
+    clone = production.clone()
+    elsewhere = Production(clone.root, backends.free_port()).init()
+
+    code, lines = examined(elsewhere)
+
+    assert "refs" not in ill(lines)
+    assert lines["refs"][0]["status"] == "warning"
+    assert "none was released here" in lines["refs"][0]["detail"]
+    assert code == 0
 
 
 def test_production_under_a_service_manager_is_known(checkout: Production) -> None:
@@ -535,3 +587,19 @@ def test_an_instance_that_is_set_after_production_came_up_is_told(production: Pr
 
     assert code == 0
     assert lines["ports"][1]["fix"] == "gitrelease down && gitrelease up"
+
+
+def test_an_address_that_is_set_after_production_came_up_is_told(production: Production) -> None:
+    host = production.home / "host.toml"
+    port = f"port = {production.port}\n"
+    host.write_text(host.read_text().replace(port, f'{port}address = "0.0.0.0"\n'))
+
+    before = examined(production)[1]["ports"][0]
+    production.gitrelease("down")
+    production.up()
+    after = examined(production)[1]["ports"][0]
+
+    assert before["status"] == "warning"
+    assert before["detail"] == f"primary is set to 0.0.0.0:{production.port}, and our front holds 127.0.0.1"
+    assert before["fix"] == "gitrelease down && gitrelease up"
+    assert after["status"] == "ok"

@@ -121,6 +121,24 @@ def test_a_way_back_is_told_whoever_went_it(checkout: Production, hook: Hook) ->
     assert "to be sure" in hook.body("release/1")
 
 
+def test_what_waits_for_approval_calls_for_a_person_once(production: Production, hook: Hook) -> None:
+    tell(production, urls(hook.url))
+    production.commit_version("two")
+    until(lambda: production.state()["waiting"], "it waits")
+
+    body = until(lambda: hook.body("level 2: a change waits"), "the people are told")
+    commit = production.git("rev-parse", "HEAD")[:10]
+    assert f"gitrelease -C {production.root} deploy {commit} --approve" in body
+    assert "Production serves release/1 now" in body
+    assert production.gitrelease("down").code == 0
+    production.up()
+    until(lambda: production.state()["waiting"], "the next agent knows that it waits")
+    assert production.gitrelease("deploy", commit, "--approve").code == 0
+    until(lambda: hook.body("release/2 is live"), "it is released")
+
+    assert sum("a change waits" in title for title in hook.titles()) == 1
+
+
 def test_a_receiver_gets_only_what_it_wants(production: Production, hook: Hook) -> None:
     with receivers.hook() as refusals, receivers.hook() as alarms:
         tell(production, urls(hook.url) + to(refusals.url, events=["refused"]) + to(alarms.url, levels=[2, 3]))
@@ -286,7 +304,7 @@ def test_the_test_says_of_each_receiver_whether_it_was_reached(checkout: Product
     assert "error=500" in rows[1]["detail"]
     assert "onnection" in rows[2]["detail"]
     assert "has not answered within 3 s" in rows[3]["detail"]
-    assert "Apprise knows no such service" in rows[4]["detail"]
+    assert "Apprise knows no service sl4ck://; slack:// is meant?" in rows[4]["detail"]
     assert rows[4]["to"] == "sl4ck://…"
     for secret in ("t0ken", "pa55word", "T0ken"):
         assert secret not in ended.said + json.dumps(rows)

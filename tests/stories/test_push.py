@@ -142,15 +142,17 @@ def test_a_push_that_does_not_start_is_refused_with_the_reason(production: Produ
 
 def test_a_major_change_goes_live_only_with_approval(production: Production) -> None:
     developer = production.clone()
-    developer.commit_version("two")
+    developer.git("checkout", "--quiet", "-B", "change")
+    commit = developer.commit_version("two")
 
-    without = developer.push()
-    with_approval = developer.push("-o", "approve", "origin", "deploy")
+    without = developer.push("origin", "HEAD:deploy")
+    told = f"-o approve REMOTE {commit[:10]}:deploy"
+    with_approval = developer.push(*told.replace("REMOTE", "origin").split())
 
     assert without.code != 0
     assert "needs approval" in without.said
-    assert "git push -o approve" in without.said
-    assert with_approval.code == 0
+    assert f"git push {told}" in " ".join(without.said.replace("remote:", " ").split())
+    assert with_approval.code == 0, with_approval.said
     assert production.answer().startswith("two")
 
 

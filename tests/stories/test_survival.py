@@ -93,6 +93,14 @@ def test_a_killed_agent_is_started_by_the_next_command_and_adopts_what_runs(prod
     assert backend in running
 
 
+def test_up_says_what_is_live_whether_it_or_the_agent_that_it_started_brought_it_up(production: Production) -> None:
+    production.kill(production.agent_pid())
+
+    said = [production.gitrelease("up").out for _ in range(2)]
+
+    assert said == ["up: release/1 is live\n"] * 2
+
+
 def test_a_killed_agent_doubles_nothing(production: Production) -> None:
     before = marked(production)
 

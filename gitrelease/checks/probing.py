@@ -1,0 +1,79 @@
+"""Does a backend that has just been started serve? Its health, a real session and the script itself are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from gitrelease.checks.checking import Asked
+from gitrelease.core.outcome import Check
+from gitrelease.core.settings import seconds
+from gitrelease.edges import backends, inside, probes, process_table, processes
+from gitrelease.edges.backends import Backend
+from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.slots import Slot
+from gitrelease.world import World
+
+
+def probe(
+    world: World, slot: Slot, backend: Backend, cancel: Cancel, *, runs: int, asked: Asked | None
+) -> tuple[Check, ...]:
+    """Ask a backend that has just been started whether it serves: health, a real session, with two runs the script.
+
+    When what is `asked` beside it settles that the candidate is unfit, nothing more is waited for.
+    """
+    app, limit = world.settings.app, seconds(world.settings.limits.start)
+    begun = time.monotonic()
+    deadline = begun + limit
+    try:
+        running = os.pidfd_open(backend.identity.pid)
+    except ProcessLookupError:  # it has ended already, and was reaped
+        return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
+    try:
+        if app.kind == "command":
+            well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)
+            return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
+        with contextlib.ExitStack() as stack:
+            script: probes.ScriptCheck | None = None
+            if runs > 1:
+                script = stack.enter_context(contextlib.closing(probes.ScriptCheck(backend.port, deadline=deadline)))
+            session = stack.enter_context(
+                inside.session(world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path)
+            )
+            alarms = asked.alarms if asked else ()
+            ended = cancel.wait([running, session.handle, *alarms], deadline - time.monotonic())
+            if asked and ended and set(ended) <= set(alarms):
+                if asked.is_slow():
+                    return ()
+                ended = cancel.wait([running, session.handle], deadline - time.monotonic())
+            if running in ended:
+                return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
+            if not ended:
+                return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
+            seen = inside.session_result(session)
+            start = _start_check(backend, *probes.healthy(app, backend.port), begun)
+            if start.status != "passed" or script is None:
+                return (start, seen)
+            well, said = script.result()
+        checked = Check(name="script", kind="major", status="passed" if well else "failed", detail="" if well else said)
+        # What the session saw says more than the 503 of the script check: it comes first.
+        return (start, seen, checked)
+    finally:
+        os.close(running)
+
+
+def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check:
+    if well and not process_table.listens(backend.identity, backend.port):
+        owner = process_table.port_owner(backend.port) or "nobody"
+        well, said = False, f"port {backend.port} is answered by another process ({owner})"
+    if not well:
+        tail = backends.last_lines(backend.log)
+        said = f"{said}; its output ends: {tail}" if tail else said
+    return Check(
+        name="start",
+        kind="major",
+        status="passed" if well else "failed",
+        detail="" if well else said,
+        seconds=round(time.monotonic() - begun, 3),
+    )

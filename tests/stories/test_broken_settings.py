@@ -1,0 +1,64 @@
+"""Somebody breaks the host's settings while production runs: what is under way, and the way back, come to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import Production, until
+
+
+def no_toml(file: Path) -> None:
+    file.write_text("[app\n")
+
+
+def unknown_key(file: Path) -> None:
+    file.write_text(file.read_text() + "\n[limits]\nlingr = '1s'\n")
+
+
+def gone(file: Path) -> None:
+    file.unlink()
+
+
+def folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("broken", [no_toml, unknown_key, gone, folder])
+def test_a_release_and_the_way_back_go_on_with_what_was_read_last(
+    production: Production, broken: Callable[[Path], None]
+) -> None:
+    developer = production.clone()
+    developer.commit_term("margin")
+    broken(production.home / "host.toml")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert "soaking for 0.3 s" in pushed.said
+    production.await_idle()
+    assert production.git("rev-parse", "refs/gitrelease/good") == production.git("rev-parse", "release/2")
+    back = production.gitrelease("rollback")
+    assert back.code == 0, back.said
+    assert production.answer() == "one revenue profit"
+    assert "settings of the host cannot be read, those that were read last hold on" in production.agent_log()
+
+
+def test_a_release_that_fails_its_soak_goes_back_by_itself_without_the_settings(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", '[policy.dictionary]\nsoak = "300ms"', '[policy.dictionary]\nsoak = "60s"')
+    checkout.commit("Longer soak")
+    checkout.init().up()
+    checkout.await_idle()
+    checkout.commit_term("margin")
+    checkout.await_live("release/2")
+    no_toml(checkout.home / "host.toml")
+
+    checkout.kill(checkout.backend_pid())
+
+    checkout.await_live("release/1")
+    until(lambda: checkout.answer() == "one revenue profit", "release/1 is served")
+    assert "automatic" in (checkout.home / "journal.jsonl").read_text()
+    assert "host.toml is not TOML" in checkout.gitrelease("status").said
