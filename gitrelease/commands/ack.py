@@ -10,7 +10,8 @@ import typer
 from gitrelease.commands.chore import ask_or_do
 from gitrelease.commands.client import print_json, user
 from gitrelease.commands.options import Json, Reason, ending
-from gitrelease.core.text import ago, one_line
+from gitrelease.core.moments import when
+from gitrelease.core.text import one_line
 
 if TYPE_CHECKING:
     from gitrelease.release.acknowledge import Answer
@@ -41,5 +42,5 @@ def run(context: typer.Context, reason: Reason = "", as_json: Json = False) -> i
     elif answer["new"]:
         typer.echo(f"acknowledged: {one_line(needed, 300)}\n  how production stands: gitrelease status")
     else:
-        typer.echo(f"{one_line(answer['by'], 80)} has acknowledged it {ago(time.time() - answer['at'])} ago")
+        typer.echo(f"{one_line(answer['by'], 80)} has acknowledged it {when(answer['at'], time.time())}")
     return 0

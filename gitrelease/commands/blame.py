@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.moments import when
 from gitrelease.core.text import one_line, short
 
 
@@ -32,9 +35,11 @@ def run(
     shown = one_line(term, 60)
     where = ", ".join(told["present"])
     typer.echo(f"{shown!r} is in {where} now" if where else f"{shown!r} is in no region of the live release")
+    now = time.time()
     for event in told["events"]:
         word = "there since" if event["since_first"] else f"{event['action']} in"
-        author = f"{short(event['commit'])} by {one_line(event['author'], 40)}, {event['date'][:16].replace('T', ' ')}"
+        moment = when(datetime.fromisoformat(event["date"]).timestamp(), now)
+        author = f"{short(event['commit'])} by {one_line(event['author'], 40)}, {moment}"
         typer.echo(f"  {word} {event['release']:<12} {event['region']:<20} {author}")
     if told["rolled_back_in"]:
         typer.echo(f"  it was in {', '.join(told['rolled_back_in'])}, which was rolled back")

@@ -9,6 +9,7 @@ from typing import Any
 from gitrelease.commands.client import print_json
 from gitrelease.commands.printing import Asked
 from gitrelease.core.history import Release
+from gitrelease.core.moments import when
 from gitrelease.core.text import one_line
 from gitrelease.core.tracebacks import Errors, Group, known_before
 from gitrelease.release.outputs import errors
@@ -71,11 +72,8 @@ def _place(place: dict[str, Any] | None) -> str:
 def _seen(row: dict[str, Any]) -> str:
     if row["first"] is None:
         return "the output tells no time"
-    return f"first {_clock(row['first'])}, last {_clock(row['last'])}"
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    now = time.time()
+    return f"first {when(row['first'], now)}; last {when(row['last'], now)}"
 
 
 def _compared(known: bool | None, before: str | None) -> str:

@@ -11,6 +11,7 @@ import typer
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.moments import when
 from gitrelease.core.text import ago, one_line, short
 
 _SHOWN = 20  # to people, where nobody says how many
@@ -79,7 +80,7 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     for row in told["releases"][:count]:
         out.append(
             f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6}"
-            f" {ago(now - row['at']):>7} ago  {one_line(row['by'], 20)}"
+            f" {when(row['at'], now):<28}  {one_line(row['by'], 20)}"
             f"{', pinned' if row['pinned'] else ''}{where(told, row)}"
         )
         out.append(f"    {one_line(row['summary'], 100)}")
@@ -89,7 +90,7 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     if left_out:
         out.append("not released:")
     out += [
-        f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {ago(now - row['at']):>7} ago"
+        f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {when(row['at'], now):<28}"
         f"  {one_line(row['by'], 20)}\n    {one_line(row['reason'], 160)}"
         for row in left_out
     ]
@@ -109,4 +110,4 @@ def _emergency(row: dict[str, Any], now: float) -> str:
     by = f"acknowledged by {one_line(found['by'], 40)}" if found else "acknowledged by nobody"
     why = f": {one_line(found['reason'], 100)}" if found and found["reason"] else ""
     end = f"over after {ago(row['ended'] - row['since'])}" if row["ended"] else "not over"
-    return f"{ago(now - row['since']):>7} ago, {end}, {by}{why}\n    {one_line(row['reason'], 160)}"
+    return f"{when(row['since'], now)}, {end}, {by}{why}\n    {one_line(row['reason'], 160)}"

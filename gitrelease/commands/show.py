@@ -12,7 +12,8 @@ import typer
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
-from gitrelease.core.text import one_line
+from gitrelease.core.moments import zoned
+from gitrelease.core.text import ago, one_line
 
 if TYPE_CHECKING:
     from gitrelease.core.deployment_log import Section
@@ -112,7 +113,7 @@ def log_of(world: World, known: Records, found: Release, told: dict[str, Any]) -
     from gitrelease.core.deployment_log import deployment_log
 
     there = where_it_was(world, known, found)
-    return deployment_log(told, there.journal.events(), way_back=_way_back(there, found), moment=_moment)
+    return deployment_log(told, there.journal.events(), way_back=_way_back(there, found), moment=zoned)
 
 
 def _way_back(world: World, found: Release) -> str:
@@ -138,10 +139,6 @@ def _print_log(told: dict[str, Any], log: tuple[Section, ...], form: Form | None
         typer.echo("\n".join((as_markdown if form is Form.MARKDOWN else as_text)(log)))
 
 
-def _moment(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
-
-
 def _lines(told: dict[str, Any]) -> list[str]:
     from gitrelease.core.render import diff_lines
     from gitrelease.core.state import state_lines
@@ -149,7 +146,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
     out = [
         f"{told['release']}  {told['outcome']}  {one_line(told['summary'], 200)}",
         f"commit    {told['commit']}" + (f" (source {told['source']})" if told["source"] != told["commit"] else ""),
-        f"released  {_moment(told['at'])} by {one_line(told['by'], 80)}, {told['trigger']}"
+        f"released  {zoned(told['at'])}, {ago(time.time() - told['at'])} ago,"
+        f" by {one_line(told['by'], 80)}, {told['trigger']}"
         + (f", live after {told['seconds']:.1f} s" if told["seconds"] else ""),
         f"previous  {told['previous'] or 'none'}",
     ]

@@ -11,6 +11,7 @@ import typer
 from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, silent
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.moments import since, when
 from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
 
@@ -51,9 +52,7 @@ def lines(state: dict[str, Any]) -> list[str]:
     if live is None:
         out = ["live      nothing yet; release what is checked out: gitrelease up"]
     else:
-        out = [
-            f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, since {ago(now - live['since'])}"
-        ]
+        out = [f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, {since(live['since'], now)}"]
         out.append(f"          {one_line(live['summary'], 300)}")
     if state["soaking"]:
         out.append(f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left")
@@ -103,7 +102,7 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     if state["drill"]:
         drill = state["drill"]
         worked = f"up in {drill['seconds']:.1f} s" if drill["ok"] else f"FAILED: {one_line(drill['reason'], 120)}"
-        yield f"drill     rollback to {drill['release']} rehearsed {ago(now - drill['at'])} ago: {worked}"
+        yield f"drill     rollback to {drill['release']} rehearsed {when(drill['at'], now)}: {worked}"
     if state["person_needed"]:
         yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
         yield f"          {_acknowledged(state['emergency'], now)}"
@@ -118,9 +117,11 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     if state["lock"]:
         lock = state["lock"]
         owner = one_line(lock["owner"], 80)
-        yield f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), since {ago(now - lock['since'])}"
+        yield f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), {since(lock['since'], now)}"
     if state["frozen"]:
-        yield f"frozen    {one_line(state['frozen']['told'], 300)}; end it: gitrelease unfreeze"
+        until = state["frozen"]["until"]
+        end = f" (that is {when(until, now)})" if until else ""
+        yield f"frozen    {one_line(state['frozen']['told'], 300)}{end}; end it: gitrelease unfreeze"
 
 
 def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:
@@ -128,7 +129,7 @@ def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:
     found = emergency["acknowledged"] if emergency else None
     if found:
         why = f": {one_line(found['reason'], 200)}" if found["reason"] else ""
-        return f"acknowledged by {one_line(found['by'], 80)} {ago(now - found['at'])} ago{why}"
+        return f"acknowledged by {one_line(found['by'], 80)} {when(found['at'], now)}{why}"
     again = ", and was called for again" if emergency and emergency["escalated"] else ""
     return f"nobody has acknowledged it yet{again}; you do: gitrelease ack"
 

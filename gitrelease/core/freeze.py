@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gitrelease.core.history import trailers_of
+from gitrelease.core.moments import local
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import one_line
 
@@ -25,7 +26,7 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         """Who froze production, until when and why, on one line."""
-        end = "somebody ends it" if self.until is None else f"{_local(self.until):%Y-%m-%d %H:%M %Z}"
+        end = "somebody ends it" if self.until is None else f"{local(self.until):%Y-%m-%d %H:%M %Z}"
         reason = one_line(self.reason, 300)
         why = f": {reason}" if reason else ""
         return f"production was frozen by {one_line(self.by, 80)} until {end}{why}"
@@ -67,7 +68,7 @@ def moment(text: str, *, now: float) -> float:
 
 def _of_clock(text: str, now: float) -> float:
     """Return the next moment at which a clock shows `text`, or the one that it names as a date."""
-    today = _local(now)
+    today = local(now)
     try:
         clock = datetime.strptime(text, "%H:%M")
         found = today.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
@@ -81,7 +82,3 @@ def _of_clock(text: str, now: float) -> float:
     if end <= now:
         raise ValueError(f"{text} is over already")
     return end
-
-
-def _local(at: float) -> datetime:
-    return datetime.fromtimestamp(at).astimezone()

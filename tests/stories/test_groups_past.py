@@ -61,7 +61,7 @@ def test_history_says_where_a_release_has_been(grouped: Grouped) -> None:
     page = production.gitrelease("history", "--format", "md").out
 
     assert told[0].endswith(", in test then production")
-    assert next(line for line in told if line.startswith("release/1")).endswith("ago  " + told[2].split("ago  ")[1])
+    assert told[2].startswith("release/1 ")
     assert "production" not in told[2]
     rows = {row["release"]: row["groups"] for row in csv.DictReader(io.StringIO(sheet, newline="")) if row["release"]}
     assert rows == {"release/2": "test production", "release/1": "production"}
