@@ -54,15 +54,17 @@ def numbers(directory: Path, group: str | None) -> Numbers:
     found = refs(directory, _RELEASES.rstrip("/"), *pointers, *marks)
     tags = _numbered(found, _RELEASES)
     pinned = _numbered(found, _PINNED)
-    known = {tag: number for number, tag in (pinned | tags).items()}
-    live, good = (known.get(found.get(name, "")) for name in pointers)
+    number_of = {tag: number for number, tag in (pinned | tags).items()}
+    live, good = (number_of.get(found.get(name, "")) for name in pointers)
     groups: dict[int, frozenset[str]] = {}
     for name in found:
         if name.startswith(_ONLY):
             one, _, number = name.removeprefix(_ONLY).rpartition("/")
             if number.isdecimal():
                 groups[int(number)] = groups.get(int(number), frozenset()) | {one}
-    return Numbers(frozenset(known.values()), live, good, frozenset(_numbered(found, _BAD)), frozenset(pinned), groups)
+    return Numbers(
+        frozenset({*tags, *pinned}), live, good, frozenset(_numbered(found, _BAD)), frozenset(pinned), groups
+    )
 
 
 def summaries(directory: Path, wanted: tuple[int, ...]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.commands.application import VERBS
+from gitrelease.commands.complete import main as complete
 from gitrelease.commands.completion import Shell, script
 from tests.benchmarks.many import write_history
 from tests.checkout import PATIENCE, Production, make_checkout
@@ -104,15 +105,30 @@ PLACES = [
     pytest.param("rollback --only t", ["terms"], id="regions"),
     pytest.param("rollback --only s", ["schema"], id="kinds"),
     pytest.param("history --format ", ["text", "csv", "json", "md"], id="a closed list"),
+    pytest.param("notify ", ["test"], id="the only word"),
     pytest.param("blame ", [], id="what nobody can know"),
 ]
 
 
 @pytest.mark.parametrize(("typed", "offered"), PLACES)
-def test_bash_is_offered_what_can_stand_there(known, typed, offered):
-    line = f"gitrelease -C {known.root} {typed}"
+def test_what_can_stand_there_is_offered(known, capsys, typed, offered):
+    complete(["line", f"gitrelease -C {known.root} {typed}", typed.split(" ")[-1].split("=")[-1]])
 
-    assert in_bash(line, typed.split(" ")[-1].split("=")[-1]) == (offered or [""])
+    assert capsys.readouterr().out.splitlines() == offered
+
+
+@pytest.mark.parametrize(
+    ("typed", "replaced", "offered"),
+    [
+        pytest.param(
+            "show release/1", "release/1", ["release/12", "release/11", "release/10", "release/1"], id="names"
+        ),
+        pytest.param("deploy --to=c", "c", ["canary"], id="behind an equals sign"),
+        pytest.param("restart nobody", "nobody", [""], id="nothing"),
+    ],
+)
+def test_the_function_of_bash_has_them_in_their_order(known, typed, replaced, offered):
+    assert in_bash(f"gitrelease -C {known.root} {typed}", replaced) == offered
 
 
 def test_the_checkout_is_the_one_that_is_stood_in_without_another(known):
@@ -264,7 +280,7 @@ def test_a_broken_checkout_has_nothing_to_offer_and_says_nothing(tmp_path, damag
     root = make_checkout(tmp_path).root
     damage(root)
 
-    for words in (("show", ""), ("restart", ""), ("restore", "")):
+    for words in (("show", ""), ("restart", "")):
         ran = asked("-C", str(root), *words)
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
