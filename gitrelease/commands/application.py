@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from gitrelease import __version__
+from gitrelease.commands import offers
 
 # In the order in which a user meets them.
 VERBS = (
     "init", "up", "status", "monitor", "logs", "diff", "plan", "check", "deploy", "rollback", "restart", "history",
     "show", "regions", "blame", "bisect", "snapshot", "restore", "pin", "unpin", "prune", "freeze", "unfreeze",
-    "drill", "doctor", "recover", "notify", "ack", "dashboard", "service", "down", "uninstall", "demo",
+    "drill", "doctor", "recover", "notify", "ack", "dashboard", "service", "completion", "down", "uninstall", "demo",
 )  # fmt: skip
 
 
@@ -57,7 +58,12 @@ def _common(
     context: typer.Context,
     directory: Annotated[
         Path,
-        typer.Option("-C", metavar="DIR", help="The production checkout; default: the one you stand in."),
+        typer.Option(
+            "-C",
+            metavar="DIR",
+            autocompletion=offers.folders,
+            help="The production checkout; default: the one you stand in.",
+        ),
     ] = Path(),
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
@@ -66,7 +72,7 @@ def _common(
     context.obj = directory
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:  # so the library reads a line that is still being typed
         typer.echo(f"gitrelease {__version__}")
         raise typer.Exit
