@@ -13,14 +13,15 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from gitrelease.core.errors import Exit, ReleaseError, of_host
+from gitrelease.core.signs import Told
 from gitrelease.edges.environment import forget_local_variables
-from gitrelease.edges.terminal import guard_streams
+from gitrelease.edges.terminal import guard_streams, say
 
 
 def main() -> None:
     """Run the command line; ends the process with one of the codes in `core/errors.py`."""
     forget_local_variables()
-    guard_streams()
+    guard_streams(people=_for_people(sys.argv[1:]))
     if sys.argv[1:2] == ["hook"]:
         # Hooks run on every push: they do without the command-line library.
         from gitrelease.commands.hook import main as hook
@@ -36,6 +37,12 @@ def main() -> None:
         if signal.getsignal(number) is signal.SIG_DFL:  # behind nohup it stays ignored
             signal.signal(number, signal.default_int_handler)
     _leave(_guarded(_run))
+
+
+def _for_people(arguments: list[str]) -> bool:
+    """Is what is printed to be read by people, not by a script, a spreadsheet or whoever pushes?"""
+    forms = [word for word in arguments if word == "--json" or word.startswith("--format")]
+    return not forms and arguments[:1] != ["hook"]
 
 
 def _leave(code: int) -> NoReturn:
@@ -90,9 +97,8 @@ def _explain(message: str, hint: str, code: Exit, *, outcome: str | None = None)
     if "--json" in sys.argv:
         told = {"release": served, "previous": None, "kind": None, "reason": message, "seconds": 0.0}
         _print_json_once({**({"outcome": outcome} if outcome else {}), **told, "error": message, "hint": hint})
-    print(f"error: {message}\n  {hint}", file=sys.stderr)
-    if served:
-        print(f"  production serves {served}", file=sys.stderr)
+    lines = [Told(f"error: {message}", "error"), f"  {hint}"]
+    say([*lines, f"  production serves {served}"] if served else lines, error=True)
     return code
 
 

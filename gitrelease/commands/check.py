@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import typer
@@ -29,8 +28,10 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.core.errors import Exit
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
+    from gitrelease.core.signs import Told
     from gitrelease.edges.backends import backend_name
     from gitrelease.edges.cancel import Cancel
+    from gitrelease.edges.terminal import say
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
@@ -46,7 +47,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     with leaving_nothing(world):
         judged = stage(
             world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
-            cancel=cancel, report=lambda *step: print("\n".join(step_lines(*step)), file=sys.stderr),
+            cancel=cancel, report=lambda *step: say(step_lines(*step), error=True),
             name=backend_name(candidate.commit),
             checking_only=True, given=(signed,) if signed else (),
         )  # fmt: skip
@@ -59,10 +60,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     if as_json:
         print_json({"ok": ok, "kind": kind.value, "checks": checks, "replay": msgspec.to_builtins(replay)})
     else:
-        typer.echo("\n".join(check_lines(checks)))
-        typer.echo(
-            f"{'fit' if ok else 'not fit'} to be released: {kind} change"
-            + (f"\n  {judged.reason}" if isinstance(judged, Unfit) else "")
-            + (f"\n  {asking}: it needs approval" if asking else "")
-        )
+        verdict = Told(f"{'fit' if ok else 'not fit'} to be released: {kind} change", "fit" if ok else "refused")
+        why = [f"  {judged.reason}"] if isinstance(judged, Unfit) else []
+        say([*check_lines(checks), verdict, *why, *([f"  {asking}: it needs approval"] if asking else [])])
     return Exit.DONE if ok else Exit.REFUSED

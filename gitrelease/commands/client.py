@@ -18,8 +18,10 @@ from typing import Any
 
 from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
+from gitrelease.core.signs import Told
 from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK, Home, find, open_log, user_name
+from gitrelease.edges.terminal import say
 
 AGENT_START = 20.0  # seconds
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
@@ -153,8 +155,7 @@ def client_for(directory: Path) -> Client:
 
 def show_progress(message: wire.Message) -> None:
     """Print one step of the agent for people, on standard error."""
-    lines = step_lines(message["step"], message["text"], message["seconds"])
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    say(step_lines(message["step"], message["text"], message["seconds"]), error=True)
 
 
 def end_or_raise(end: wire.Message) -> wire.Message:
@@ -170,10 +171,9 @@ def finish(end: wire.Message, *, as_json: bool, word: str = "") -> int:
     if as_json:
         print_json(end)
     elif word and code == 0:
-        print(f"{word}: {end['reason']}" + (f"\n  {end['hint']}" if end.get("hint") else ""), flush=True)
+        say([Told(f"{word}: {end['reason']}", "done"), *([f"  {end['hint']}"] if end.get("hint") else [])])
     else:
-        stream = sys.stdout if code == 0 else sys.stderr
-        print("\n".join(outcome_lines(end)), file=stream, flush=True)
+        say(outcome_lines({**end, "code": code}), error=code != 0)
     return code
 
 

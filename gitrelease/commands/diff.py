@@ -9,6 +9,7 @@ import typer
 from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.world import World
@@ -41,7 +42,7 @@ def run(
     if as_json:
         print_json({"from": old, "to": new, **change})
     else:
-        typer.echo("\n".join(diff_lines(change)))
+        say(diff_lines(change))
     return 0
 
 

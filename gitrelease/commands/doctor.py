@@ -11,7 +11,9 @@ import typer
 from gitrelease.commands.client import Client, print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
+from gitrelease.core.signs import Told
 from gitrelease.edges.home import Home
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.doctor.case import Case
@@ -40,13 +42,13 @@ def run(
     for one in examine(_case(context.obj)):
         found.append(one)
         if not as_json:
-            typer.echo("\n".join(_lines(one)))
+            say(_lines(one))
     problems = sum(one.status == "problem" for one in found)
     if as_json:
         checks = [_as_dict(one) for one in found]
         print_json({"ok": not problems, "checks": checks, **({"done": done} if fix else {})})
     else:
-        typer.echo(_sum(found))
+        say([Told(_sum(found), "problem" if problems else "ok")])
     return int(Exit.REFUSED if problems else Exit.DONE)
 
 
@@ -81,7 +83,8 @@ def _mend(found: list[Diagnosis]) -> list[str]:
 
 
 def _lines(one: Diagnosis) -> list[str]:
-    return [f"{one.status:<8} {one.name:<15} {one.detail}", *([f"{'':<8} fix: {one.fix}"] if one.fix else [])]
+    told = Told(f"{one.status:<8} {one.name:<15} {one.detail}", one.status)
+    return [told, *([f"{'':<8} fix: {one.fix}"] if one.fix else [])]
 
 
 def _as_dict(one: Diagnosis) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import typer
 from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, end_or_raise, print_json, show_progress, user
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.signs import Told
+from gitrelease.edges.terminal import say
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +38,9 @@ def run(
             if seen is None
             else f"its standby answers, then it is a switch ({seen:.2f} s to see it)"
         )
-        typer.echo(f"a rollback to {end['release']} works: up from its tag in {end['cold_seconds']:.1f} s; {warm}")
+        what = f"a rollback to {end['release']} works: up from its tag in {end['cold_seconds']:.1f} s; {warm}"
+        say([Told(what, "ok")])
     else:
-        typer.echo(f"a rollback to {end['release']} would fail: {end['reason']}", err=True)
-        typer.echo("  mend what it needs, or name another one: gitrelease drill RELEASE", err=True)
+        mend = "  mend what it needs, or name another one: gitrelease drill RELEASE"
+        say([Told(f"a rollback to {end['release']} would fail: {end['reason']}", "failed"), mend], error=True)
     return code

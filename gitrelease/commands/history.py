@@ -13,7 +13,9 @@ from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import when
+from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, one_line, short
+from gitrelease.edges.terminal import say
 
 _SHOWN = 20  # to people, where nobody says how many
 
@@ -56,7 +58,7 @@ def run(
     if chosen is Form.JSON:
         print_json({**told, "attempts": told["attempts"][:most]})
     elif chosen is Form.TEXT:
-        typer.echo("\n".join(lines(told, count or _SHOWN)))
+        say(lines(told, count or _SHOWN))
     else:
         from gitrelease.core import sheets
 
@@ -81,26 +83,29 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
 
     now = time.time()
     out: list[str] = []
-    for row in told["releases"][:count]:
-        out.append(
+    shown, left_out = told["releases"][:count], missed(told)[:count]
+    moments = {row["at"]: when(row["at"], now) for row in [*shown, *left_out]}
+    width = max(map(len, moments.values()), default=0)
+    for row in shown:
+        line = (
             f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6}"
-            f" {when(row['at'], now):<28}  {one_line(row['by'], 20)}"
+            f" {moments[row['at']]:<{width}}  {one_line(row['by'], 20)}"
             f"{', pinned' if row['pinned'] else ''}{where(told, row)}"
         )
-        out.append(f"    {one_line(row['summary'], 100)}")
+        out += [Told(line, row["outcome"]), f"    {one_line(row['summary'], 100)}"]
         if row["rolled_back"]:
             out.append(f"    {why_left(row)}")
-    left_out = missed(told)[:count]
     if left_out:
         out.append("not released:")
-    out += [
-        f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {when(row['at'], now):<28}"
-        f"  {one_line(row['by'], 20)}\n    {one_line(row['reason'], 160)}"
-        for row in left_out
-    ]
+    for row in left_out:
+        line = (
+            f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {moments[row['at']]:<{width}}"
+            f"  {one_line(row['by'], 20)}"
+        )
+        out += [Told(line, row["outcome"]), f"    {one_line(row['reason'], 160)}"]
     if told["emergencies"]:
         out.append("a person was needed:")
-    out += [_emergency(row, now) for row in told["emergencies"][:count]]
+    out += [line for row in told["emergencies"][:count] for line in _emergency(row, now)]
     return out or ["no releases yet: " + _first(told["group"])]
 
 
@@ -108,10 +113,11 @@ def _first(group: str) -> str:
     return "gitrelease up" if group == PRODUCTION else f"gitrelease deploy REV --to {group}"
 
 
-def _emergency(row: dict[str, Any], now: float) -> str:
+def _emergency(row: dict[str, Any], now: float) -> list[str]:
     """Tell of a time in which a person was needed: why, who acknowledged it, and whether it is over."""
     found = row["acknowledged"]
     by = f"acknowledged by {one_line(found['by'], 40)}" if found else "acknowledged by nobody"
     why = f": {one_line(found['reason'], 100)}" if found and found["reason"] else ""
     end = f"over after {ago(row['ended'] - row['since'])}" if row["ended"] else "not over"
-    return f"{when(row['since'], now)}, {end}, {by}{why}\n    {one_line(row['reason'], 160)}"
+    line = f"{when(row['since'], now)}, {end}, {by}{why}"
+    return [Told(line, "done" if row["ended"] else "problem"), f"    {one_line(row['reason'], 160)}"]

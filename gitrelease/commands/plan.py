@@ -11,10 +11,13 @@ import typer
 from gitrelease.commands.client import print_json
 from gitrelease.commands.diff import describe
 from gitrelease.commands.options import Json, Revision, ending
+from gitrelease.core.signs import Told
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.world import World
 
+_OF_LINE = {"approval": "waiting", "bad": "bad"}
 STEPS = ("classify", "check out in a free slot", "check, start and open a session there", "tag and move the pointers",
          "switch new connections", "bring the work tree up", "soak")  # fmt: skip
 
@@ -34,8 +37,6 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     if as_json:
         print_json(planned)
         return 0
-    if planned["diff"]:
-        typer.echo("\n".join(diff_lines(planned["diff"])))
     needed = "needed: deploy --approve, or git push -o approve"
     expected = planned["expected_seconds"]
     lines = {
@@ -46,8 +47,12 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     }
     if planned["quarantined"]:
         lines["bad"] = f"taken back before: {planned['quarantined']}; only deploy REV releases it again"
+    shown = [*(diff_lines(planned["diff"]) if planned["diff"] else [])]
+    marked = {"bad"} | ({"approval"} if planned["approval_needed"] else set())
     for name, text in lines.items():
-        typer.echo(textwrap.fill(text, 80, initial_indent=f"{name:<10}", subsequent_indent=" " * 10))
+        first, *more = textwrap.wrap(text, 80, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+        shown += [Told(first, _OF_LINE[name]) if name in marked else first, *more]
+    say(shown)
     return 0
 
 

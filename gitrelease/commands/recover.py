@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +14,11 @@ from gitrelease.commands.client import Client, end_or_raise, print_json, require
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines
+from gitrelease.core.signs import Told
 from gitrelease.core.text import one_line
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home
+from gitrelease.edges.terminal import say
 
 _PATIENCE = 3.0  # seconds in which an agent answers, and in which it ends when it is told to
 
@@ -48,7 +49,7 @@ def run(
 
     def tell(line: str) -> None:
         done.append(line)
-        print(one_line(line, 400), file=sys.stderr, flush=True)
+        say([Told(one_line(line, 400), "done")], error=True)
 
     _end_agents(client, tell)
     options = Options(branch=branch, script=script, schema=schema, port=port, python=python)
@@ -70,9 +71,10 @@ def run(
     if as_json:
         print_json({**end, "done": done})
     elif code:
-        print("\n".join(outcome_lines(end)), file=sys.stderr)
+        say(outcome_lines({**end, "code": code}), error=True)
     else:
-        typer.echo(f"recovered: {end['release']} is live and was verified" + ("" if done else "; nothing was wrong"))
+        what = f"recovered: {end['release']} is live and was verified" + ("" if done else "; nothing was wrong")
+        say([Told(what, "done")])
     return code
 
 

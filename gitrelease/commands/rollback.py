@@ -10,6 +10,8 @@ import typer
 from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, finish, print_json, show_progress, user
 from gitrelease.commands.options import DryRun, Json, Reason, ending
+from gitrelease.core.signs import Told
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.core.history import Release
@@ -75,8 +77,7 @@ def _preview(root: Path, release: str | None, only: str | None, group: str | Non
     else:
         from gitrelease.core.render import diff_lines
 
-        typer.echo(f"would go back from {known.live.name} to {target.name}: {target.summary}")
-        typer.echo("\n".join(diff_lines(change)))
+        say([f"would go back from {known.live.name} to {target.name}: {target.summary}", *diff_lines(change)])
     return 0
 
 
@@ -92,6 +93,14 @@ def _preview_part(world: World, known: Records, target: Release, only: str, *, a
     elif part is None:
         typer.echo(f"nothing to take back: {equal_there(world, known, target, only)}")
     else:
-        typer.echo(f"would take {', '.join(part.taken)} of {live} back to {target.name}")
-        typer.echo(part.diff(), nl=False)
+        say([f"would take {', '.join(part.taken)} of {live} back to {target.name}", *_patch_lines(part.diff())])
     return 0
+
+
+def _patch_lines(patch: str) -> list[str]:
+    """Return the lines of a patch, what it adds and removes marked; its file names are neither."""
+    states = {"+": "added", "-": "removed"}
+    return [
+        Told(line, states[line[0]]) if line[:1] in states and line[:3] not in ("+++", "---") else line
+        for line in patch.splitlines()
+    ]

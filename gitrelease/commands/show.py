@@ -14,7 +14,9 @@ from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import zoned
+from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, one_line
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.core.deployment_log import Section
@@ -56,7 +58,7 @@ def run(
     elif as_json:
         print_json(told)
     else:
-        typer.echo("\n".join(_lines(told)))
+        say(_lines(told))
     return 0
 
 
@@ -137,15 +139,15 @@ def _print_log(told: dict[str, Any], log: tuple[Section, ...], form: Form | None
     if as_json:
         print_json({**told, "log": msgspec.to_builtins(log)})
     else:
-        typer.echo("\n".join((as_markdown if form is Form.MARKDOWN else as_text)(log)))
+        say((as_markdown if form is Form.MARKDOWN else as_text)(log))
 
 
 def _lines(told: dict[str, Any]) -> list[str]:
     from gitrelease.core.render import diff_lines
     from gitrelease.core.state import state_lines
 
-    out = [
-        f"{told['release']}  {told['outcome']}  {one_line(told['summary'], 200)}",
+    out: list[str] = [
+        Told(f"{told['release']}  {told['outcome']}  {one_line(told['summary'], 200)}", told["outcome"]),
         f"commit    {told['commit']}" + (f" (source {told['source']})" if told["source"] != told["commit"] else ""),
         f"released  {zoned(told['at'])}, {ago(time.time() - told['at'])} ago,"
         f" by {one_line(told['by'], 80)}, {told['trigger']}"
@@ -158,12 +160,12 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if told["reason"]:
         out.append(f"reason    {one_line(told['reason'], 300)}")
     if told["bad"]:
-        out.append(f"bad       {one_line(told['bad'], 300)}")
+        out.append(Told(f"bad       {one_line(told['bad'], 300)}", "bad"))
     if told["diff"]:
         out += diff_lines(told["diff"])
     out += list(_replay_lines(told["replay"])) if told["replay"] else []
     out += [
-        f"check     {check['name']}: {check['status']} {one_line(check['detail'], 100)}".rstrip()
+        Told(f"check     {check['name']}: {check['status']} {one_line(check['detail'], 100)}".rstrip(), check["status"])
         for check in told["checks"]
     ]
     if told["state"]:
@@ -174,7 +176,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
 def _replay_lines(replay: dict[str, Any]) -> Iterator[str]:
     """Yield what the release did to the numbers of the sample documents, a line a value."""
     yield f"replay    {replay['documents']} documents, {replay['signs']} label counts differ"
-    for sign, what in (("-", "lost"), ("~", "changed"), ("+", "gained")):
+    for sign, what, state in (("-", "lost", "removed"), ("~", "changed", "changed"), ("+", "gained", "added")):
         for item in replay[what]:
             values = " -> ".join(one_line(item[side]["value"], 40) for side in ("old", "new") if item[side])
-            yield f"  {sign} {one_line(item['metric'], 40)} {values}  {one_line(item['document'], 60)}"
+            yield Told(f"  {sign} {one_line(item['metric'], 40)} {values}  {one_line(item['document'], 60)}", state)

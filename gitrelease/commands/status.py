@@ -12,8 +12,10 @@ from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_j
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import since, when
+from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, one_line, short
 from gitrelease.edges import wire
+from gitrelease.edges.terminal import say
 
 _BAD_SHOWN = 3
 
@@ -28,7 +30,7 @@ def run(context: typer.Context, as_json: Json = False) -> int:
     if as_json:
         print_json(state)
     else:
-        typer.echo("\n".join(lines(state)))
+        say(lines(state))
     return 0
 
 
@@ -50,15 +52,16 @@ def lines(state: dict[str, Any]) -> list[str]:
     now = time.time()
     live = state["live"]
     if live is None:
-        out = ["live      nothing yet; release what is checked out: gitrelease up"]
+        out: list[str] = ["live      nothing yet; release what is checked out: gitrelease up"]
     else:
-        out = [f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, {since(live['since'], now)}"]
-        out.append(f"          {one_line(live['summary'], 300)}")
+        what = f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, {since(live['since'], now)}"
+        out = [Told(what, "live"), f"          {one_line(live['summary'], 300)}"]
     if state["soaking"]:
-        out.append(f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left")
+        left = f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left"
+        out.append(Told(left, "soaking"))
+    standby = f"; {state['standby']} stands by" if state["standby"] else ""
     out.append(
-        f"good      {state['last_good'] or 'none yet'}"
-        + (f"; {state['standby']} stands by" if state["standby"] else "")
+        Told(f"good      {state['last_good'] or 'none yet'}{standby}", "good" if state["last_good"] else "unknown")
     )
     for row in state["instances"]:
         usage = (
@@ -67,13 +70,12 @@ def lines(state: dict[str, Any]) -> list[str]:
             else ""
         )
         restarts = f", {row['restarts']} restarts" if row["restarts"] else ""
-        out.append(
-            f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}"
-            + (f", pid {row['pid']}, {usage}{restarts}" if usage else "")
-        )
+        process = f", pid {row['pid']}, {usage}{restarts}" if usage else ""
+        what = f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}{process}"
+        out.append(Told(what, row["health"]))
     out += [*_groups(state), *_unusual(state, now), *_waiting(state)]
     if not state["agent"]["running"]:
-        out.append("agent     not running; start it: gitrelease up")
+        out.append(Told("agent     not running; start it: gitrelease up", "warning"))
     return out
 
 
@@ -89,11 +91,12 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
             yield f"group     {group['name']} serves nothing yet; gitrelease deploy REV --to {group['name']}"
         else:
             soaking = ", soaking" if group["soaking"] else ""
-            yield f"group     {group['name']} serves {group['live']}{soaking}; good {group['last_good'] or 'none yet'}"
+            good = group["last_good"] or "none yet"
+            yield Told(f"group     {group['name']} serves {group['live']}{soaking}; good {good}", "live")
         if not group["set"]:
             yield f"          no instance names {group['name']} any more: gitrelease down && gitrelease up ends it"
         if group["person_needed"]:
-            yield f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}"
+            yield Told(f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}", "problem")
             yield f"          {_acknowledged(group['emergency'], time.time())}"
 
 
@@ -102,26 +105,30 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     if state["drill"]:
         drill = state["drill"]
         worked = f"up in {drill['seconds']:.1f} s" if drill["ok"] else f"FAILED: {one_line(drill['reason'], 120)}"
-        yield f"drill     rollback to {drill['release']} rehearsed {when(drill['at'], now)}: {worked}"
+        what = f"drill     rollback to {drill['release']} rehearsed {when(drill['at'], now)}: {worked}"
+        yield Told(what, "ok" if drill["ok"] else "failed")
     if state["person_needed"]:
-        yield f"PERSON    needed: {one_line(state['person_needed'], 300)}"
+        yield Told(f"PERSON    needed: {one_line(state['person_needed'], 300)}", "problem")
         yield f"          {_acknowledged(state['emergency'], now)}"
     if state["notify"]["wrong"]:
-        yield f"notify    {one_line(state['notify']['wrong'], 400)}"
+        yield Told(f"notify    {one_line(state['notify']['wrong'], 400)}", "warning")
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
-    yield f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
+    what = f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
+    yield Told(what, "edited" if edited or not checkout["in_sync"] else "ok")
     if checkout["git_at_work"]:
         yield "          git is at work there, or was cut off; when none runs any more: gitrelease recover"
     if state["lock"]:
         lock = state["lock"]
         owner = one_line(lock["owner"], 80)
-        yield f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), {since(lock['since'], now)}"
+        yield Told(
+            f"busy      {lock['doing']} by {owner} (pid {lock['pid']}), {since(lock['since'], now)}", "under way"
+        )
     if state["frozen"]:
         until = state["frozen"]["until"]
         end = f" (that is {when(until, now)})" if until else ""
-        yield f"frozen    {one_line(state['frozen']['told'], 300)}{end}; end it: gitrelease unfreeze"
+        yield Told(f"frozen    {one_line(state['frozen']['told'], 300)}{end}; end it: gitrelease unfreeze", "frozen")
 
 
 def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:
@@ -137,18 +144,18 @@ def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:
 def _waiting(state: dict[str, Any]) -> Iterator[str]:
     """Yield what came in and is not live, with what to do about it."""
     for reason in state["refused_edits"]:
-        yield f"refused   the edit on disk: {one_line(reason, 300)}"
+        yield Told(f"refused   the edit on disk: {one_line(reason, 300)}", "refused")
         yield "          see it: gitrelease diff --worktree; take it back: git checkout -- FILE"
     for waiting in state["waiting"]:
         what = f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']})"
         release = f"gitrelease deploy {short(waiting['commit'])}"
         if waiting["frozen"]:
-            yield f"{what} is released when the freeze is over; at once:"
+            yield Told(f"{what} is released when the freeze is over; at once:", "waiting")
         else:
-            yield f"{what} needs approval:"
+            yield Told(f"{what} needs approval:", "waiting")
             release += " --approve"
         yield f"          {release}"
     for item in state["quarantined"][-_BAD_SHOWN:]:
-        yield f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}"
+        yield Told(f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}", "bad")
     if len(state["quarantined"]) > _BAD_SHOWN:
         yield f"          and {len(state['quarantined']) - _BAD_SHOWN} more: gitrelease history"

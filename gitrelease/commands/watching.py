@@ -14,9 +14,11 @@ from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import release_name
 from gitrelease.core.samples import Sample, Summary, beyond
 from gitrelease.core.settings import Monitor, seconds
+from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, one_line
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.gauge import Gauge
+from gitrelease.edges.terminal import say
 from gitrelease.release.production import read_running
 from gitrelease.release.sampling import sample
 from gitrelease.release.selection import Selection, chosen
@@ -71,7 +73,7 @@ def watch(world: World, instance: str | None, span: Span, *, as_json: bool) -> i
     if as_json:
         print_json(told)
     else:
-        print("\n".join(_lines(summaries, told)), flush=True)
+        say(_lines(summaries, told))
     return Exit.DONE if told["ok"] else Exit.REFUSED
 
 
@@ -119,9 +121,10 @@ def _lines(summaries: Summaries, told: Mapping[str, Any]) -> Iterator[str]:
         )
     limits = told["thresholds"]
     if told["ok"]:
-        yield f"within the thresholds: average CPU {limits['cpu_percent']} %, peak memory {limits['memory_mb']} MB"
+        what = f"within the thresholds: average CPU {limits['cpu_percent']} %, peak memory {limits['memory_mb']} MB"
+        yield Told(what, "ok")
     else:
-        yield from (f"beyond a threshold: {one_line(what, 200)}" for what in told["passed"])
+        yield from (Told(f"beyond a threshold: {one_line(what, 200)}", "problem") for what in told["passed"])
 
 
 def _both(tally: Mapping[str, float | None], unit: str) -> str:

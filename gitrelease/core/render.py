@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from gitrelease.core.signs import MARKS, Told
 from gitrelease.core.text import one_line
 
 WIDTH = 78
-_SYMBOLS = {"passed": "✓", "failed": "✗", "warned": "!", "skipped": "-", "unknown": "?"}
+# The state that a step tells of; any other one was done.
+_OF_STEP = {"warning": "warning", "memory": "warning", "disk": "warning", "wait": "waiting", "replay": "changed"}
 
 
 def step_lines(step: str, text: str, seconds: float | None, width: int = WIDTH) -> list[str]:
@@ -16,13 +18,14 @@ def step_lines(step: str, text: str, seconds: float | None, width: int = WIDTH) 
     spent = "" if seconds is None else f"{seconds:.1f} s"
     room = width - 10 - len(spent) - 1
     first, *more = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=4, placeholder=" …") or [""]
-    return [f"{step:<9} {first:<{room}} {spent}".rstrip(), *(f"{'':<10}{line}" for line in more)]
+    line = Told(f"{step:<9} {first:<{room}} {spent}".rstrip(), _OF_STEP.get(step, "done"))
+    return [line, *(f"{'':<10}{line}" for line in more)]
 
 
 def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     """Return the last lines of a command: how it ended, what production serves, what to type next."""
     if "error" in end:
-        return [f"error: {one_line(end['error'])}", *_indented(end.get("hint", ""))]
+        return [Told(f"error: {one_line(end['error'])}", "error"), *_indented(end.get("hint", ""))]
     outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
     serves = f"production serves {release}" if release else "nothing is live"
     lines: list[str]
@@ -42,7 +45,18 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
         lines = [f"refused: production untouched, {serves}", *_indented(reason)]
     else:
         lines = [f"a person is needed: {serves}", *_indented(reason)]
-    return lines + (_indented(end.get("hint", "")) if hint else [])
+    first, *rest = lines
+    return [Told(first, _state_of(end)), *rest, *(_indented(end.get("hint", "")) if hint else [])]
+
+
+def _state_of(end: dict[str, Any]) -> str:
+    """Return the state that the end of a command tells of; a way back that was asked for and done is well."""
+    outcome = str(end.get("outcome"))
+    if outcome == "refused" and end.get("waiting"):
+        return "waiting"
+    if outcome == "rolled_back":
+        return "done" if not end.get("code") else "rolled_back"
+    return outcome if outcome in ("released", "unchanged", "refused") else "stuck"
 
 
 def _number(release: str | None) -> int:
@@ -51,10 +65,11 @@ def _number(release: str | None) -> int:
 
 def check_lines(checks: list[dict[str, Any]]) -> list[str]:
     """Return how many checks passed, and those that did not with their detail."""
-    lines = [f"✓ {sum(check['status'] == 'passed' for check in checks)} checks passed"]
+    lines: list[str] = [Told(f"✓ {sum(check['status'] == 'passed' for check in checks)} checks passed", "passed")]
     for check in [check for check in checks if check["status"] != "passed"]:
-        symbol = _SYMBOLS.get(check["status"], "?")
-        lines.append(f"{symbol} {check['status']:<8} {one_line(check['name'], 50):<50} {check['seconds']:5.2f} s")
+        status = check["status"] if check["status"] in MARKS else "unknown"
+        told = f"{check['status']:<8} {one_line(check['name'], 50):<50} {check['seconds']:5.2f} s"
+        lines.append(Told(f"{MARKS[status].sign} {told}", status))
         if check["detail"]:
             lines += [f"    {line}" for line in textwrap.wrap(check["detail"], WIDTH - 4)]
     return lines
@@ -62,13 +77,14 @@ def check_lines(checks: list[dict[str, Any]]) -> list[str]:
 
 def diff_lines(diff: dict[str, Any]) -> list[str]:
     """Return what a change means: its kind, then a line a region, then what lies outside of all regions."""
-    lines = [f"{diff['kind']} change, {diff['risk']} risk"]
+    lines: list[str] = [f"{diff['kind']} change, {diff['risk']} risk"]
     for region in diff["regions"]:
         where = _span(region["old_lines"]) + " → " + _span(region["new_lines"])
         lines.append(f"  {region['kind']:<10} {region['region']}  {one_line(region['file'])} {where}")
         for sign, key in (("+", "added"), ("-", "removed"), ("~", "changed")):
             if region[key]:
-                lines += _indented(f"{sign} {', '.join(map(str, region[key]))}", "      ")
+                first, *more = _indented(f"{sign} {', '.join(map(str, region[key]))}", "      ")
+                lines += [Told(first, key), *more]
     for other in diff["other"]:
         lines.append(
             f"  major      {one_line(other['file'])} {_span(other['old_lines'])} → {_span(other['new_lines'])}"

@@ -1,0 +1,133 @@
+"""At a terminal: signs and colours, eighty columns; and nothing of it for scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from gitrelease.core.fit import columns
+from tests.checkout import Production, make_checkout
+from tests.terminal import Terminal, shown, words
+
+EVIL = "Know \x1b[31mred\x1b[0m and \x1b]0;title\x07 の発行を承認してください " + "far too long " * 12
+BLUE, ORANGE = "\x1b[38;5;33m", "\x1b[1;38;5;208m"
+LOOKS = (
+    ("status",), ("history",), ("show", "release/2"), ("show", "release/2", "--log"), ("diff", "HEAD~1", "HEAD"),
+    ("plan",), ("blame", "margin"), ("regions",), ("doctor",), ("rollback", "--dry-run"), ("logs",), ("--help",),
+    ("deploy", "--help"), ("show", "release/9"), ("prune", "--dry-run"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """One production for all: release/1, then release/2 with a hostile and long message, by somebody of that name."""
+    with pytest.MonkeyPatch.context() as patch:
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "発行" + EVIL[:30])
+            patch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
+        production = make_checkout(tmp_path_factory.mktemp("terminal"))
+        production.init().up()
+        production.replace("server.py", '"revenue",\n', '"revenue",\n    "margin",\n')
+        production.commit(EVIL)
+        production.await_live("release/2")
+    production.await_idle()
+    yield production
+    production.clear_away()
+
+
+@pytest.mark.parametrize("arguments", LOOKS, ids=" ".join)
+def test_no_line_is_wider_than_the_terminal(production: Production, arguments: tuple[str, ...]) -> None:
+    told = words(shown(production.root, *arguments))
+
+    assert told.strip() or arguments == ("logs",)
+    assert [line for line in told.split("\n") if columns(line) > 80] == []
+
+
+def test_states_have_signs_beside_their_colours(production: Production) -> None:
+    status, refused = shown(production.root, "status"), shown(production.root, "show", "release/9")
+
+    assert f"{BLUE}●\x1b[0m live      release/2" in status
+    assert f"{BLUE}✓\x1b[0m instance  primary" in status
+    assert f"{ORANGE}✗\x1b[0m error: there is no release 'release/9'" in refused
+
+
+def test_what_a_change_adds_and_removes_is_marked(production: Production) -> None:
+    forth = shown(production.root, "diff", "HEAD~1", "HEAD")
+    back = shown(production.root, "diff", "HEAD", "HEAD~1")
+
+    assert f"{BLUE}+ margin" in forth
+    assert f"{ORANGE}- margin" in back
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({"NO_COLOR": "1"}, id="NO_COLOR"),
+        pytest.param({"NO_COLOR": "1", "FORCE_COLOR": "1"}, id="NO_COLOR wins"),
+        pytest.param({"TERM": "dumb"}, id="a dumb terminal"),
+        pytest.param({"CLICOLOR": "0"}, id="CLICOLOR"),
+    ],
+)
+def test_signs_stay_where_no_colour_is_wanted(production: Production, env: dict[str, str]) -> None:
+    told = shown(production.root, "status", env=env)
+
+    assert "\x1b" not in told
+    assert "● live" in told
+
+
+@pytest.mark.parametrize("env", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}], ids=str)
+def test_signs_are_ascii_where_the_locale_has_no_others(production: Production, env: dict[str, str]) -> None:
+    told = words(shown(production.root, "status", env=env))
+
+    assert "* live      release/2" in told
+    assert told.isascii()
+
+
+def test_what_somebody_wrote_stays_text_among_our_colours(production: Production) -> None:
+    told = "".join(shown(production.root, *look) for look in (("show", "release/2"), ("history",), ("blame", "margin")))
+
+    assert not re.search(r"\x1b(?!\[(0|1;38;5;208|38;5;(33|178|245))m)", told)
+    assert "\x1b[31m" not in told
+
+
+def test_a_script_gets_text_without_signs_colours_and_broken_lines(production: Production) -> None:
+    status = production.gitrelease("status", env={"TERM": "xterm-256color", "COLUMNS": "40"})
+
+    assert status.out.startswith("live      release/2")
+    assert "\x1b" not in status.out
+    assert max(map(len, status.out.splitlines())) > 40
+
+
+def test_colour_can_be_asked_for_without_a_terminal(production: Production) -> None:
+    command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "status"]
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"FORCE_COLOR": "1"}
+
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env={**env, "TERM": "xterm-256color"})
+
+    assert f"{BLUE}●\x1b[0m live" in told.stdout
+
+
+def test_json_at_a_terminal_is_one_line_without_colours(production: Production) -> None:
+    told = shown(production.root, "status", "--json")
+
+    assert told.count("\n") == 1
+    assert "\x1b" not in told
+
+
+def test_a_narrow_terminal_breaks_lines_earlier_and_a_wide_one_later(production: Production) -> None:
+    narrow = words(shown(production.root, "status", columns=40))
+    wide = words(shown(production.root, "status", columns=200))
+
+    assert max(map(columns, narrow.split("\n"))) <= 40
+    assert any(line.startswith("✓ instance  primary http") and ", up " in line for line in wide.split("\n"))
+
+
+def test_the_end_of_a_command_at_a_terminal_tells_its_exit_code(production: Production) -> None:
+    terminal = Terminal(production.root, "show", "release/9")
+
+    assert terminal.end() == 2
