@@ -35,22 +35,19 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
-    typed = _verb(arguments)
-    for verb in [typed] if typed else VERBS:
+    typed = first_word(arguments)
+    for verb in [typed] if typed in VERBS else VERBS:
         importlib.import_module(f"gitrelease.commands.{verb}").register(app)
     return app
 
 
-def _verb(arguments: Sequence[str]) -> str | None:
-    """Return the verb that was typed, None where that is not certain."""
+def first_word(arguments: Sequence[str]) -> str | None:
+    """Return what was typed behind `-C DIR`: a verb, if all is well."""
     words = iter(arguments)
     for word in words:
-        if word == "-C":
-            next(words, None)
-        elif word in VERBS:
+        if word != "-C":
             return word
-        else:
-            return None
+        next(words, None)
     return None
 
 

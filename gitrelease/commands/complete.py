@@ -39,8 +39,11 @@ def offers(typed: Typed) -> Iterator[Offer]:
     from typer._completion_classes import FishComplete
     from typer.main import get_command
 
-    from gitrelease.commands.application import application
+    from gitrelease.commands.application import VERBS, application, first_word
 
+    verb = first_word(typed.words)
+    if verb and not verb.startswith("-") and verb not in VERBS:
+        return iter(())  # the library would offer the verbs once more
     command = get_command(application(typed.words))
     found = FishComplete(command, {}, "gitrelease", "").get_completions(list(typed.words), typed.word)
     if any(one.help == FOLDERS for one in found):

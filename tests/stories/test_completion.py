@@ -106,6 +106,7 @@ PLACES = [
     pytest.param("rollback --only s", ["schema"], id="kinds"),
     pytest.param("history --format ", ["text", "csv", "json", "md"], id="a closed list"),
     pytest.param("notify ", ["test"], id="the only word"),
+    pytest.param("teleport ", [], id="a verb that there is not"),
     pytest.param("blame ", [], id="what nobody can know"),
 ]
 
