@@ -32,7 +32,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         from gitrelease.commands.complete import main as complete
 
-        _leave(complete(sys.argv[2:]))
+        _leave(_guarded(lambda: complete(sys.argv[2:])))
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # behind nohup it stays ignored
             signal.signal(number, signal.default_int_handler)

@@ -1,6 +1,7 @@
 """`gitrelease _complete …`: what could come next? Asked by a shell when Tab is pressed; internal, like `hook`.
 
-Whoever presses Tab is in the middle of a line: whatever is wrong, nothing is printed, and the exit code is 0.
+Whoever presses Tab is in the middle of a line: what is wrong in a checkout has no offers, and no words either. A bug
+goes to the one handler for bugs: the shells' scripts let nothing of that into the line, and the traceback is kept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from gitrelease.core.completion import FOLDERS, Offer, Typed, for_bash, read_line, with_words
+from gitrelease.core.errors import ReleaseError
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -18,8 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     `line LINE REPLACED` is how bash asks: LINE is raw, REPLACED the end of it that gives way to an offer. `words WORD
     …` is how shells ask that take quotations away and put them back by themselves; the last word is being typed.
     """
-    # A bug of ours must not end up in a line that somebody is typing.
-    with contextlib.suppress(Exception, SystemExit):
+    with contextlib.suppress(ReleaseError, OSError, SystemExit):
         match arguments:
             case ("line", line, replaced):
                 typed = read_line(line)
