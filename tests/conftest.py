@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gitrelease.edges.environment import LOCAL_VARIABLES
 from tests.checkout import Production, make_checkout
-
-DATE = "2026-01-05T12:00:00 +0000"
-
+from tests.hermetic import without_settings_of_this_machine
 
 # What the default run leaves out, since others of its kind are in it; `-m long` runs these, `-m ""` all.
 LONG = re.compile(
@@ -35,6 +31,10 @@ LONG = re.compile(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--take", action="store_true", help="write the snapshots of tests/snapshots anew")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LONG.search(item.nodeid):
@@ -44,17 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def hermetic_git(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No settings of this machine, a fixed name and date: commit ids are the same everywhere."""
-    for name in (*LOCAL_VARIABLES, *(name for name in os.environ if name.startswith("GIT_"))):
-        monkeypatch.delenv(name, raising=False)
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Ann Tester")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
-        monkeypatch.setenv(f"GIT_{who}_DATE", DATE)
-    monkeypatch.setenv("NO_COLOR", "1")
+    without_settings_of_this_machine(monkeypatch, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
