@@ -112,6 +112,7 @@ class Ended:
     def __init__(self, ran: subprocess.CompletedProcess[str]) -> None:
         self.code = ran.returncode
         self.out = ran.stdout
+        self.err = ran.stderr
         self.said = ran.stdout + ran.stderr
 
     @property

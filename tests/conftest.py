@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from gitrelease.edges.environment import LOCAL_VARIABLES
 from tests.checkout import Production, make_checkout
-
-DATE = "2026-01-05T12:00:00 +0000"
+from tests.hermetic import without_settings_of_this_machine
 
 # How long one example takes tells how busy the host is; what must be fast is measured by tests/benchmarks.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -48,6 +45,10 @@ LONG = re.compile(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--take", action="store_true", help="write the snapshots of tests/snapshots anew")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LONG.search(item.nodeid):
@@ -55,7 +56,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # Modules that one process runs as a whole: it makes once what their tests share, or they are over in no time.
-WHOLE = re.compile(r"tests/core/|edges/test_documents|stories/test_(bad_candidates|dashboard|meaning|streamlit)\w*\.py")
+WHOLE = re.compile(
+    r"tests/core/|edges/test_documents"
+    r"|stories/test_(bad_candidates|completion|dashboard|meaning|snapshots|streamlit)\w*\.py"
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,17 +78,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(autouse=True)
 def hermetic_git(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No settings of this machine, a fixed name and date: commit ids are the same everywhere."""
-    for name in (*LOCAL_VARIABLES, *(name for name in os.environ if name.startswith("GIT_"))):
-        monkeypatch.delenv(name, raising=False)
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Ann Tester")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
-        monkeypatch.setenv(f"GIT_{who}_DATE", DATE)
-    monkeypatch.setenv("NO_COLOR", "1")
+    without_settings_of_this_machine(monkeypatch, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

@@ -32,11 +32,14 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     branch: Annotated[
-        str | None, typer.Option(help="As for init, where its settings are lost.", autocompletion=offers.branches)
+        str | None,
+        typer.Option(
+            metavar="BRANCH", help="As for init, where its settings are lost.", autocompletion=offers.branches
+        ),
     ] = None,
-    script: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    schema: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    port: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    script: Annotated[str | None, typer.Option(metavar="FILE", help="Likewise.")] = None,
+    schema: Annotated[str | None, typer.Option(metavar="FILE", help="Likewise.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Likewise.")] = None,
     python: Annotated[str | None, typer.Option(metavar="PATH", help="Likewise.")] = None,
     as_json: Json = False,
 ) -> int:

@@ -273,10 +273,14 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         previous=known.live.name if known.live else None,
         kind=release.kind,
         reason=release.summary,
-        hint=f"{performed.told()}soaking for {soak:g} s; undo with: gitrelease rollback",
+        hint=f"{performed.told()}soaking for {soak:g} s; undo with: {_undo(world)}",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
     )
+
+
+def _undo(world: World) -> str:
+    return "gitrelease rollback" if world.is_production else f"gitrelease rollback --in {world.group}"
 
 
 def _tagged(world: World, known: Records, staged: Staged) -> Release:

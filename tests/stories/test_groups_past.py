@@ -89,7 +89,7 @@ def test_show_tells_in_which_groups_a_release_was_and_is(grouped: Grouped) -> No
 
 def test_a_group_that_has_had_nothing_says_what_to_type(grouped: Grouped) -> None:
     assert grouped.production.gitrelease("history", "--in", "test").out == (
-        "no releases yet: gitrelease deploy REV --to test\n"
+        "no releases yet; give it one: gitrelease deploy REV --to test\n"
     )
     assert "there is no group 'nowhere'" in grouped.production.gitrelease("history", "--in", "nowhere").said
 
