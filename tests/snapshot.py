@@ -25,7 +25,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d", r"2026-01-05\g<1>12:00:00"),
     (r"(?<=[Dd]ate: )\d{4}-\d\d-\d\d|(?<=Date:\*\* )\d{4}-\d\d-\d\d", "2026-01-05"),
     (r"(?m)(?<=Time: )[\d:]{8}|(?<=Time:\*\* )[\d:]{8}|^\d\d:\d\d:\d\d(?=  )", "12:00:00"),
-    (r"(?<=backup/)\d{8}-\d{6}", "20260105-120000"),
+    (r"(?<=backup/)\d{8}-\d{6}-snapshot\+?", "20260105-120000-snapshot"),  # + is the second one of a second
     (rf"\b{_LENGTH} ago, {_CLOCK}", "1 s ago, 12:00"),
     (r"(?<=1 s ago, 12:00)   +", "  "),  # as wide as the widest of a column
     (rf"\bsince {_CLOCK}, {_LENGTH} ago", "since 12:00, 1 s ago"),
@@ -42,6 +42,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"(json://127.0.0.1:)\d+", r"\g<1>54321"),
     (r"127.0.0.1:\d+/\?token=\S+", "127.0.0.1:8600/?token=…"),
     (r"\bports \d[\d, ]+;", "ports 50001, 54321;"),
+    (r"\bslot [a-d]\b", "slot b"),  # whichever is free by then
     # how much is used
     (r"(?<!average )\b(cpu|CPU) \d+ %", r"\1 5 %"),
     (r"\d+ % at most", "5 % at most"),
