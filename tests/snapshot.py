@@ -76,7 +76,10 @@ VALUES: dict[str, Any] = {
 def stable(text: str, places: Places) -> str:
     """Return `text` with what differs from run to run replaced: first `places` of this run, then by `RULES`."""
     for place, word in places:
-        text = re.sub(rf"\b{re.escape(place)}\b" if place[0] != "/" else re.escape(place), word, text)
+        if place[0] == "/":
+            text = text.replace(place, word).replace(place.replace("_", r"\_"), word)  # the latter in Markdown
+        else:
+            text = re.sub(rf"\b{re.escape(place)}\b", word, text)
     for pattern, word in RULES:
         text = re.sub(pattern, word, text)
     return text
