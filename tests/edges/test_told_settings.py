@@ -49,7 +49,11 @@ def test_what_is_set_on_the_host_holds(tmp_path: Path) -> None:
         ('[notify]\nurls = ["json://"]', r"notify.urls \(1: …\) is no URL", "a URL of Apprise"),
         ('[notify]\nurls = "json://t0ken"', "Expected `array`, got `str`", "docs/configuration.md"),
         ('[[notify.to]]\nurl = "t0ken"', r"line 2: notify.to.url \(1: …\) is no URL", "a URL of Apprise"),
-        ('[[notify.to]]\nurl = "json://h"\nevents = ["stuk"]', "notify.to.events is 'stuk'", "refused, waiting, rolled_back"),
+        (
+            '[[notify.to]]\nurl = "json://h"\nevents = ["stuk"]',
+            "notify.to.events is 'stuk'",
+            "refused, waiting, rolled_back",
+        ),
         ('[[notify.to]]\nurl = "json://h"\nlevels = [5]', r"notify.to.levels is \[5\]", "numbers from 0 to 4"),
         ('[[notify.to]]\nurl = "json://h"\nlevel = 2', "there is no setting notify.to.level", "url, events, levels"),
         ('[notify]\nacknowledge = "soon"', "notify.acknowledge is 'soon'", "10s, 2m, 1h"),
