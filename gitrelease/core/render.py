@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.text import one_line
 
 WIDTH = 78
@@ -24,7 +25,7 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     if "error" in end:
         return [f"error: {one_line(end['error'])}", *_indented(end.get("hint", ""))]
     outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
-    serves = f"production serves {release}" if release else "nothing is live"
+    serves = f"{end.get('group', PRODUCTION)} serves {release}" if release else "nothing is live"
     lines: list[str]
     if outcome == "released":
         lines = [f"released: {release} ({reason})"]
@@ -32,7 +33,8 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
         parts = ", ".join(end["regions"])
         lines = [f"rolled back in part: {release} is live, with {parts} as before", *_indented(reason)]
     elif outcome == "rolled_back":
-        fate = "is marked bad" if _number(release) < _number(end.get("previous")) else "is left"
+        older = _number(release) < _number(end.get("previous"))
+        fate = "is marked bad" if older and not end.get("spared") else "is left"
         lines = [f"rolled back: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]
     elif outcome == "unchanged":
         lines = [f"unchanged: {reason}" + (f"; {serves}" if release and release not in reason else "")]

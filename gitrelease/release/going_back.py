@@ -92,14 +92,24 @@ def go_back(
         hint=f"{performed.told()}fix on top of {short(live.source)} and push; see: gitrelease history",
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
+        group=production.world.group,
+        spared=not _judges(production, known, live),
     )
+
+
+def _judges(production: Production, known: Records, left: Release) -> bool:
+    """May what a group leaves be marked bad for that? What production has had, production judges alone.
+
+    Else its own way back, one day, would pass by what serves its users well.
+    """
+    return production.world.is_production or left.number in known.elsewhere
 
 
 def _marks_of_return(production: Production, known: Records, target: Release, *, verdict: str) -> tuple[RefUpdate, ...]:
     """Return how the releases' own marks change: the one that is left is bad, the one gone back to is not."""
     git, live = production.world.git, known.live
     marks: list[RefUpdate] = []
-    if live is not None and target.number < live.number:
+    if live is not None and target.number < live.number and _judges(production, known, live):
         key = records.content_key(git, live.commit)
         marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
     if known.quarantined:
