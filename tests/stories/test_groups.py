@@ -194,6 +194,24 @@ def test_what_has_proved_good_in_the_group_may_be_pushed(guarded: Grouped) -> No
     assert guarded.production.answer() == "two revenue profit"
 
 
+def test_a_way_through_a_group_that_is_none_is_said_by_the_refusal_and_by_doctor(tmp_path: Path) -> None:
+    made = Grouped(tmp_path, VIA.replace('via = "test"', 'via = "nowhere"'))
+    try:
+        made.developer.commit_version("two")
+        refused = made.developer.push()
+        looked = made.production.gitrelease("doctor")
+        attempts = made.production.gitrelease("history", "--json").json["attempts"]
+    finally:
+        made.production.clear_away()
+
+    said = " ".join(refused.said.replace("remote:", "").split())
+    assert refused.code != 0
+    for told in (said, " ".join(looked.said.split())):
+        assert "policy.major.via is 'nowhere', and no instance beside production is in such a group" in told
+        assert "put an instance into it: instance.group" in told
+    assert attempts[0]["outcome"] == "refused"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
