@@ -70,6 +70,7 @@ def run(
         print("\n".join(outcome_lines(end)), file=sys.stderr)
     else:
         typer.echo(f"recovered: {end['release']} is live and was verified" + ("" if done else "; nothing was wrong"))
+        print(one_line(end.get("hint", ""), 400), file=sys.stderr)  # a group may not have come up
     return code
 
 
