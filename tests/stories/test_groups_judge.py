@@ -96,6 +96,20 @@ def test_a_group_that_leaves_a_release_of_productions_does_not_make_it_bad(group
     assert back(grouped) == release
 
 
+def test_a_group_that_leaves_what_was_pushed_to_production_since_does_not_make_it_bad(grouped: Grouped) -> None:
+    production = grouped.production
+    release = tried(grouped, "five")
+    assert grouped.developer.push("-o", "approve", "origin", "HEAD:deploy").code == 0
+    production.await_idle()
+    assert production.live() != release
+
+    told = production.gitrelease("rollback", "--in", "test").said
+
+    assert f"{release} is left" in told
+    assert not [ref for ref in refs(production) if ref.endswith(f"bad/{release.removeprefix('release/')}")]
+    assert "quarantine" not in production.git("for-each-ref", "--points-at", f"{release}^{{commit}}")
+
+
 def test_a_number_is_given_once_also_where_somebody_deleted_the_tag_of_a_group(grouped: Grouped) -> None:
     production = grouped.production
     release = tried(grouped, "four")
