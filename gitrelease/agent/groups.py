@@ -21,7 +21,7 @@ from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
-from gitrelease.core.errors import ReleaseError
+from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Abandoned, AnyEvent, Memory
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
@@ -94,7 +94,7 @@ class Groups:
             if name in self._productions:
                 continue
             if world.git.ref(there.live_ref) is None and _serves(there):
-                lacking.append(f"{there.live_ref} does not say any more what group {name} serves: gitrelease recover")
+                lacking.append(f"{_lost(there)}: gitrelease recover")
                 continue
             if world.git.ref(there.live_ref) is None:
                 guarded(f"group {name}", functools.partial(_end, there, why="it got no release"))
@@ -124,6 +124,8 @@ class Groups:
         One that did not come up with production has another try first.
         """
         there = world.of_group(name)
+        if name not in self._productions and world.git.ref(there.live_ref) is None and _serves(there):
+            raise ReleaseError(_lost(there), hint="Put it back: gitrelease recover", code=Exit.REFUSED)
         if name not in self._productions and world.git.ref(there.live_ref) is not None:
             guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
         found = self._productions.get(name)
@@ -218,6 +220,10 @@ class Groups:
 def _serves(world: World) -> bool:
     """Does a group serve what its journal knows? Then a person has deleted its pointer, and users go before that."""
     return runs(world) and world.journal.memory(attempts=1).live is not None
+
+
+def _lost(world: World) -> str:
+    return f"{world.live_ref} does not say any more what group {world.group} serves"
 
 
 def _end(world: World, _: Cancel, *, why: str) -> None:

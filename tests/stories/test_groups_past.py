@@ -180,11 +180,14 @@ def test_a_group_whose_pointer_was_deleted_serves_on_when_the_agent_starts_again
         production.kill(production.agent_pid())
         came = production.gitrelease("up")
         told = production.gitrelease("up")
+        refused = production.gitrelease("deploy", "next", "--to", "test")
         recovered = production.gitrelease("recover")
         served.came("two revenue profit")
 
     assert came.code == told.code == recovered.code == 0
     assert "does not say any more what group test serves: gitrelease recover" in told.said
+    assert "does not say any more what group test serves" in refused.said
+    assert "gitrelease recover" in refused.said
     assert served.failed == []
     production.await_idle()
     assert_whole(production)
