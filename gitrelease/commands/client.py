@@ -184,7 +184,7 @@ def finish(end: wire.Message, *, as_json: bool, word: str = "", group: str | Non
     elif word and code == 0:
         say([Told(f"{word}: {end['reason']}", "done"), *([f"  {end['hint']}"] if end.get("hint") else [])])
     else:
-        say(outcome_lines({**end, "code": code, "group": group}), error=code != 0)
+        say(outcome_lines({**end, "code": code, "group": group or end.get("group")}), error=code != 0)
     return code
 
 

@@ -78,6 +78,8 @@ def run(
     else:
         what = f"recovered: {end['release']} is live and was verified" + ("" if done else "; nothing was wrong")
         say([Told(what, "done")])
+        if end.get("hint"):
+            say([Told(one_line(end["hint"], 400), "warning")], error=True)  # a group may not have come up
     return code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.signs import MARKS, Told
 from gitrelease.core.text import counted, one_line
 
@@ -27,10 +28,10 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     if "error" in end:
         return [Told(f"error: {one_line(end['error'])}", "error"), *_indented(end.get("hint", ""))]
     outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
-    group = end.get("group")
-    within = f" in {group}" if group else ""
-    nothing = f"{group} serves nothing yet" if group else "nothing is live"
-    serves = f"{group or 'production'} serves {release}" if release else nothing
+    group = end.get("group") or PRODUCTION
+    within = f" in {group}" if group != PRODUCTION else ""
+    nothing = f"{group} serves nothing yet" if within else "nothing is live"
+    serves = f"{group} serves {release}" if release else nothing
     lines: list[str]
     if outcome == "released":
         lines = [f"released{within}: {release} ({reason})"]
@@ -38,7 +39,8 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
         parts = ", ".join(end["regions"])
         lines = [f"rolled back in part{within}: {release} is live, with {parts} as before", *_indented(reason)]
     elif outcome == "rolled_back":
-        fate = "is marked bad" if _number(release) < _number(end.get("previous")) else "is left"
+        older = _number(release) < _number(end.get("previous"))
+        fate = "is marked bad" if older and not end.get("spared") else "is left"
         lines = [f"rolled back{within}: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]
     elif outcome == "unchanged":
         lines = [f"unchanged: {reason}" + (f"; {serves}" if release and release not in reason else "")]

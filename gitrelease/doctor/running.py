@@ -181,7 +181,7 @@ def _pruned(case: Case) -> str:
 
 def journal(case: Case) -> Iterator[Diagnosis]:
     """Can every line of the journal be read? The last one may be half written."""
-    torn = case.world.journal.unreadable()
+    torn = max(one.journal.unreadable() for one in case.world.every())
     if torn > 1:
         yield warning("journal", f"{torn} lines of the journal cannot be read", fix=_RECOVER)
     else:
