@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     waiting: bool = False  # refused for now: it only lacks an approval
     checks: tuple[Check, ...] = ()
     group: str = PRODUCTION  # of instances, whose `release` it is
-    spared: bool = False  # a rollback in a group: what it left is no worse for that, production has had it
+    marked_bad: bool = False  # of a rollback: is what it left bad from now on?
     regions: tuple[str, ...] = ()  # of a rollback of a part: what was taken back
 
     @property

@@ -39,8 +39,7 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
         parts = ", ".join(end["regions"])
         lines = [f"rolled back in part{within}: {release} is live, with {parts} as before", *_indented(reason)]
     elif outcome == "rolled_back":
-        older = _number(release) < _number(end.get("previous"))
-        fate = "is marked bad" if older and not end.get("spared") else "is left"
+        fate = "is marked bad" if end.get("marked_bad") else "is left"
         lines = [f"rolled back{within}: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]
     elif outcome == "unchanged":
         lines = [f"unchanged: {reason}" + (f"; {serves}" if release and release not in reason else "")]
@@ -62,10 +61,6 @@ def _state_of(end: dict[str, Any]) -> str:
     if outcome == "rolled_back":
         return "done" if not end.get("code") else "rolled_back"
     return outcome if outcome in ("released", "unchanged", "refused") else "stuck"
-
-
-def _number(release: str | None) -> int:
-    return int(release.rpartition("/")[2]) if release else 0
 
 
 def check_lines(checks: list[dict[str, Any]]) -> list[str]:

@@ -94,17 +94,19 @@ def go_back(
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
         group=production.world.group,
-        spared=not _judges(production, known, live),
+        marked_bad=_condemns(production, known, live, target),
     )
 
 
-def _judges(production: Production, known: Records, left: Release) -> bool:
-    """May what a group leaves be marked bad for that? What production has had, production judges alone.
+def _condemns(production: Production, known: Records, left: Release, target: Release) -> bool:
+    """Is what is left for an older release marked bad for that? What production has had, production judges alone.
 
     Else its own way back, one day, would pass by what serves its users well; what was pushed after it had proved good
     in the group has another number there, and the same content.
     """
     world = production.world
+    if target.number > left.number:
+        return False
     if world.is_production or left.number not in known.elsewhere:
         return world.is_production
     main = world.of_group(PRODUCTION).records()
@@ -116,7 +118,7 @@ def _marks_of_return(production: Production, known: Records, target: Release, *,
     """Return how the releases' own marks change: the one that is left is bad, the one gone back to is not."""
     git, live = production.world.git, known.live
     marks: list[RefUpdate] = []
-    if live is not None and target.number < live.number and _judges(production, known, live):
+    if live is not None and _condemns(production, known, live, target):
         key = records.content_key(git, live.commit)
         marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
     if known.quarantined:
