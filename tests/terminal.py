@@ -23,13 +23,14 @@ class Terminal:
     """One command at a terminal."""
 
     def __init__(
-        self, root: Path, *arguments: str, columns: int = 80, rows: int = 24, env: dict[str, str] | None = None
+        self, root: Path, *arguments: str, columns: int = 80, rows: int = 24, env: dict[str, str | None] | None = None
     ) -> None:
         self.shown = ""
         self._bytes = b""
         own = {"TERM": "xterm-256color", "GITRELEASE_PAGER": "cat", "LANG": "C.UTF-8"}
-        unset = ("NO_COLOR", "COLUMNS", "LINES", "LC_ALL")
-        surroundings = {name: value for name, value in os.environ.items() if name not in unset} | own | (env or {})
+        unset = dict.fromkeys(("NO_COLOR", "COLUMNS", "LINES", "LC_ALL"))
+        wanted = {**os.environ, **unset, **own, **(env or {})}
+        surroundings = {name: value for name, value in wanted.items() if value is not None}
         command = [sys.executable, "-m", "gitrelease", "-C", str(root), *arguments]
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:

@@ -46,6 +46,8 @@ def _verb(arguments: Sequence[str]) -> str | None:
     for word in words:
         if word == "-C":
             next(words, None)
+        elif word == "--no-pager":
+            continue
         elif word in VERBS:
             return word
         else:
@@ -59,11 +61,18 @@ def _common(
         Path,
         typer.Option("-C", metavar="DIR", help="The production checkout; default: the one you stand in."),
     ] = Path(),
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Print long output directly, also at a terminal.")
+    ] = False,
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
     context.obj = directory
+    if no_pager:
+        from gitrelease.edges import pager
+
+        pager.switch_off()
 
 
 def _print_version(asked: bool) -> None:

@@ -94,14 +94,36 @@ def size_of(stream: TextIO, environment: Mapping[str, str]) -> tuple[int, int]:
 
 
 def say(lines: Iterable[str], *, error: bool = False) -> None:
-    """Print lines, on standard error with `error`: those that are `Told` with the sign of their state."""
+    """Print lines, on standard error with `error`: those that are `Told` with the sign of their state.
+
+    What is longer than the screen is read in a pager.
+    """
     stream = sys.stderr if error else sys.stdout
     shown = as_shown(list(lines), stream)
+    if not error and _is_long(shown) and _in_pager(f"{shown}\n"):
+        return
     if isinstance(stream, Plain) and stream.look.signs:
         stream.draw(f"{shown}\n")
     else:
         print(shown, file=stream)
     stream.flush()
+
+
+def _is_long(text: str) -> bool:
+    """Does `text` leave no room for the next prompt, on a terminal where a pager can draw?"""
+    return breaks() and not is_dumb(os.environ) and text.count("\n") + 1 >= size_of(sys.stdout, os.environ)[1]
+
+
+def _in_pager(text: str) -> bool:
+    from gitrelease.edges.pager import read_in_pager
+
+    sys.stdout.flush()
+    return read_in_pager(text)
+
+
+def breaks() -> bool:
+    """Does standard output break long lines by itself?"""
+    return isinstance(sys.stdout, Plain) and sys.stdout.look.width is not None
 
 
 def as_shown(lines: list[str], stream: TextIO) -> str:

@@ -1,4 +1,4 @@
-"""At a terminal: signs and colours, eighty columns; and nothing of it for scripts."""
+"""At a terminal: signs and colours, eighty columns, a pager; and nothing of it for scripts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +132,82 @@ def test_the_end_of_a_command_at_a_terminal_tells_its_exit_code(production: Prod
     terminal = Terminal(production.root, "show", "release/9")
 
     assert terminal.end() == 2
+
+
+# -- the pager -------------------------------------------------------------------------------------------------------
+
+MARKED = "sed 's/^/paged /'"
+NEVER = "sed 's/^/not this one /'"
+
+
+@pytest.mark.parametrize(
+    ("env", "configured"),
+    [
+        pytest.param({"GITRELEASE_PAGER": MARKED, "GIT_PAGER": NEVER}, NEVER, id="our variable"),
+        pytest.param({"GIT_PAGER": MARKED, "PAGER": NEVER}, NEVER, id="git's variable"),
+        pytest.param({"PAGER": NEVER}, MARKED, id="git's setting"),
+        pytest.param({"PAGER": MARKED}, None, id="everybody's variable"),
+    ],
+)
+def test_what_is_longer_than_the_screen_is_read_in_the_pager_that_git_would_take(
+    production: Production, tmp_path: Path, env: dict[str, str], configured: str | None
+) -> None:
+    if configured:
+        (tmp_path / ".gitconfig").write_text(f'[core]\npager = "{configured}"\n')
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    told = words(shown(production.root, "status", rows=4, env={"GITRELEASE_PAGER": None, **home, **env}))
+
+    assert told.startswith("paged ● live      release/2")
+    assert "not this one" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "how"),
+    [
+        pytest.param(("status",), {"rows": 30}, id="it fits"),
+        pytest.param(("--no-pager", "status"), {"rows": 4}, id="--no-pager"),
+        pytest.param(("status", "--json"), {"rows": 1}, id="JSON"),
+        pytest.param(("status",), {"rows": 4, "dumb": True}, id="a dumb terminal"),
+    ],
+)
+def test_without_need_there_is_no_pager(production: Production, arguments: tuple[str, ...], how: dict) -> None:
+    env = {"GITRELEASE_PAGER": NEVER, **({"TERM": "dumb"} if how.pop("dumb", False) else {})}
+
+    told = shown(production.root, *arguments, env=env, **how)
+
+    assert "release/2" in told
+    assert "not this one" not in told
+
+
+def test_without_a_terminal_there_is_no_pager(production: Production) -> None:
+    told = production.gitrelease("history", env={"GITRELEASE_PAGER": NEVER, "LINES": "2"})
+
+    assert told.out.startswith("release/2")
+
+
+@pytest.mark.parametrize("pager", ["no-such-pager", "/dev/null", "exit 1"])
+def test_a_pager_that_does_not_work_leaves_the_output_printed(production: Production, pager: str) -> None:
+    terminal = Terminal(production.root, "status", rows=4, env={"GITRELEASE_PAGER": pager})
+
+    assert terminal.end() == 0
+    assert "● live      release/2" in words(terminal.shown)
+
+
+def test_a_pager_that_is_left_early_is_no_error(production: Production) -> None:
+    for pager in ("true", "head -1", "exec 0<&-; exit 2"):
+        terminal = Terminal(production.root, "status", rows=4, env={"GITRELEASE_PAGER": pager})
+
+        assert terminal.end() == 0
+        assert "instance" not in terminal.shown
+
+
+def test_less_is_the_usual_pager_and_shows_our_colours(production: Production) -> None:
+    terminal = Terminal(production.root, "status", rows=5, env=dict.fromkeys(("GITRELEASE_PAGER", "PAGER", "LESS")))
+
+    first = terminal.until(lambda told: "live      release/2" in told and told.rstrip("\x1b[K").endswith(":"))
+    terminal.type("q")
+
+    assert BLUE in first
+    assert terminal.end() == 0
+    assert "checkout" not in terminal.shown
