@@ -75,3 +75,8 @@ def shown(root: Path, *arguments: str, **how: object) -> str:
 def words(text: str) -> str:
     """Return the text without its colours."""
     return _CODES.sub("", text)
+
+
+def left(text: str) -> list[str]:
+    """Return the lines that are left on the screen: what was drawn over, and cleared, is gone."""
+    return [words(line.split("\r")[-1]) for line in text.replace("\r\n", "\n").split("\n")]

@@ -1,9 +1,10 @@
-"""At a terminal: signs and colours, eighty columns, a pager; and nothing of it for scripts."""
+"""At a terminal: signs and colours, eighty columns, a pager, what is under way; and nothing of it for scripts."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from gitrelease.core.fit import columns
 from tests.checkout import Production, make_checkout
-from tests.terminal import Terminal, shown, words
+from tests.terminal import Terminal, left, shown, words
 
 EVIL = "Know \x1b[31mred\x1b[0m and \x1b]0;title\x07 の発行を承認してください " + "far too long " * 12
 BLUE, ORANGE = "\x1b[38;5;33m", "\x1b[1;38;5;208m"
@@ -211,3 +212,41 @@ def test_less_is_the_usual_pager_and_shows_our_colours(production: Production) -
     assert BLUE in first
     assert terminal.end() == 0
     assert "checkout" not in terminal.shown
+
+
+# -- what is under way -----------------------------------------------------------------------------------------------
+
+
+def test_what_takes_over_a_second_is_seen_while_it_is_under_way_and_gone_afterwards(production: Production) -> None:
+    os.kill(production.agent_pid(), signal.SIGSTOP)
+    try:
+        terminal = Terminal(production.root, "restart")
+        waiting = terminal.until(lambda told: " 1 s" in told and " 2 s" in told)
+    finally:
+        os.kill(production.agent_pid(), signal.SIGCONT)
+    code = terminal.end()
+
+    assert "▸\x1b[0m stage     it starts beside production and is asked 1 s" in waiting
+    assert "\n" not in waiting
+    assert code == 0
+    steps = [line for line in left(terminal.shown) if line]
+    assert [line.split()[:2] for line in steps[:2]] == [["✓", "stage"], ["✓", "restarted:"]]
+    assert not any("▸" in line for line in steps)
+
+
+def test_without_a_terminal_only_what_was_done_is_told(production: Production) -> None:
+    os.kill(production.agent_pid(), signal.SIGSTOP)
+    try:
+        script = subprocess.Popen(
+            [sys.executable, "-m", "gitrelease", "-C", str(production.root), "restart"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with pytest.raises(subprocess.TimeoutExpired):
+            script.wait(1.5)
+    finally:
+        os.kill(production.agent_pid(), signal.SIGCONT)
+    out, said = script.communicate(timeout=60)
+
+    assert [line.split()[0] for line in said.splitlines()] == ["stage"]
+    assert out.startswith("restarted: ")
+    assert "\r" not in out + said
