@@ -46,9 +46,11 @@ def run(keep: Annotated[bool, typer.Option("--keep", help="Leave it running and 
 
 
 def _tell(line: str) -> None:
+    from gitrelease.edges.terminal import breaks
     from gitrelease.edges.underway import news
 
-    typer.echo(line)
+    # What commands print fills a terminal: there it is not moved in.
+    typer.echo(line.removeprefix("   ") if breaks() else line)
     news()
 
 

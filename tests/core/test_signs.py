@@ -72,6 +72,12 @@ def test_what_goes_on_stands_below_the_last_cell() -> None:
     ]
 
 
+def test_blanks_before_the_last_cell_make_way_before_a_line_is_broken() -> None:
+    assert fitted("stage     slot a, 6 checks passed            1.6 s", 40) == [
+        "stage     slot a, 6 checks passed  1.6 s"
+    ]
+
+
 def test_what_is_cut_ends_with_an_ellipsis_within_the_width() -> None:
     assert cut("発行発行発行", 8) == "発行発…"
     assert cut("short", 8) == "short"

@@ -47,7 +47,7 @@ def test_no_line_is_wider_than_the_terminal(production: Production, arguments: t
     told = words(shown(production.root, *arguments))
 
     assert told.strip() or arguments == ("logs",)
-    assert [line for line in told.split("\n") if columns(line) > 80] == []
+    assert [line for line in re.split(r"[\r\n]", told) if columns(line) > 80] == []
 
 
 def test_states_have_signs_beside_their_colours(production: Production) -> None:
@@ -250,3 +250,15 @@ def test_without_a_terminal_only_what_was_done_is_told(production: Production) -
     assert [line.split()[0] for line in said.splitlines()] == ["stage"]
     assert out.startswith("restarted: ")
     assert "\r" not in out + said
+
+
+# -- what changes in its place ---------------------------------------------------------------------------------------
+
+
+def test_the_table_of_monitor_fits_eighty_columns_and_marks_each_instance(production: Production) -> None:
+    told = left(shown(production.root, "monitor", "--for", "400ms", "--every", "200ms"))
+
+    head = next(line for line in told if line.startswith("instance"))
+    assert head.split() == ["instance", "release", "cpu", "memory", "sessions", "restarts", "answer", "errors"]
+    assert any(line.startswith("✓ primary  release/") for line in told)
+    assert max(map(columns, told)) <= 80
