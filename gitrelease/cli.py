@@ -27,6 +27,12 @@ def main() -> None:
         from gitrelease.commands.hook import main as hook
 
         _leave(_guarded(lambda: hook(sys.argv[2:])))
+    if sys.argv[1:2] == ["_complete"]:
+        # Tab was pressed: Ctrl-C ends it without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        from gitrelease.commands.complete import main as complete
+
+        _leave(_guarded(lambda: complete(sys.argv[2:])))
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # behind nohup it stays ignored
             signal.signal(number, signal.default_int_handler)

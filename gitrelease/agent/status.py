@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from gitrelease.agent.inbox import Inbox
-from gitrelease.agent.turn import Holder
-from gitrelease.candidate import difference
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
@@ -188,6 +185,8 @@ def _in_sync(world: World, known: Records, disk: str) -> bool:
         return False
     if records.content_key(world.git, disk) == records.content_key(world.git, known.live.commit):
         return True
+    # Rarely asked, and classifying is much to import for who has no agent to ask.
+    from gitrelease.candidate import difference
 
     return difference(world, known.live.commit, disk).kind is Kind.NONE
 

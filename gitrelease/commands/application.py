@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from gitrelease import __version__
+from gitrelease.commands import offers
 
 # In the order in which a user meets them.
 VERBS = (
     "init", "up", "status", "monitor", "logs", "diff", "plan", "check", "deploy", "rollback", "restart", "history",
     "show", "regions", "blame", "bisect", "snapshot", "restore", "pin", "unpin", "prune", "freeze", "unfreeze",
-    "drill", "doctor", "recover", "notify", "ack", "dashboard", "service", "down", "uninstall", "demo",
+    "drill", "doctor", "recover", "notify", "ack", "dashboard", "service", "completion", "down", "uninstall", "demo",
 )  # fmt: skip
 
 
@@ -34,24 +35,20 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
-    typed = _verb(arguments)
-    for verb in [typed] if typed else VERBS:
+    typed = first_word(arguments)
+    for verb in [typed] if typed in VERBS else VERBS:
         importlib.import_module(f"gitrelease.commands.{verb}").register(app)
     return app
 
 
-def _verb(arguments: Sequence[str]) -> str | None:
-    """Return the verb that was typed, None where that is not certain."""
+def first_word(arguments: Sequence[str]) -> str | None:
+    """Return what was typed behind `-C DIR` and `--no-pager`: a verb, if all is well."""
     words = iter(arguments)
     for word in words:
+        if word not in ("-C", "--no-pager"):
+            return word
         if word == "-C":
             next(words, None)
-        elif word == "--no-pager":
-            continue
-        elif word in VERBS:
-            return word
-        else:
-            return None
     return None
 
 
@@ -59,7 +56,12 @@ def _common(
     context: typer.Context,
     directory: Annotated[
         Path,
-        typer.Option("-C", metavar="DIR", help="The production checkout; default: the one you stand in."),
+        typer.Option(
+            "-C",
+            metavar="DIR",
+            autocompletion=offers.folders,
+            help="The production checkout; default: the one you stand in.",
+        ),
     ] = Path(),
     no_pager: Annotated[
         bool, typer.Option("--no-pager", help="Print long output directly, also at a terminal.")
@@ -75,7 +77,7 @@ def _common(
         pager.switch_off()
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:  # so the library reads a line that is still being typed
         typer.echo(f"gitrelease {__version__}")
         raise typer.Exit

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, finish, show_progress, user
 from gitrelease.commands.options import DryRun, Json, Reason, Revision, ending
 
@@ -21,7 +22,10 @@ def run(
         bool, typer.Option("--approve", help="Let a major change through that passes its checks.")
     ] = False,
     group: Annotated[
-        str | None, typer.Option("--to", metavar="GROUP", help="To another group of instances than production.")
+        str | None,
+        typer.Option(
+            "--to", metavar="GROUP", autocompletion=offers.groups, help="To another group of instances than production."
+        ),
     ] = None,
     dry_run: DryRun = False,
     reason: Reason = "",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.edges.terminal import say
@@ -20,8 +21,12 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    before: Annotated[str | None, typer.Argument(metavar="[A]", show_default=False)] = None,
-    after: Annotated[str | None, typer.Argument(metavar="[B]", show_default=False)] = None,
+    before: Annotated[
+        str | None, typer.Argument(metavar="[A]", show_default=False, autocompletion=offers.revisions)
+    ] = None,
+    after: Annotated[
+        str | None, typer.Argument(metavar="[B]", show_default=False, autocompletion=offers.revisions)
+    ] = None,
     worktree: Annotated[bool, typer.Option("--worktree", help="Compare live with what is on disk.")] = False,
     as_json: Json = False,
 ) -> int:

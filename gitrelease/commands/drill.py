@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, end_or_raise, print_json, show_progress, user
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.signs import Told
@@ -18,7 +19,10 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    release: Annotated[str | None, typer.Argument(metavar="[RELEASE]", show_default=False)] = None,
+    release: Annotated[
+        str | None,
+        typer.Argument(metavar="[RELEASE]", show_default=False, autocompletion=offers.releases_to_go_back_to),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Bring the release that a rollback would go to up from its tag, open a session there, and end it again."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
@@ -39,7 +40,10 @@ def run(
         typer.Option("-n", metavar="N", min=1, help="How many to show; by default 20, all with json and csv."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--in", metavar="GROUP", help="Of another group of instances than production.")
+        str | None,
+        typer.Option(
+            "--in", metavar="GROUP", autocompletion=offers.groups, help="Of another group of instances than production."
+        ),
     ] = None,
     form: Annotated[Form | None, typer.Option("--format", help="How to print it; by default text.")] = None,
     as_json: Json = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 
@@ -18,7 +19,11 @@ def run(
     context: typer.Context,
     branch: Annotated[
         str | None,
-        typer.Option(help="The branch that production follows; default: deploy.", show_default=False),
+        typer.Option(
+            help="The branch that production follows; default: deploy.",
+            show_default=False,
+            autocompletion=offers.branches,
+        ),
     ] = None,
     script: Annotated[
         str | None, typer.Option(help="The app's file; default: FinDocPipeline.py.", show_default=False)

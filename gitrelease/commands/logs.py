@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.options import ending
 
 
@@ -15,9 +16,14 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False)] = None,
+    instance: Annotated[
+        str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False, autocompletion=offers.instances)
+    ] = None,
     release: Annotated[
-        str | None, typer.Option("--release", metavar="N", help="Of which release; by default the live one.")
+        str | None,
+        typer.Option(
+            "--release", metavar="N", autocompletion=offers.releases, help="Of which release; by default the live one."
+        ),
     ] = None,
     errors: Annotated[bool, typer.Option("--errors", help="Errors by type and place, counted.")] = False,
     follow: Annotated[bool, typer.Option("-f", help="Go on with what is printed from now on, until Ctrl-C.")] = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.options import ending
 
 
@@ -17,7 +18,12 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[INSTANCE|GROUP|all] [RELEASE [RELEASE]]", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="[INSTANCE|GROUP|all] [RELEASE [RELEASE]]",
+            show_default=False,
+            autocompletion=offers.instances_and_releases,
+        ),
     ] = None,
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="How long to watch.")] = "10m",
     every: Annotated[str, typer.Option("--every", metavar="TIME", help="Between two samples.")] = "30s",

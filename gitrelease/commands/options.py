@@ -8,10 +8,12 @@ from typing import Annotated, ParamSpec
 
 import typer
 
+from gitrelease.commands import offers
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 Reason = Annotated[str, typer.Option("-m", metavar="REASON", help="Why; kept in the history.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")]
-Revision = Annotated[str | None, typer.Argument(metavar="[REV]", show_default=False)]
+Revision = Annotated[str | None, typer.Argument(metavar="[REV]", show_default=False, autocompletion=offers.revisions)]
 
 _Parameters = ParamSpec("_Parameters")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, print_json, require_owner
 from gitrelease.commands.options import Json, ending
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from gitrelease.edges.records import Records
     from gitrelease.world import World
 
-Named = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False)]
+Named = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False, autocompletion=offers.unpinned)]
 
 
 def register(app: typer.Typer) -> None:

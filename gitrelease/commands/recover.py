@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import Client, end_or_raise, print_json, require_owner, show_progress, user
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
@@ -31,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    branch: Annotated[str | None, typer.Option(help="As for init, where its settings are lost.")] = None,
+    branch: Annotated[
+        str | None, typer.Option(help="As for init, where its settings are lost.", autocompletion=offers.branches)
+    ] = None,
     script: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     schema: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     port: Annotated[int | None, typer.Option(help="Likewise.")] = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, finish, show_progress, user
 from gitrelease.commands.options import Json, ending
 
@@ -16,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False)] = None,
+    instance: Annotated[
+        str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False, autocompletion=offers.instances)
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Start the live release in a new process, send users there, let the old one end (default: all of production)."""

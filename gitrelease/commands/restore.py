@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.chore import ask_or_do
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    backup: Annotated[str, typer.Argument(metavar="BACKUP", show_default=False)],
+    backup: Annotated[str, typer.Argument(metavar="BACKUP", show_default=False, autocompletion=offers.backups)],
     as_json: Json = False,
 ) -> int:
     """Bring BACKUP (a tag `backup/…`) back to disk: an edit as it was, looked at like any other."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import client_for, finish, print_json, show_progress, user
 from gitrelease.commands.options import DryRun, Json, Reason, ending
 from gitrelease.core.signs import Told
@@ -24,13 +25,24 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    release: Annotated[str | None, typer.Argument(metavar="[RELEASE]", show_default=False)] = None,
+    release: Annotated[
+        str | None,
+        typer.Argument(metavar="[RELEASE]", show_default=False, autocompletion=offers.releases_to_go_back_to),
+    ] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="KIND_OR_REGION", help="Take back dictionary, pattern, schema or one region."),
+        typer.Option(
+            "--only",
+            metavar="KIND_OR_REGION",
+            autocompletion=offers.parts,
+            help="Take back dictionary, pattern, schema or one region.",
+        ),
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--in", metavar="GROUP", help="In another group of instances than production.")
+        str | None,
+        typer.Option(
+            "--in", metavar="GROUP", autocompletion=offers.groups, help="In another group of instances than production."
+        ),
     ] = None,
     dry_run: DryRun = False,
     reason: Reason = "",

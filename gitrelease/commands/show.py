@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    release: Annotated[str, typer.Argument(metavar="RELEASE")],
+    release: Annotated[str, typer.Argument(metavar="RELEASE", autocompletion=offers.releases)],
     log: Annotated[bool, typer.Option("--log", help="Print the deployment log, filled in.")] = False,
     form: Annotated[Form | None, typer.Option("--format", help="How to print the log; by default text.")] = None,
     as_json: Json = False,

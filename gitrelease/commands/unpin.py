@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
-from gitrelease.commands.pin import Named, find
+from gitrelease.commands.pin import find
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from gitrelease.core.history import Release
 
 
+Pinned = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False, autocompletion=offers.pinned)]
+
+
 def register(app: typer.Typer) -> None:
     app.command("unpin", short_help="Let prune drop a pinned release again.")(ending(run))
 
 
-def run(context: typer.Context, release: Named, as_json: Json = False) -> int:
+def run(context: typer.Context, release: Pinned, as_json: Json = False) -> int:
     """Let `prune` drop RELEASE again, when it is old enough."""
     found, was = unpin(context.obj, release)
     if as_json:

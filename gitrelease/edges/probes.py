@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
-
-import requests
+import urllib.error
+import urllib.request
 
 from gitrelease.core.settings import App
 from gitrelease.edges.cancel import Cancel
@@ -18,14 +19,25 @@ RETRY = 0.01  # seconds: nothing on the loopback interface says that a port has 
 
 def ask(port: int, path: str, *, timeout: float, host: str = "127.0.0.1") -> tuple[int, str]:
     """GET `path` of a backend; return status and body, or 0 and why there was no answer."""
+    # By the standard library: requests takes longer to import than all the rest of a look at production.
+    # No proxy: the backend is on the loopback interface.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        # No proxy, no .netrc: the backend is on the loopback interface.
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(f"http://{host}:{port}{path}", timeout=timeout)
-    except requests.RequestException as error:
-        return 0, type(error).__name__
-    return answer.status_code, answer.text
+        with opener.open(f"http://{host}:{port}{path}", timeout=timeout) as answer:
+            return answer.status, answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        with error:
+            return _refused(error)
+    except (OSError, http.client.HTTPException) as error:
+        return 0, type(getattr(error, "reason", error)).__name__
+
+
+def _refused(error: urllib.error.HTTPError) -> tuple[int, str]:
+    """Return what an answer outside 2xx says; no answer where it breaks off, as with any."""
+    try:
+        return error.code, error.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as broken:
+        return 0, type(broken).__name__
 
 
 def accepts(port: int) -> bool:

@@ -19,16 +19,39 @@ def clear_locks(root: Path, directory: Path) -> list[Path]:
     Returns them. `ReleaseError` when a git is at work there: it may hold a lock without having the file open.
     """
     found = sorted(lock_files(directory))
-    at_work = process_table.working_in(root, "git") if found else []
+    at_work = _at_work(root) if found else []
     if at_work:
         raise ReleaseError(
             f"git is at work in the checkout (pid {at_work[0]}), and {found[0].name} may be its own",
             hint="Let it end, or end it; then: gitrelease recover",
             code=Exit.REFUSED,
         )
-    for lock in found:
+    left = [lock for lock in found if lock.exists()]
+    for lock in left:
         lock.unlink(missing_ok=True)
-    return found
+    return left
+
+
+def _at_work(root: Path) -> list[int]:
+    """Return the gits that may hold a lock; those that only look are given the time to end, and told where they do not.
+
+    An agent that has just been ended leaves such a look behind on a busy host.
+    """
+    deadline = time.monotonic() + _LOOKS
+    while True:
+        found = process_table.working_in(root, "git")
+        holding = [pid for pid in found if not _looks(pid)]
+        if holding or not found or time.monotonic() > deadline:
+            return holding or found
+        time.sleep(0.05)
+
+
+def _looks(pid: int) -> bool:
+    """Was this git told to take no lock that it can do without, as ours are, and those of editors?"""
+    try:
+        return process_table.started_with(process_table.identify(pid), "GIT_OPTIONAL_LOCKS") == "0"
+    except ProcessLookupError:
+        return True  # it has ended
 
 
 def clear_locks_of_branch(root: Path, directory: Path, branch_ref: str) -> list[Path]:

@@ -1,6 +1,6 @@
 """How did things stand before a release? What a person would write down by hand, collected while it is staged.
 
-Nobody waits for it: it is collected in a thread, and what is not there in time is missing. No failure of it stops a
+Nobody waits for it: it is collected in threads, and what is not there in time is missing. No failure of it stops a
 release: a fact that could not be found out says why.
 """
 
@@ -35,9 +35,11 @@ _PACKAGES = 100
 _FIELDS = {"1": 8, "u": 10}  # of an entry of git's status, before its path
 _git_versions: dict[int, str] = {}
 
+Facts = dict[str, Callable[[Production, Records], Any]]
+
 
 class Before(threading.Thread):
-    """Collects the facts, in the order of the table below, and writes them to a blob."""
+    """Collects the facts of the tables below, and writes them to a blob."""
 
     def __init__(self, production: Production, known: Records) -> None:
         super().__init__(name="state", daemon=True)
@@ -50,12 +52,21 @@ class Before(threading.Thread):
             self.start()
 
     def run(self) -> None:
-        for name, found in FACTS.items():
+        # Beside the rest, not after it: on a busy host the candidate was staged before that had even begun.
+        slow = threading.Thread(target=self._collect, args=(SLOW,), name="state: slow", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no more threads: those are missing then
+            slow.start()
+        self._collect(QUICK)
+        if slow.ident is not None:
+            slow.join()
+        self._blob = self._written()
+
+    def _collect(self, facts: Facts) -> None:
+        for name, found in facts.items():
             try:
                 self._facts[name] = bounded(found(self._production, self._known))
             except Exception as error:  # noqa: BLE001  # whatever it is: the fact says it, and the release goes on
                 self._missing[name] = f"{type(error).__name__}: {error}"
-        self._blob = self._written()
 
     def blob(self) -> str:
         """Return the id of the blob that holds the state; empty where not even that could be written."""
@@ -64,9 +75,10 @@ class Before(threading.Thread):
         return self._blob or self._written()
 
     def _written(self) -> str:
-        facts = dict(self._facts)
-        late = {name: TOO_LATE for name in FACTS if name not in facts}
-        state = State(at=self._at, facts=facts, missing={**late, **self._missing})
+        found, missing = dict(self._facts), dict(self._missing)  # they are still being collected
+        facts = {name: found[name] for name in FACTS if name in found}
+        late = {name: TOO_LATE for name in FACTS if name not in found}
+        state = State(at=self._at, facts=facts, missing={**late, **missing})
         try:
             return self._production.world.git.write_blob(encoded(state))
         except (GitError, OSError) as error:
@@ -205,8 +217,8 @@ def _app(production: Production, _: Records) -> dict[str, Any]:
     }
 
 
-# The cheap ones first: an interpreter that has to be started may come too late.
-FACTS: dict[str, Callable[[Production, Records], Any]] = {
+# The cheap ones first: the others may come too late.
+QUICK: Facts = {
     "host": lambda *_: host.system(),
     "memory": lambda *_: process_table.memory_mb(),
     "disks": _disks,
@@ -215,5 +227,6 @@ FACTS: dict[str, Callable[[Production, Records], Any]] = {
     "ports": _ports,
     "git": _git,
     "versions": _versions,
-    "app": _app,
 }
+SLOW: Facts = {"app": _app}  # an interpreter has to be started
+FACTS: Facts = {**QUICK, **SLOW}

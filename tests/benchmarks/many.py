@@ -1,7 +1,8 @@
 """How fast is a look at a long history? `python -m tests.benchmarks.many [--json] [--releases N]`.
 
 Ten thousand releases, four events of the journal for each, nine instances: `status`, `history` and `show` are timed
-with an agent and without one, and the agent's memory is read. Prints a table, or JSON. Takes about a minute.
+with an agent and without one, what Tab offers behind some verbs, and the agent's memory is read. Prints a table, or
+JSON. Takes about a minute.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ INSTANCES = 9
 BEGUN = 1_700_000_000  # when the first release was made, in seconds since 1970
 APART = 600  # seconds between two
 LOOKS = (("status",), ("history", "-n", "20"), ("history", "--json"), ("show", "5000"))
+TABS = (("show", ""), ("rollback", "--only", ""), ("restart", ""), ("",))  # the last word is being typed
 TARGETS = {("status",): 0.3, ("history", "-n", "20"): 0.3}
 
 
@@ -142,6 +144,10 @@ class Bench:
         for arguments in LOOKS:
             self.row(f"{' '.join(arguments)}, {when}", self.look(*arguments), "s", TARGETS.get(arguments))
 
+    def tabs(self) -> None:
+        for words in TABS:
+            self.row(f"Tab behind {' '.join(words).strip() or 'nothing'}", self.tab(*words), "s", 0.2)
+
     def look(self, *arguments: str, times: int = 9) -> float:
         """Return the median of the seconds that a command takes, start of the interpreter included."""
         spent: list[float] = []
@@ -150,6 +156,17 @@ class Bench:
             ended = self.production.gitrelease(*arguments)
             spent.append(time.monotonic() - begun)
             assert ended.code == 0, ended.said
+        return statistics.median(spent)
+
+    def tab(self, *words: str, times: int = 9) -> float:
+        """Return the same for what a shell asks when Tab is pressed."""
+        ask = [sys.executable, "-I", "-m", "gitrelease", "_complete", "words", "-C", str(self.production.root), *words]
+        spent: list[float] = []
+        for _ in range(times):
+            begun = time.monotonic()
+            ran = subprocess.run(ask, capture_output=True, check=True)
+            spent.append(time.monotonic() - begun)
+            assert ran.stdout
         return statistics.median(spent)
 
     def row(self, name: str, value: float, unit: str, target: float | None = None) -> None:
@@ -177,6 +194,7 @@ def main() -> None:
             bench.row("the agent's memory", agent.memory_info().rss / 1e6, "MB", 60)
             production.kill(agent.pid)
             bench.looks("without one")
+            bench.tabs()
         finally:
             production.clear_away()
     if given.json:

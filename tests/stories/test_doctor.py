@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -14,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gitrelease.edges import backends
+from gitrelease.edges.journal import Journal
 from gitrelease.edges.units import systemd_runs
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
 
@@ -45,6 +48,7 @@ def ill(by_name: dict[str, list[dict[str, Any]]], status: str = "problem") -> se
 
 
 def test_nothing_is_a_problem_where_production_is_well(production: Production) -> None:
+    until(lambda: has_told(production), "tellers have written down how far they have come")
     before = everything(production)
 
     code, lines = examined(production)
@@ -100,6 +104,13 @@ def everything(production: Production) -> dict[str, bytes]:
         for path in production.root.rglob("*")
         if path.is_file() and not apart & set(path.relative_to(production.root).parts)
     }
+
+
+def has_told(production: Production) -> bool:
+    """Has every teller written down that it has come to the end of the journal? It does so once that is quiet."""
+    end = msgspec.to_builtins(Journal(production.home / "journal.jsonl").after(None)[1])
+    written = [json.loads(path.read_bytes()) for path in (production.home / "told").glob("*.json")]
+    return len(written) == 2 and all(progress["place"] == end for progress in written)
 
 
 def test_before_init_it_says_so_and_changes_nothing(checkout: Production) -> None:

@@ -84,6 +84,10 @@ def test_a_lock_of_a_git_that_is_still_at_work_is_left_alone(two: Production, tm
     waits.write_text("#!/bin/sh\nexec cat >/dev/null\n")
     waits.chmod(0o755)
     two.write("README.md", "Words\n")
+    looking = subprocess.Popen(  # as an agent that has just ended may leave one behind
+        ["git", "cat-file", "--batch"], cwd=two.root, stdin=subprocess.PIPE,
+        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+    )  # fmt: skip
     holding = subprocess.Popen(
         ["git", "commit", "--all"], cwd=two.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, env={**os.environ, "GIT_EDITOR": str(waits)},
@@ -96,9 +100,10 @@ def test_a_lock_of_a_git_that_is_still_at_work_is_left_alone(two: Production, tm
     assert ended.code == 3
     assert f"git is at work in the checkout (pid {holding.pid})" in ended.said
     assert lock.exists()
-    assert holding.stdin is not None
-    holding.stdin.close()
-    holding.wait()
+    for git in (holding, looking):
+        assert git.stdin is not None
+        git.stdin.close()
+        git.wait()
     recover(two)
 
 
