@@ -47,7 +47,8 @@ def fitted(text: str, width: int) -> list[str]:
         else:
             if line.strip():
                 lines.append(line.rstrip())
-            line = " " * indent + piece.lstrip()
+            word = piece.lstrip()
+            line = " " * max(min(indent, width - columns(word)), 0) + word
     return [*lines, line.rstrip()]
 
 
@@ -68,9 +69,12 @@ def _hanging(text: str) -> int:
 
 
 def _pieces(text: str, room: int) -> Iterator[str]:
-    """Yield words with the blanks before them; one that fits nowhere in pieces of `room`."""
+    """Yield words with the blanks before them; one that fits nowhere in pieces of `room`.
+
+    Paths and addresses stay whole: the terminal breaks them where it must, and they can still be copied.
+    """
     for piece in _PIECE.findall(text):
-        while columns(piece.lstrip()) > room:
+        while "/" not in piece and columns(piece.lstrip()) > room:
             blanks = len(piece) - len(piece.lstrip())
             taken, rest = _split(piece[blanks:], room)
             yield piece[:blanks] + taken

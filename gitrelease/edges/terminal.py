@@ -115,6 +115,14 @@ def say(lines: Iterable[str], *, error: bool = False) -> None:
     stream.flush()
 
 
+def hand_over(text: str) -> None:
+    """Print what is to be copied or run: safe, and no line of it is broken."""
+    if isinstance(sys.stdout, Plain):
+        sys.stdout.draw(plain(text))
+    else:
+        sys.stdout.write(text)
+
+
 def _is_long(text: str) -> bool:
     """Does `text` leave no room for the next prompt, on a terminal where a pager can draw?"""
     return breaks() and not is_dumb(os.environ) and text.count("\n") + 1 >= size_of(sys.stdout, os.environ)[1]

@@ -262,3 +262,10 @@ def test_the_table_of_monitor_fits_eighty_columns_and_marks_each_instance(produc
     assert head.split() == ["instance", "release", "cpu", "memory", "sessions", "restarts", "answer", "errors"]
     assert any(line.startswith("✓ primary  release/") for line in told)
     assert max(map(columns, told)) <= 80
+
+
+def test_what_is_to_be_copied_is_not_broken(production: Production) -> None:
+    line = production.gitrelease("service", "--cron").out.splitlines()[0]
+
+    assert len(line) > 80
+    assert line in words(shown(production.root, "service", "--cron")).splitlines()
