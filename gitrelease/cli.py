@@ -77,6 +77,11 @@ def _guarded(command: Callable[[], int]) -> int:
         # The reader of a pipe has seen enough (`gitrelease history | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except FileNotFoundError as error:
+        if not _stands_somewhere():
+            hint = "Go to the production checkout, or name it by its whole path: gitrelease -C DIR …"
+            return _explain("the directory that you stand in is gone", hint, Exit.USAGE)
+        return _unexpected(error)
     except OSError as error:
         known = of_host(error, ".git")
         if known is None:
@@ -84,6 +89,16 @@ def _guarded(command: Callable[[], int]) -> int:
         return _explain(known.message, known.hint, known.code)
     except Exception as error:  # noqa: BLE001  # the one handler for bugs: saved and named, never hidden
         return _unexpected(error)
+
+
+def _stands_somewhere() -> bool:
+    from pathlib import Path
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _unexpected(error: Exception) -> int:

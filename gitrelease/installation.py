@@ -303,6 +303,9 @@ def uninstall(directory: Path) -> list[str]:
     git, home = world.git, world.home
     if home.wanted.exists():
         raise ReleaseError("production is up", hint="Stop it first: gitrelease down", code=Exit.REFUSED)
+    if any(one.processes.exists() for one in home.every()):
+        why = "production is not quite down: a gitrelease down was cut off, and something runs on"
+        raise ReleaseError(why, hint="Bring it to its end: gitrelease down", code=Exit.REFUSED)
     installed = _read_installed(home)
     done = [f"kept {name}" for name in _keep_what_only_we_hold(git)]
     hooks.uninstall(git, links=installed.links)
@@ -312,7 +315,8 @@ def uninstall(directory: Path) -> list[str]:
         else:
             git.run("config", "--local", key, value)
     done.append("hooks and settings of the repository are as they were")
-    Slots(git, home.slots).remove_all()
+    for one in home.every():
+        Slots(git, one.slots).remove_all()
     ours = git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
     git.update_refs([RefUpdate(ref, None) for ref in ours], reason="uninstall")
     if installed.branch_from and git.head_ref() == world.settings.branch_ref:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
@@ -79,6 +81,10 @@ class World:
         names = dict.fromkeys((*self.settings.groups, *Home(self.git.directory).groups))
         return tuple(self._of(name) for name in names if name != PRODUCTION)
 
+    def every(self) -> tuple[World, ...]:
+        """Return the worlds of all groups, production's first."""
+        return (self._of(PRODUCTION), *self.beside())
+
     def apart(self) -> tuple[World, ...]:
         """Return the worlds of the groups that have had something here and that no instance names any more."""
         return tuple(one for one in self.beside() if one.group not in self.settings.groups)
@@ -96,6 +102,9 @@ class World:
         """
         host = self._host_now()
         settings = settings_files.load(self.git, host, revision)
+        if not self.is_production:
+            # Which instances a group has is production's to say: what is tried there must not take it away.
+            settings = msgspec.structs.replace(settings, instances=self.settings.instances)
         return dataclasses.replace(self, settings=settings, checkout=_checkout(self.git, settings), host=host)
 
     def _host_now(self) -> Mapping[str, Any]:

@@ -18,7 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitrelease.commands.client import Client, end_or_raise
+from gitrelease.core.errors import ReleaseError
 from gitrelease.edges import backends, process_table, wire
+from gitrelease.edges.home import Home
+from gitrelease.installation import init
 
 # A server that starts in a tenth of a second: what is tested here is the release, not Streamlit.
 SERVER = """\
@@ -108,6 +112,7 @@ class Ended:
     def __init__(self, ran: subprocess.CompletedProcess[str]) -> None:
         self.code = ran.returncode
         self.out = ran.stdout
+        self.err = ran.stderr
         self.said = ran.stdout + ran.stderr
 
     @property
@@ -206,8 +211,8 @@ class Production(Clone):
         return Ended(ran)
 
     def init(self) -> Production:
-        ended = self.gitrelease("init", "--port", str(self.port), "--python", sys.executable)
-        assert ended.code == 0, ended.said
+        """Do what the command does, in this process: nearly every test begins with it."""
+        init(self.root, branch=None, script=None, schema=None, port=self.port, python=sys.executable)
         return self
 
     def up(self) -> Production:
@@ -304,7 +309,15 @@ class Production(Clone):
 
     def clear_away(self) -> None:
         """End everything that was started here, also where a test has broken the agent."""
-        self.gitrelease("down")
+        client = Client(self.root, Home(self.root / ".git"))
+        try:  # as `gitrelease down` does, without the start of one more interpreter
+            if client.answers():
+                end_or_raise(client.ask("down", {"by": "the tests"}, lambda _: None))
+                client.await_agent_end()
+            elif client.home.wanted.exists() or any(home.processes.exists() for home in client.home.every()):
+                self.gitrelease("down")
+        except (wire.NoAgent, wire.AgentGone, ReleaseError, OSError):
+            self.gitrelease("down")
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
-from gitrelease.edges.environment import LOCAL_VARIABLES
 from tests.checkout import Production, make_checkout
+from tests.hermetic import without_settings_of_this_machine
 
-DATE = "2026-01-05T12:00:00 +0000"
+# How long one example takes tells how busy the host is; what must be fast is measured by tests/benchmarks.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 # What the default run leaves out, since others of its kind are in it; `-m long` runs these, `-m ""` all.
@@ -32,7 +35,18 @@ LONG = re.compile(
     r"|put_back\[refs/(tags/release/1|gitrelease/(good|checkout))|on_its_branch_again\[(ref|\\x00)"
     r"|not_read_by_the_agent|at_once_lose_nothing\[2"
     r"|a_line_and_a_remedy\[(a hook is (gone|another's)|HEAD is (empty|detached)|another branch|no JSON|a typo)"
+    r"|a_line_and_a_remedy\[(hooks are looked|the settings are gone|settings of)|a_problem\[no pointer|is_known\[alone"
+    r"|signed.py::test_(an_|a_(push|document|rollback|tree|tag)_|check_and|deploy_with).*\[gpg"
+    r"|does_not_change_what_was_released\[(move it|delete the pointer|make one up)"
+    r"|whole\[(snapshot|(front|live)-stage)|killed.py::test_these.*\[snapshot"
+    r"|what_was_read_last\[(unknown_key|folder)|without_its_secrets\[404|damaged_bars_nobody\[refs/tags/release/1"
+    r"|a_bad_start_is_refused\[(import error|children)|never_served\[(import error|exits)|still_run\[exits"
+    r"|group_that_is_none_is_named\[r|works_without_an_agent\[(plan|diff)|nothing_behind\[2|no_hook_for_good\[local"
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--take", action="store_true", help="write the snapshots of tests/snapshots anew")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,20 +55,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.long)
 
 
+# Modules that one process runs as a whole: it makes once what their tests share, or they are over in no time.
+WHOLE = re.compile(
+    r"tests/core/|edges/test_documents"
+    r"|stories/test_(bad_candidates|completion|dashboard|meaning|snapshots|streamlit)\w*\.py"
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let whole modules come first, so that nobody waits for one in the end; then tests, each where there is room."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WholeModulesFirst(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return module if WHOLE.search(module) else nodeid
+
+    return WholeModulesFirst(config, log) if config.getoption("dist") == "load" else None
+
+
 @pytest.fixture(autouse=True)
 def hermetic_git(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No settings of this machine, a fixed name and date: commit ids are the same everywhere."""
-    for name in (*LOCAL_VARIABLES, *(name for name in os.environ if name.startswith("GIT_"))):
-        monkeypatch.delenv(name, raising=False)
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Ann Tester")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
-        monkeypatch.setenv(f"GIT_{who}_DATE", DATE)
-    monkeypatch.setenv("NO_COLOR", "1")
+    without_settings_of_this_machine(monkeypatch, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

@@ -218,12 +218,7 @@ class Agent:
         """Bring production up, unless it is; the first time this makes release/1."""
         with self.has_turn(owner=owner, pid=pid, doing="up", cancel=cancel, wait=60):
             if self.production is not None:
-                live = self.world.records().live
-                return Outcome(
-                    outcome="unchanged",
-                    release=live.name if live else None,
-                    reason=f"{live.name} is live" if live else "production is up",
-                )
+                return self._up_already(self.production, report=report, by=owner)
             self.world = open_world(self.world.git.root)
             if self._telling is not None:
                 self._telling.hear(self.world)
@@ -256,6 +251,18 @@ class Agent:
                 outcome = msgspec.structs.replace(outcome, hint=f"nobody is told as it was meant: {wrong}")
             self.poke()
             return outcome
+
+    def _up_already(self, production: Production, *, report: Report, by: str) -> Outcome:
+        """Bring up the groups that did not come up with production: what was in their way may be mended."""
+        world = production.world
+        live = world.records().live
+        lacking = self.groups.up(world.judged_by(world.live_ref), report=report, by=by)
+        return Outcome(
+            outcome="unchanged",
+            release=live.name if live else None,
+            reason=f"{live.name} is live" if live else "production is up",
+            hint="; ".join(lacking),
+        )
 
     def take_down(self, *, owner: str, pid: int, cancel: Cancel) -> Outcome:
         """Stop the front and every backend; the agent ends after this."""

@@ -175,7 +175,7 @@ def with_front(world: World, running: Running, memory: Memory) -> Production:
     try:
         for instance in world.instances:
             kept = names.get(instance.port)
-            listeners[instance.name] = old[kept] if kept is not None else _listen(instance)
+            listeners[instance.name] = old[kept] if kept is not None else _listen(world, instance)
     except ReleaseError:
         close_all({**old, **listeners})
         raise
@@ -199,8 +199,28 @@ def _with_who_answers(world: World, running: Running) -> Running:
     return msgspec.structs.replace(running, front=found)
 
 
-def _listen(instance: Instance) -> socket.socket:
-    return fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
+def _listen(world: World, instance: Instance) -> socket.socket:
+    try:
+        return fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
+    except ReleaseError as error:
+        other = next((one for one in world.every() if instance.port in _ports(one)), None)
+        if other is None:
+            raise
+        raise ReleaseError(
+            f"port {instance.port} is set for {world.group}, and the front of {other.group} has it until that is down",
+            hint="All goes on as it is; let the instances change places: gitrelease down && gitrelease up",
+        ) from error
+
+
+def _ports(world: World) -> set[int]:
+    """Return the ports that the front of a group listens on just now."""
+    try:
+        listeners = FrontControl(world.home.front_socket).listeners()
+    except ReleaseError:
+        return set()
+    ports = {_port(one) for one in listeners.values()}
+    close_all(listeners)
+    return ports
 
 
 def _port(listener: socket.socket) -> int:

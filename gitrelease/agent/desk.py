@@ -195,13 +195,13 @@ class Desk:
     def _deploy_to(self, group: str, request: Request) -> Outcome:
         """Release to another group than production; what was released before is carried there as it is."""
         agent, main = self._agent, self._agent.serving()
-        main.world.of_group(group)  # it is one
         commit = self._revision(request.text("revision"))
         with (
             cancelled_when_gone(request),
             agent.has_turn(owner=request.by, pid=request.pid, doing="deploy", cancel=request.cancel, wait=SHORT_WAIT),
         ):
-            production = agent.groups.serving(main.world, group)
+            main.world = main.world.judged_by(main.world.live_ref)  # a group that was set a moment ago is one as well
+            production = agent.groups.serving(main.world, group, report=request.report, by=request.by)
             try:
                 known = production.world.records()
                 candidate = carried(production.world, commit, known) or of_branch(

@@ -21,7 +21,7 @@ from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
-from gitrelease.core.errors import ReleaseError
+from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Abandoned, AnyEvent, Memory
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
@@ -79,16 +79,23 @@ class Groups:
         self._tellings: dict[str, Telling] = {}
 
     def up(self, world: World, *, report: Report, by: str) -> tuple[str, ...]:
-        """Bring every group up that serves something; one that does not come up stops nothing else. Say which and why.
+        """Bring every group up that serves something and is not up; one that fails stops no other. Say which and why.
 
         What runs of others is ended: an agent that was killed has left it before their first release, or no instance
         names them any more. Their pointers stay, for the day on which one does.
         """
         lacking: list[str] = []
         for there in world.apart():
+            if there.group in self._productions:
+                continue  # it serves until production is down
             guarded(f"group {there.group}", functools.partial(_end, there, why="no instance names it any more"))
         for name in world.settings.groups[1:]:
             there = world.of_group(name)
+            if name in self._productions:
+                continue
+            if world.git.ref(there.live_ref) is None and _serves(there):
+                lacking.append(f"{_lost(there)}: gitrelease recover")
+                continue
             if world.git.ref(there.live_ref) is None:
                 guarded(f"group {name}", functools.partial(_end, there, why="it got no release"))
                 continue
@@ -111,9 +118,16 @@ class Groups:
             self._look_after(production)
         return outcome
 
-    def serving(self, world: World, name: str) -> Production:
-        """Return the production of a group, with a front that waits for its first release where it has none yet."""
+    def serving(self, world: World, name: str, *, report: Report, by: str) -> Production:
+        """Return the production of a group, with a front that waits for its first release where it has none yet.
+
+        One that did not come up with production has another try first.
+        """
         there = world.of_group(name)
+        if name not in self._productions and world.git.ref(there.live_ref) is None and _serves(there):
+            raise ReleaseError(_lost(there), hint="Put it back: gitrelease recover", code=Exit.REFUSED)
+        if name not in self._productions and world.git.ref(there.live_ref) is not None:
+            guarded(f"group {name}", functools.partial(self._up, there, report=report, by=by))
         found = self._productions.get(name)
         if found is None:
             there.home.create()
@@ -126,19 +140,21 @@ class Groups:
         """Return the production of a group that serves something; the `main` one where none is named."""
         if name in (None, PRODUCTION):
             return main
-        main.world.of_group(str(name))  # it is one
         found = self._productions.get(str(name))
-        if found is None:
-            hint = f"Release something there first: gitrelease deploy --to {name}"
-            raise ReleaseError(f"group {name} serves nothing yet", hint=hint)
-        return found
+        if found is not None:
+            return found  # as long as it runs, whether an instance names it or not
+        there = main.world.of_group(str(name))  # it is one
+        if main.world.git.ref(there.live_ref) is not None:
+            raise ReleaseError(f"group {name} did not come up", hint="Mend what gitrelease up says, and run it again")
+        hint = f"Release something there first: gitrelease deploy --to {name}"
+        raise ReleaseError(f"group {name} serves nothing yet", hint=hint)
 
     def chosen(self, main: Production, name: str | None) -> list[tuple[Production, str | None]]:
         """Return what an instance, a group or `all` names: productions, each with its instance or as a whole."""
         if name == ALL:
             return [(one, None) for one in (main, *self.every())]
         settings = main.world.settings
-        if name is None or name in settings.groups:
+        if name is None or name in settings.groups or name in self._productions:
             return [(self.released_to(main, name), None)]
         running = next((one for one in (main, *self.every()) if name in [each.name for each in one.instances]), None)
         if running is not None:
@@ -199,6 +215,15 @@ class Groups:
         for there in (*map(world.of_group, world.settings.groups[1:]), *world.apart()):
             if there.home.root.exists():
                 take_down(there, self._productions.pop(there.group, None))
+
+
+def _serves(world: World) -> bool:
+    """Does a group serve what its journal knows? Then a person has deleted its pointer, and users go before that."""
+    return runs(world) and world.journal.memory(attempts=1).live is not None
+
+
+def _lost(world: World) -> str:
+    return f"{world.live_ref} does not say any more what group {world.group} serves"
 
 
 def _end(world: World, _: Cancel, *, why: str) -> None:

@@ -31,7 +31,7 @@ from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Check
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import Instance, seconds
-from gitrelease.core.text import one_line, readable
+from gitrelease.core.text import counted, one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
 from gitrelease.edges import backends, limits
 from gitrelease.edges.backends import Backend
@@ -159,7 +159,7 @@ def stage(
             return _unfit(candidate, findings.checks, findings)
         passed = sum(check.status == "passed" for check in checks)
         warned = [check for check in checks if check.status == "warned"]
-        told = f"slot {slot.name}, port {backend.port}, {passed} checks passed"
+        told = f"slot {slot.name}, port {backend.port}, {counted(passed, 'check')} passed"
         if warned:
             told += f", {len(warned)} warned ({one_line(warned[0].name, 40)})"
         report("stage", told, time.monotonic() - begun)

@@ -88,6 +88,7 @@ class Client:
         deadline = time.monotonic() + AGENT_START
         while not self.answers():
             if child.poll() not in (None, 0) or time.monotonic() > deadline:
+                _require_settings(self.root)
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise ReleaseError(
                     f"the agent does not start: {' '.join(last)}",
@@ -123,6 +124,13 @@ class Client:
         except TimeoutError as error:
             raise silent() from error
         return True
+
+
+def _require_settings(root: Path) -> None:
+    """Raise for settings that cannot be read, by which an agent ends at once: where, and what is accepted there."""
+    from gitrelease.world import open_world
+
+    open_world(root)
 
 
 def require_owner(client: Client) -> None:
@@ -180,15 +188,18 @@ def end_or_raise(end: wire.Message) -> wire.Message:
     return end
 
 
-def finish(end: wire.Message, *, as_json: bool, word: str = "") -> int:
-    """Print the end of a command and return its exit code; `word` says what was done when all went well."""
+def finish(end: wire.Message, *, as_json: bool, word: str = "", group: str | None = None) -> int:
+    """Print the end of a command and return its exit code; `word` says what was done when all went well.
+
+    `group` is whose instances it was about, where those are not production's.
+    """
     code = int(end_or_raise(end).pop("code", Exit.DONE))
     if as_json:
         print_json(end)
     elif word and code == 0:
         say([Told(f"{word}: {end['reason']}", "done"), *([f"  {end['hint']}"] if end.get("hint") else [])])
     else:
-        say(outcome_lines({**end, "code": code}), error=code != 0)
+        say(outcome_lines({**end, "code": code, "group": group or end.get("group")}), error=code != 0)
     return code
 
 

@@ -28,8 +28,10 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = DEFAULT_PORT,
-    address: Annotated[str, typer.Option(help="Another address than this host's own: others reach it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", min=1, max=65535, help="Where it listens.")] = DEFAULT_PORT,
+    address: Annotated[
+        str, typer.Option(metavar="IP", help="Another address than this host's own: others reach it.")
+    ] = "127.0.0.1",
     allow_actions: Annotated[
         bool, typer.Option("--allow-actions", help="Let it roll back, pin, freeze, acknowledge.")
     ] = False,

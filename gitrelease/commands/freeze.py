@@ -26,7 +26,11 @@ def run(
     reason: Reason = "",
     until: Annotated[
         str | None,
-        typer.Option(help="When it ends by itself: 2h, 18:30, '2026-01-05 18:30'; default: never.", show_default=False),
+        typer.Option(
+            metavar="TIME",
+            help="When it ends by itself: 2h, 18:30, '2026-01-05 18:30'; default: never.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> int:

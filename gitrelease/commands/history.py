@@ -88,7 +88,7 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     width = max(map(len, moments.values()), default=0)
     for row in shown:
         line = (
-            f"{row['release']:<12} {row['outcome']:<12} {row['kind']:<10} {row['trigger']:<6}"
+            f"{row['release']:<12} {row['outcome'].replace('_', ' '):<12} {row['kind']:<10} {row['trigger']:<6}"
             f" {moments[row['at']]:<{width}}  {one_line(row['by'], 20)}"
             f"{', pinned' if row['pinned'] else ''}{where(told, row)}"
         )
@@ -106,11 +106,12 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     if told["emergencies"]:
         out.append("a person was needed:")
     out += [line for row in told["emergencies"][:count] for line in _emergency(row, now)]
-    return out or ["no releases yet: " + _first(told["group"])]
+    return out or ["no releases yet; " + _first(told["group"])]
 
 
 def _first(group: str) -> str:
-    return "gitrelease up" if group == PRODUCTION else f"gitrelease deploy REV --to {group}"
+    released = "release what is checked out: gitrelease up"
+    return released if group == PRODUCTION else f"give it one: gitrelease deploy REV --to {group}"
 
 
 def _emergency(row: dict[str, Any], now: float) -> list[str]:

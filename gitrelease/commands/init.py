@@ -20,19 +20,21 @@ def run(
     branch: Annotated[
         str | None,
         typer.Option(
+            metavar="BRANCH",
             help="The branch that production follows; default: deploy.",
             show_default=False,
             autocompletion=offers.branches,
         ),
     ] = None,
     script: Annotated[
-        str | None, typer.Option(help="The app's file; default: FinDocPipeline.py.", show_default=False)
+        str | None, typer.Option(metavar="FILE", help="The app's file; default: FinDocPipeline.py.", show_default=False)
     ] = None,
     schema: Annotated[
-        str | None, typer.Option(help="The schema export, carried even when ignored.", show_default=False)
+        str | None,
+        typer.Option(metavar="FILE", help="The schema export, carried even when ignored.", show_default=False),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="The port that users know; default: 8501.", show_default=False)
+        int | None, typer.Option(metavar="PORT", help="The port that users know; default: 8501.", show_default=False)
     ] = None,
     python: Annotated[
         str | None,

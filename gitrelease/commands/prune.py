@@ -9,6 +9,7 @@ import typer
 from gitrelease.commands.chore import ask_or_do
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import DryRun, Json, ending
+from gitrelease.core.text import counted
 
 if TYPE_CHECKING:
     from gitrelease.edges.git import Git
@@ -64,7 +65,7 @@ def _tell(end: Message, *, dry_run: bool) -> None:
     dropped = end["dropped"]
     span = f": {dropped[0]}" + (f" … {dropped[-1]}" if len(dropped) > 1 else "") if dropped else ""
     word = "would drop" if dry_run else "dropped"
-    typer.echo(f"{word} {len(dropped)} releases{span}; {end['kept']} are kept")
+    typer.echo(f"{word} {counted(len(dropped), 'release')}{span}; {end['kept']} are kept")
     if end["kept_heads"]:
         typer.echo(f"{word} {end['kept_heads']} marks of replaced heads that the branch holds by now")
     if dropped:

@@ -33,11 +33,14 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     branch: Annotated[
-        str | None, typer.Option(help="As for init, where its settings are lost.", autocompletion=offers.branches)
+        str | None,
+        typer.Option(
+            metavar="BRANCH", help="As for init, where its settings are lost.", autocompletion=offers.branches
+        ),
     ] = None,
-    script: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    schema: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    port: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    script: Annotated[str | None, typer.Option(metavar="FILE", help="Likewise.")] = None,
+    schema: Annotated[str | None, typer.Option(metavar="FILE", help="Likewise.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Likewise.")] = None,
     python: Annotated[str | None, typer.Option(metavar="PATH", help="Likewise.")] = None,
     as_json: Json = False,
 ) -> int:
@@ -77,6 +80,8 @@ def run(
     else:
         what = f"recovered: {end['release']} is live and was verified" + ("" if done else "; nothing was wrong")
         say([Told(what, "done")])
+        if end.get("hint"):
+            say([Told(one_line(end["hint"], 400), "warning")], error=True)  # a group may not have come up
     return code
 
 

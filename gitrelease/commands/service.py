@@ -34,14 +34,16 @@ def run(
     cron: Annotated[bool, typer.Option("--cron", help="Print the line of a crontab instead.")] = False,
     supervisor: Annotated[bool, typer.Option("--supervisor", help="Print the stanza of supervisord instead.")] = False,
     only_print: Annotated[bool, typer.Option("--print", help="Print the unit, write nothing.")] = False,
-    name: Annotated[str | None, typer.Option(help="Default: gitrelease- and the checkout's folder.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name; default: gitrelease- and the checkout's folder.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Write a unit of systemd that keeps production up and starts it with the host, and say what to type next."""
     from gitrelease.core import service as services
 
     if cron + supervisor + system > 1:
-        raise ReleaseError("choose one", hint="--system, --cron or --supervisor")
+        raise ReleaseError("--system, --cron and --supervisor exclude each other", hint="Take one of them")
     client = client_for(context.obj)
     if not (system and os.getuid() == 0):
         require_owner(client)

@@ -147,7 +147,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
     from gitrelease.core.state import state_lines
 
     out: list[str] = [
-        Told(f"{told['release']}  {told['outcome']}  {one_line(told['summary'], 200)}", told["outcome"]),
+        Told(
+            f"{told['release']}  {told['outcome'].replace('_', ' ')}  {one_line(told['summary'], 200)}", told["outcome"]
+        ),
         f"commit    {told['commit']}" + (f" (source {told['source']})" if told["source"] != told["commit"] else ""),
         f"released  {zoned(told['at'])}, {ago(time.time() - told['at'])} ago,"
         f" by {one_line(told['by'], 80)}, {told['trigger']}"

@@ -215,6 +215,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.bad.pop(to, None)
                 self.left.pop(to, None)
                 if to < number:
+                    self.proved.discard(number)  # when it comes again, it has to once more
                     self.left[number] = event
                     self.bad[number] = reason or f"{release_name(number)} was rolled back by {by}"
                 self.went_back_by_itself = automatic

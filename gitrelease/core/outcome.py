@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from gitrelease.core.errors import Exit
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
 
 SIGNATURE = "signature"  # the check of who signed a candidate: it says nothing about its content
@@ -41,6 +42,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool = False  # a rollback that nobody asked for: production had been switched already
     waiting: bool = False  # refused for now: it only lacks an approval
     checks: tuple[Check, ...] = ()
+    group: str = PRODUCTION  # of instances, whose `release` it is
+    spared: bool = False  # a rollback in a group: what it left is no worse for that, production has had it
     regions: tuple[str, ...] = ()  # of a rollback of a part: what was taken back
 
     @property

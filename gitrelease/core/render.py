@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.signs import MARKS, Told
-from gitrelease.core.text import one_line
+from gitrelease.core.text import counted, one_line
 
 WIDTH = 78
 # The state that a step tells of; any other one was done.
@@ -27,16 +28,20 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     if "error" in end:
         return [Told(f"error: {one_line(end['error'])}", "error"), *_indented(end.get("hint", ""))]
     outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
-    serves = f"production serves {release}" if release else "nothing is live"
+    group = end.get("group") or PRODUCTION
+    within = f" in {group}" if group != PRODUCTION else ""
+    nothing = f"{group} serves nothing yet" if within else "nothing is live"
+    serves = f"{group} serves {release}" if release else nothing
     lines: list[str]
     if outcome == "released":
-        lines = [f"released: {release} ({reason})"]
+        lines = [f"released{within}: {release} ({reason})"]
     elif outcome == "rolled_back" and end.get("regions"):
         parts = ", ".join(end["regions"])
-        lines = [f"rolled back in part: {release} is live, with {parts} as before", *_indented(reason)]
+        lines = [f"rolled back in part{within}: {release} is live, with {parts} as before", *_indented(reason)]
     elif outcome == "rolled_back":
-        fate = "is marked bad" if _number(release) < _number(end.get("previous")) else "is left"
-        lines = [f"rolled back: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]
+        older = _number(release) < _number(end.get("previous"))
+        fate = "is marked bad" if older and not end.get("spared") else "is left"
+        lines = [f"rolled back{within}: {release} is live again, {end.get('previous')} {fate}", *_indented(reason)]
     elif outcome == "unchanged":
         lines = [f"unchanged: {reason}" + (f"; {serves}" if release and release not in reason else "")]
     elif outcome == "refused" and end.get("waiting"):
@@ -65,7 +70,9 @@ def _number(release: str | None) -> int:
 
 def check_lines(checks: list[dict[str, Any]]) -> list[str]:
     """Return how many checks passed, and those that did not with their detail."""
-    lines: list[str] = [Told(f"✓ {sum(check['status'] == 'passed' for check in checks)} checks passed", "passed")]
+    lines: list[str] = [
+        Told(f"✓ {counted(sum(check['status'] == 'passed' for check in checks), 'check')} passed", "passed")
+    ]
     for check in [check for check in checks if check["status"] != "passed"]:
         status = check["status"] if check["status"] in MARKS else "unknown"
         told = f"{check['status']:<8} {one_line(check['name'], 50):<50} {check['seconds']:5.2f} s"
@@ -77,7 +84,8 @@ def check_lines(checks: list[dict[str, Any]]) -> list[str]:
 
 def diff_lines(diff: dict[str, Any]) -> list[str]:
     """Return what a change means: its kind, then a line a region, then what lies outside of all regions."""
-    lines: list[str] = [f"{diff['kind']} change, {diff['risk']} risk"]
+    changed = f"{diff['kind']} change, {diff['risk']} risk"
+    lines: list[str] = ["nothing that runs has changed" if diff["kind"] == "none" else changed]
     for region in diff["regions"]:
         where = _span(region["old_lines"]) + " → " + _span(region["new_lines"])
         lines.append(f"  {region['kind']:<10} {region['region']}  {one_line(region['file'])} {where}")

@@ -48,6 +48,11 @@ def short(commit: str | None) -> str:
     return commit[:10] if commit else "none"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things as a person says it: `1 check`, `4 checks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def ago(seconds: float) -> str:
     """Return a length of time as a person would say it: `4 s`, `3 min`, `2 h`, `5 days`."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):

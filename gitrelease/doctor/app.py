@@ -18,6 +18,7 @@ from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
 from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
+from gitrelease.release.way import no_such_way
 
 _SHOWN = 5
 
@@ -32,6 +33,11 @@ def settings(case: Case) -> Iterator[Diagnosis]:
     if lost:
         yield problem("settings", lost, fix=f"mend region.at in {SETTINGS_FILE} or host.toml, or fetch that commit")
         return
+    for kind, policy in found.policy.items():
+        if policy.via and policy.via not in found.groups[1:]:
+            detail, fix = no_such_way(kind, found)
+            yield problem("settings", detail, fix=fix)
+            return
     count = len(found.instances)
     addresses = "one address" if count == 1 else f"{count} addresses"
     yield well("settings", f"{found.app.script} from {found.app.branch}, for {addresses}")

@@ -57,7 +57,8 @@ def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:
         yield warning("agent", f"an edit on disk was refused: {reason}", fix="gitrelease diff --worktree")
     for waiting in status["waiting"]:
         detail = f"{waiting['commit'][:10]} waits: {waiting['reason']}"
-        yield warning("agent", detail, fix=f"gitrelease deploy {waiting['commit'][:10]} --approve")
+        approve = "" if waiting["frozen"] else " --approve"
+        yield warning("agent", detail, fix=f"gitrelease deploy {waiting['commit'][:10]}{approve}")
     yield well("agent", f"runs, pid {status['agent']['pid']}")
 
 
@@ -180,7 +181,7 @@ def _pruned(case: Case) -> str:
 
 def journal(case: Case) -> Iterator[Diagnosis]:
     """Can every line of the journal be read? The last one may be half written."""
-    torn = case.world.journal.unreadable()
+    torn = max(one.journal.unreadable() for one in case.world.every())
     if torn > 1:
         yield warning("journal", f"{torn} lines of the journal cannot be read", fix=_RECOVER)
     else:

@@ -86,7 +86,8 @@ class Records:
     @property
     def next_number(self) -> int:
         newest = next(self.every.newest(), None)
-        number = max((*((newest.number,) if newest else ()), *self.bad, *self.pinned), default=0) + 1
+        # A group may serve what somebody has deleted the tag of.
+        number = max((*((newest.number,) if newest else ()), *self.bad, *self.pinned, *self.elsewhere), default=0) + 1
         while number in self.occupied:
             number += 1
         return number

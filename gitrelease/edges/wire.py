@@ -92,11 +92,10 @@ def connect(path: Path, *, timeout: float | None = None) -> Iterator[Channel]:
     try:
         with short_name(path) as name:
             connection.connect(name)
-    except (FileNotFoundError, ConnectionRefusedError) as error:
+    except OSError as error:
         connection.close()
-        raise NoAgent(str(path)) from error
-    except TimeoutError:
-        connection.close()
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            raise NoAgent(str(path)) from error
         raise
     channel = Channel(connection)
     try:

@@ -43,7 +43,8 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     yield from house.mend_settings(git, home, options)
     passing("recover: settings")
     world = open_world(root)
-    yield from house.mend_journal(world.journal)
+    for one in world.every():
+        yield from house.mend_journal(one.journal)
     running = read_running(home.processes).live
     yield from pointers.mend_pointers(world, served=running.number if running else None)
     passing("recover: pointers")

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Promoting, WentBack
+from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, good_after, rollback_target
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
@@ -92,14 +93,30 @@ def go_back(
         hint=f"{performed.told()}fix on top of {short(live.source)} and push; see: gitrelease history",
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
+        group=production.world.group,
+        spared=not _judges(production, known, live),
     )
+
+
+def _judges(production: Production, known: Records, left: Release) -> bool:
+    """May what a group leaves be marked bad for that? What production has had, production judges alone.
+
+    Else its own way back, one day, would pass by what serves its users well; what was pushed after it had proved good
+    in the group has another number there, and the same content.
+    """
+    world = production.world
+    if world.is_production or left.number not in known.elsewhere:
+        return world.is_production
+    main = world.of_group(PRODUCTION).records()
+    served = (records.content_key(world.git, one.commit) for one in (main.live, main.good) if one is not None)
+    return records.content_key(world.git, left.commit) not in served
 
 
 def _marks_of_return(production: Production, known: Records, target: Release, *, verdict: str) -> tuple[RefUpdate, ...]:
     """Return how the releases' own marks change: the one that is left is bad, the one gone back to is not."""
     git, live = production.world.git, known.live
     marks: list[RefUpdate] = []
-    if live is not None and target.number < live.number:
+    if live is not None and target.number < live.number and _judges(production, known, live):
         key = records.content_key(git, live.commit)
         marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
     if known.quarantined:

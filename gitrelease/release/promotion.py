@@ -244,7 +244,8 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     begun = time.monotonic()
     try:
         known = world.records()
-        release = _tagged(world, known, staged)
+        carried = _as_it_is(production, known, candidate)
+        release = carried or _tagged(world, known, staged)
     except BaseException:
         production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
         raise
@@ -273,17 +274,30 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         previous=known.live.name if known.live else None,
         kind=release.kind,
         reason=release.summary,
-        hint=f"{performed.told()}soaking for {soak:g} s; undo with: gitrelease rollback",
+        hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s; undo with: {_undo(world)}",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
+        group=world.group,
     )
+
+
+def _undo(world: World) -> str:
+    return "gitrelease rollback" if world.is_production else f"gitrelease rollback --in {world.group}"
+
+
+def _as_it_is(production: Production, known: Records, candidate: Candidate) -> Release | None:
+    """Return the release that a candidate stays; None where it becomes a new one.
+
+    What production had meanwhile has a higher number, and the way back goes by numbers: it would pass that by.
+    """
+    carries, live = candidate.carries, known.live
+    outrun = production.world.is_production and carries and live and carries.number < live.number
+    return None if outrun else carries
 
 
 def _tagged(world: World, known: Records, staged: Staged) -> Release:
     """Write the tag object of the release that a staged candidate becomes; no ref names it yet."""
     candidate, diff = staged.candidate, staged.diff
-    if candidate.carries is not None:
-        return candidate.carries
     kind = diff.kind if diff else Kind.MAJOR
     number, at = known.next_number, time.time()
     release = Release(
@@ -300,16 +314,17 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
     """Return the steps of the way to a new release."""
     candidate, live = prepared.staged.candidate, known.live
     state = prepared.before.blob()
-    at = release.at if candidate.carries is None else time.time()  # it comes to this group just now
+    carried = _as_it_is(production, known, candidate)
+    at = release.at if carried is None else time.time()  # it comes to this group just now
     intent = Promoting(
         at=at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
         previous=live.number if live else None, state=state,
     )  # fmt: skip
     updates = (
-        *_tag_updates(production, known, release, candidate),
+        *_tag_updates(production, known, release, carried=carried is not None),
         RefUpdate(production.world.live_ref, release.tag, live.tag if live else None),
         *branch_for(production, candidate),
-        *records.absolve(known, key=candidate.key),
+        *records.absolve(known, key=candidate.key, number=release.number),
         *records.keep_state(production.world.git, release.number, state),
     )
     steps: list[Step] = [Intend(intent)]
@@ -325,12 +340,10 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
     ]
 
 
-def _tag_updates(
-    production: Production, known: Records, release: Release, candidate: Candidate
-) -> tuple[RefUpdate, ...]:
+def _tag_updates(production: Production, known: Records, release: Release, *, carried: bool) -> tuple[RefUpdate, ...]:
     """Return the updates that make the tag of a release, or let production have what another group has had alone."""
     world = production.world
-    if candidate.carries is not None:
+    if carried:
         if world.is_production:
             return tuple(records.in_production(known, release.number))
         apart = release.number in known.elsewhere
@@ -374,6 +387,14 @@ def make_room(production: Production, report: Report) -> None:
     given_up = production.make_room()
     if given_up:
         report("memory", f"is short: gave up {', '.join(given_up)}", time.monotonic() - begun)
+
+
+def _renamed(candidate: Candidate, release: Release) -> str:
+    """Say under which name goes live what was named as another release; nothing where that is its name."""
+    carries = candidate.carries
+    if carries is None or carries.number == release.number:
+        return ""
+    return f"{carries.name} is {release.name} here: production has had newer ones meanwhile; "
 
 
 def addresses(production: Production) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitrelease.candidate import Candidate
 from gitrelease.core.kinds import Kind
+from gitrelease.core.settings import Settings
 from gitrelease.edges import records
 from gitrelease.world import World
 
@@ -13,6 +14,8 @@ def way_missing(world: World, candidate: Candidate, kind: Kind) -> tuple[str, st
     via = world.settings.policy[kind].via
     if not via or not world.is_production:
         return None
+    if via not in world.settings.groups[1:]:
+        return no_such_way(kind, world.settings)
     there = world.of_group(via)
     proved = there.journal.memory(attempts=1).proved
     if candidate.carries is not None and candidate.carries.number in proved:
@@ -32,4 +35,13 @@ def way_missing(world: World, candidate: Candidate, kind: Kind) -> tuple[str, st
     return (
         f"a {kind} change goes to {via} first, and this has not proved good there (policy.{kind}.via)",
         f"{first}; when that has proved good, carry the same release on: gitrelease deploy release/N",
+    )
+
+
+def no_such_way(kind: Kind, settings: Settings) -> tuple[str, str]:
+    """Say that a kind should go through a group that no instance is in, and what to do about it."""
+    there = ", ".join(settings.groups[1:]) or "none"
+    return (
+        f"policy.{kind}.via is {settings.policy[kind].via!r}, and no instance beside production is in such a group",
+        f"Name one that is there ({there}) in host.toml or gitrelease.toml, or put an instance into it: instance.group",
     )

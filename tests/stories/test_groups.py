@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port, until
 from tests.stories.test_instances import answer
+from tests.whole import Users
 
 VIA = SETTINGS.replace(
     '[policy.major]\nsoak = "300ms"', '[policy.major]\nautomation = "auto"\nsoak = "300ms"\nvia = "test"'
@@ -191,6 +194,24 @@ def test_what_has_proved_good_in_the_group_may_be_pushed(guarded: Grouped) -> No
     assert guarded.production.answer() == "two revenue profit"
 
 
+def test_a_way_through_a_group_that_is_none_is_said_by_the_refusal_and_by_doctor(tmp_path: Path) -> None:
+    made = Grouped(tmp_path, VIA.replace('via = "test"', 'via = "nowhere"'))
+    try:
+        made.developer.commit_version("two")
+        refused = made.developer.push()
+        looked = made.production.gitrelease("doctor")
+        attempts = made.production.gitrelease("history", "--json").json["attempts"]
+    finally:
+        made.production.clear_away()
+
+    said = " ".join(refused.said.replace("remote:", "").split())
+    assert refused.code != 0
+    for told in (said, " ".join(looked.said.split())):
+        assert "policy.major.via is 'nowhere', and no instance beside production is in such a group" in told
+        assert "put an instance into it: instance.group" in told
+    assert attempts[0]["outcome"] == "refused"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -231,3 +252,79 @@ def test_restart_takes_a_group(grouped: Grouped) -> None:
     after = {row["name"]: row["pid"] for row in grouped.production.status()["instances"]}
     assert ended.code == 0, ended.said
     assert {name for name in before if before[name] != after[name]} == {"test-1", "test-2"}
+
+
+def test_a_group_that_did_not_come_up_does_when_up_is_asked_again(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    assert production.gitrelease("down").code == 0
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", grouped.ports["test-2"]))
+        stranger.listen()
+        assert "group test does not come up" in production.gitrelease("up").said
+        refused = production.gitrelease("restart", "test")
+    before = production.backend_pid()
+
+    again = production.gitrelease("up")
+
+    assert "group test did not come up" in refused.said
+    assert "gitrelease up" in refused.said
+    assert again.code == 0, again.said
+    assert answer(grouped.ports["test-1"]) == answer(grouped.ports["test-2"]) == "two revenue profit"
+    assert production.backend_pid() == before
+
+
+def test_a_group_that_is_set_while_production_serves_gets_what_it_is_given(grouped: Grouped) -> None:
+    production = grouped.production
+    port = reserved_port()
+    production.others = {"canary-1": Place(port, group="canary")}
+    production.set_instances()
+
+    grouped.deploy("release/1", "--to", "canary")
+
+    assert answer(port) == "one revenue profit"
+    assert "no instance names canary" not in production.gitrelease("status").out
+
+
+def test_a_group_that_no_instance_names_any_more_can_go_back_as_long_as_it_serves(grouped: Grouped) -> None:
+    production = grouped.production
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test")
+    production.others = {}
+    production.set_instances()
+    grouped.developer.git("reset", "--quiet", "--hard", "origin/deploy")
+    grouped.developer.commit_term("margin")
+    assert grouped.developer.push().code == 0
+
+    ended = production.gitrelease("rollback", "--in", "test")
+
+    assert ended.code == 0, ended.said
+    assert answer(grouped.ports["test-1"]) == "one revenue profit"
+
+
+def test_a_release_that_takes_its_group_out_of_the_settings_serves_there_all_the_same(tmp_path: Path) -> None:
+    port, others = reserved_port(), reserved_port()
+    users = f'\n[[instance]]\nname = "primary"\nport = {port}\n'
+    testers = f'\n[[instance]]\nname = "test-1"\nport = {others}\ngroup = "test"\n'
+    production = make_checkout(tmp_path, {"server.py": SERVER, "gitrelease.toml": SETTINGS + users + testers})
+    production.port = port
+    assert production.gitrelease("init", "--python", sys.executable).code == 0
+    production.up()
+    try:
+        developer = production.clone()
+        developer.write("gitrelease.toml", SETTINGS + users)
+        developer.commit_version("two")
+        developer.push("origin", "HEAD:refs/heads/next")
+        assert production.gitrelease("deploy", "next", "--to", "test").code == 0
+        with Users(production, others) as served:
+            production.kill(production.agent_pid())
+            came = production.gitrelease("up")
+            served.came("two revenue profit")
+
+        assert came.code == 0, came.said
+        assert served.failed == []
+        assert {row["name"]: row["release"] for row in production.status()["instances"]}["test-1"] == "release/2"
+    finally:
+        production.clear_away()

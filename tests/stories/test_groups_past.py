@@ -11,7 +11,7 @@ import pytest
 
 from tests.checkout import SETTINGS
 from tests.stories.test_groups import Grouped
-from tests.whole import assert_whole, refs
+from tests.whole import Users, assert_whole, refs
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_show_tells_in_which_groups_a_release_was_and_is(grouped: Grouped) -> No
 
 def test_a_group_that_has_had_nothing_says_what_to_type(grouped: Grouped) -> None:
     assert grouped.production.gitrelease("history", "--in", "test").out == (
-        "no releases yet: gitrelease deploy REV --to test\n"
+        "no releases yet; give it one: gitrelease deploy REV --to test\n"
     )
     assert "there is no group 'nowhere'" in grouped.production.gitrelease("history", "--in", "nowhere").said
 
@@ -159,11 +159,35 @@ def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Gr
     for ref in ("live-test", "good-test", "only/test/2"):
         production.git("update-ref", "-d", f"refs/gitrelease/{ref}")
     production.git("tag", "-d", "release/3")
+    with (production.home_of("test") / "journal.jsonl").open("ab") as journal:
+        journal.write(b"\xff no event\n")
 
     ended = production.gitrelease("recover")
 
     assert ended.code == 0, ended.said
     assert production.git("for-each-ref") == before
     assert "nothing was live in test by the refs; release/3 is again" in ended.said
+    assert "dropped 1 lines of the journal" in ended.said
+    production.await_idle()
+    assert_whole(production)
+
+
+def test_a_group_whose_pointer_was_deleted_serves_on_when_the_agent_starts_again(grouped: Grouped) -> None:
+    production = grouped.production
+    give(grouped, "two")
+    with Users(production, grouped.ports["test-1"]) as served:
+        production.git("update-ref", "-d", "refs/gitrelease/live-test")
+        production.kill(production.agent_pid())
+        came = production.gitrelease("up")
+        told = production.gitrelease("up")
+        refused = production.gitrelease("deploy", "next", "--to", "test")
+        recovered = production.gitrelease("recover")
+        served.came("two revenue profit")
+
+    assert came.code == told.code == recovered.code == 0
+    assert "does not say any more what group test serves: gitrelease recover" in told.said
+    assert "does not say any more what group test serves" in refused.said
+    assert "gitrelease recover" in refused.said
+    assert served.failed == []
     production.await_idle()
     assert_whole(production)

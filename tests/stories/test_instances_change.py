@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.core.errors import Exit
 from gitrelease.edges.faults import FAULT
 from tests.checkout import Place, Production, make_several, reserved_port, until
 from tests.stories.test_killed import ends
@@ -82,7 +83,7 @@ def test_a_group_that_is_named_again_serves_what_it_did(work: Grouped) -> None:
     assert_whole(production)
 
 
-def test_down_ends_a_group_that_no_instance_names_any_more(work: Grouped) -> None:
+def test_down_ends_a_group_that_no_instance_names_any_more_and_uninstall_forgets_it(work: Grouped) -> None:
     production = work.production
     changed(production)
     work.released()  # from now on the settings of the new instances count for what is judged
@@ -92,6 +93,8 @@ def test_down_ends_a_group_that_no_instance_names_any_more(work: Grouped) -> Non
 
     assert "no instance names test any more: gitrelease down && gitrelease up ends it" in status
     assert not production.marked()
+    assert production.gitrelease("uninstall").code == 0
+    assert len(production.git("worktree", "list").splitlines()) == 1
 
 
 def test_a_port_that_another_has_leaves_all_as_it_is(work: Grouped) -> None:
@@ -114,6 +117,28 @@ def test_a_port_that_another_has_leaves_all_as_it_is(work: Grouped) -> None:
     assert f"port {stranger_port(taken.said)} is taken by" in taken.said
     assert first.failed == second.failed == []
     assert mended.code == 0, mended.said
+    production.await_idle()
+    assert_whole(production)
+
+
+def test_a_port_that_a_group_still_has_is_told_with_what_lets_them_change_places(work: Grouped) -> None:
+    production, before = work.production, work.production.others
+    moved = before["test-1"].port
+    production.others = {**before, "test-1": Place(moved)}
+    production.set_instances()
+    with Users(production) as first, Users(production, moved) as tester:
+        production.kill(production.agent_pid())
+        taken = production.gitrelease("up")
+        first.came(expected(production, live_of("production")))
+        tester.came(expected(production, live_of("test")))
+    assert production.gitrelease("down").code == 0
+    assert production.gitrelease("up").code == 0
+
+    assert taken.code != 0
+    assert f"port {moved} is set for production, and the front of test has it" in taken.said
+    assert "gitrelease down && gitrelease up" in taken.said
+    assert "End that process" not in taken.said
+    assert first.failed == tester.failed == []
     production.await_idle()
     assert_whole(production)
 
@@ -163,8 +188,11 @@ def test_a_down_that_is_killed_is_brought_to_its_end_by_the_next(work: Grouped, 
 
     production.gitrelease("down")
     assert ends(agent)
+    too_early = production.gitrelease("uninstall")
     again = production.gitrelease("down")
 
+    assert too_early.code == Exit.REFUSED, too_early.said
+    assert "gitrelease down" in too_early.said
     assert again.code == 0, again.said
     assert not production.marked()
     until(lambda: refused(production.port), "nobody listens")

@@ -233,6 +233,18 @@ def test_outside_of_a_repository_every_verb_says_so(tmp_path: Path, verb: str) -
     assert "no git repository" in said
 
 
+def test_who_stands_in_a_directory_that_is_gone_is_told_so(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"cd {gone}; rmdir {gone}; {sys.executable} -m gitrelease status"
+
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2
+    assert "the directory that you stand in is gone" in ran.stderr
+    assert "gitrelease -C DIR" in ran.stderr
+
+
 def test_help_works_in_a_broken_checkout(tmp_path: Path) -> None:
     (tmp_path / ".git").write_text("nonsense")
 
