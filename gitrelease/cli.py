@@ -42,7 +42,7 @@ def main() -> None:
 def _for_people(arguments: list[str]) -> bool:
     """Is what is printed to be read by people, not by a script, a spreadsheet or whoever pushes?"""
     forms = [word for word in arguments if word == "--json" or word.startswith("--format")]
-    return not forms and arguments[:1] != ["hook"]
+    return not forms and arguments[:1] not in (["hook"], ["_complete"])
 
 
 def _leave(code: int) -> NoReturn:

@@ -23,13 +23,14 @@ class Terminal:
     """One command at a terminal."""
 
     def __init__(
-        self, root: Path, *arguments: str, columns: int = 80, rows: int = 24, env: dict[str, str] | None = None
+        self, root: Path, *arguments: str, columns: int = 80, rows: int = 24, env: dict[str, str | None] | None = None
     ) -> None:
         self.shown = ""
         self._bytes = b""
         own = {"TERM": "xterm-256color", "GITRELEASE_PAGER": "cat", "LANG": "C.UTF-8"}
-        unset = ("NO_COLOR", "COLUMNS", "LINES", "LC_ALL")
-        surroundings = {name: value for name, value in os.environ.items() if name not in unset} | own | (env or {})
+        unset = dict.fromkeys(("NO_COLOR", "COLUMNS", "LINES", "LC_ALL"))
+        wanted = {**os.environ, **unset, **own, **(env or {})}
+        surroundings = {name: value for name, value in wanted.items() if value is not None}
         command = [sys.executable, "-m", "gitrelease", "-C", str(root), *arguments]
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
@@ -74,3 +75,8 @@ def shown(root: Path, *arguments: str, **how: object) -> str:
 def words(text: str) -> str:
     """Return the text without its colours."""
     return _CODES.sub("", text)
+
+
+def left(text: str) -> list[str]:
+    """Return the lines that are left on the screen: what was drawn over, and cleared, is gone."""
+    return [words(line.split("\r")[-1]) for line in text.replace("\r\n", "\n").split("\n")]

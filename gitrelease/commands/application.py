@@ -42,12 +42,13 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
 
 
 def first_word(arguments: Sequence[str]) -> str | None:
-    """Return what was typed behind `-C DIR`: a verb, if all is well."""
+    """Return what was typed behind `-C DIR` and `--no-pager`: a verb, if all is well."""
     words = iter(arguments)
     for word in words:
-        if word != "-C":
+        if word not in ("-C", "--no-pager"):
             return word
-        next(words, None)
+        if word == "-C":
+            next(words, None)
     return None
 
 
@@ -62,11 +63,18 @@ def _common(
             help="The production checkout; default: the one you stand in.",
         ),
     ] = Path(),
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Print long output directly, also at a terminal.")
+    ] = False,
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
     context.obj = directory
+    if no_pager:
+        from gitrelease.edges import pager
+
+        pager.switch_off()
 
 
 def _print_version(context: typer.Context, asked: bool) -> None:

@@ -26,12 +26,13 @@ def run(
 
     from gitrelease.checks.check_slot import leaving_nothing
     from gitrelease.core.replay import told
+    from gitrelease.edges.underway import under_way
     from gitrelease.release.bisect import bisect
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
-    with leaving_nothing(world):
-        found = bisect(world, world.records(), text, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    with leaving_nothing(world), under_way("bisect", "the text goes through a release"):
+        found = bisect(world, world.records(), text, tell=_tell)
     if as_json:
         print_json(
             {
@@ -53,3 +54,10 @@ def run(
     typer.echo(f"{found.first.name} changed it ({len(found.ran)} releases were run): {found.first.summary}")
     typer.echo(f"  {changes}; see: gitrelease show {found.first.name}")
     return 0
+
+
+def _tell(line: str) -> None:
+    from gitrelease.edges.underway import news
+
+    print(line, file=sys.stderr, flush=True)
+    news()

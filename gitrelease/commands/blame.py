@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +13,7 @@ from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.moments import when
 from gitrelease.core.text import one_line, short
+from gitrelease.edges.terminal import say
 
 
 def register(app: typer.Typer) -> None:
@@ -32,15 +34,17 @@ def run(
     if as_json:
         print_json(told)
         return 0
-    shown = one_line(term, 60)
-    where = ", ".join(told["present"])
-    typer.echo(f"{shown!r} is in {where} now" if where else f"{shown!r} is in no region of the live release")
-    now = time.time()
+    say(_lines(term, told))
+    return 0
+
+
+def _lines(term: str, told: dict[str, Any]) -> Iterator[str]:
+    now, shown, where = time.time(), one_line(term, 60), ", ".join(told["present"])
+    yield f"{shown!r} is in {where} now" if where else f"{shown!r} is in no region of the live release"
     for event in told["events"]:
         word = "there since" if event["since_first"] else f"{event['action']} in"
         moment = when(datetime.fromisoformat(event["date"]).timestamp(), now)
         author = f"{short(event['commit'])} by {one_line(event['author'], 40)}, {moment}"
-        typer.echo(f"  {word} {event['release']:<12} {event['region']:<20} {author}")
+        yield f"  {word} {event['release']:<12} {event['region']:<20} {author}"
     if told["rolled_back_in"]:
-        typer.echo(f"  it was in {', '.join(told['rolled_back_in'])}, which was rolled back")
-    return 0
+        yield f"  it was in {', '.join(told['rolled_back_in'])}, which was rolled back"

@@ -29,9 +29,11 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.core.kinds import Kind
     from gitrelease.core.render import check_lines, step_lines
     from gitrelease.core.signs import Told
+    from gitrelease.core.steps import first, following
     from gitrelease.edges.backends import backend_name
     from gitrelease.edges.cancel import Cancel
     from gitrelease.edges.terminal import say
+    from gitrelease.edges.underway import under_way
     from gitrelease.world import open_world
 
     world = open_world(context.obj)
@@ -44,14 +46,19 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     if signed is not None and signed.detail:
         told = f"{signed.detail}. {signing_hint(world, candidate, signed)}"
         signed = msgspec.structs.replace(signed, detail=told)
-    with leaving_nothing(world):
+
+    def report(step: str, text: str, seconds: float | None) -> None:
+        say(step_lines(step, text, seconds), error=True)
+        if begun := following("check", step):
+            shown.now(*begun)
+
+    with leaving_nothing(world), under_way(*first("check")) as shown:
         judged = stage(
             world, candidate, diff=diff, live=Live(world, live.commit, cancel) if live else None,
-            cancel=cancel, report=lambda *step: say(step_lines(*step), error=True),
-            name=backend_name(candidate.commit),
+            cancel=cancel, report=report, name=backend_name(candidate.commit),
             checking_only=True, given=(signed,) if signed else (),
         )  # fmt: skip
-    losses = unexplained_losses(world, live, candidate, judged.findings)
+        losses = unexplained_losses(world, live, candidate, judged.findings)
     ok = not isinstance(judged, Unfit) and not losses
     asking = objections(retyped=judged.findings.retyped, losses=losses)
     replay = judged.findings.replay

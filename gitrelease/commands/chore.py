@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitrelease.commands.client import client_for, end_or_raise, require_owner, show_progress, user
+from gitrelease.core.steps import first
 from gitrelease.edges import wire
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ def ask_or_do(
         return end_or_raise(client.ask(verb, {**arguments, "by": user()}, show_progress))
     import msgspec
 
+    from gitrelease.edges.underway import under_way
     from gitrelease.world import open_world
 
-    with client.without_agent():
+    with client.without_agent(), under_way(*first(verb)):
         done: wire.Message = msgspec.to_builtins(alone(open_world(client.root)))
     return done

@@ -19,9 +19,11 @@ from typing import Any
 from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.signs import Told
+from gitrelease.core.steps import first, following
 from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK, Home, find, open_log, user_name
 from gitrelease.edges.terminal import say
+from gitrelease.edges.underway import under_way
 
 AGENT_START = 20.0  # seconds
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
@@ -35,8 +37,15 @@ class Client:
         self.home = home
 
     def ask(self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]) -> wire.Message:
-        """Ask the agent; `NoAgent` when there is none."""
-        return wire.ask(self.home.agent_socket, verb, arguments, progress)
+        """Ask the agent; `NoAgent` when there is none. At a terminal it is seen what is under way."""
+        with under_way(*first(verb)) as shown:
+
+            def told(message: wire.Message) -> None:
+                progress(message)
+                if begun := following(verb, message["step"]):
+                    shown.now(*begun)
+
+            return wire.ask(self.home.agent_socket, verb, arguments, told)
 
     def ask_starting(
         self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]
@@ -44,9 +53,10 @@ class Client:
         """Ask the agent, started first when it is missing; `ReleaseError` when `down` was asked for, or never `up`."""
         if not self.home.wanted.exists():
             raise not_up(self.home)
-        self.start_agent()
         try:
-            return self.ask(verb, arguments, progress)
+            with under_way(*first(verb)):
+                self.start_agent()
+                return self.ask(verb, arguments, progress)
         except wire.AgentGone as error:
             raise ReleaseError(
                 "the agent ended before it had answered",
@@ -70,6 +80,11 @@ class Client:
                 env={**os.environ, AGENT_MARK: str(self.home.root)},
                 start_new_session=True,
             )
+        with under_way("agent", "it starts"):
+            self._await_agent(child, log)
+
+    def _await_agent(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        """Wait until the agent that was started answers; `ReleaseError` when it does not."""
         deadline = time.monotonic() + AGENT_START
         while not self.answers():
             if child.poll() not in (None, 0) or time.monotonic() > deadline:

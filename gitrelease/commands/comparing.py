@@ -13,6 +13,7 @@ from gitrelease.core.history import release_name, release_number
 from gitrelease.core.samples import Usage, compare, difference
 from gitrelease.core.text import one_line
 from gitrelease.edges import samples
+from gitrelease.edges.terminal import say
 from gitrelease.release.selection import chosen
 from gitrelease.world import World
 
@@ -35,7 +36,7 @@ def compare_releases(world: World, named: Sequence[str], instance: str | None, *
     if as_json:
         print_json(_told(newer, now, older, before, names))
     else:
-        print("\n".join(_lines(newer, now, older, before, names)), flush=True)
+        say(_lines(newer, now, older, before, names))
     return Exit.DONE
 
 

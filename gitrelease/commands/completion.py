@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gitrelease.commands.options import ending
+from gitrelease.edges.terminal import hand_over
 
 
 class Shell(enum.StrEnum):
@@ -27,7 +28,7 @@ def run(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", show_def
     """Print the completion script of a shell: eval "$(gitrelease completion bash)" in ~/.bashrc, zsh likewise in
     ~/.zshrc after compinit; gitrelease completion fish | source in fish's config.fish. Nothing else is changed.
     """
-    typer.echo(script(shell), nl=False)
+    hand_over(script(shell))
     return 0
 
 

@@ -23,13 +23,15 @@ def register(app: typer.Typer) -> None:
 def run(keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say where.")] = False) -> int:
     """Tell the whole story on a sample Streamlit app in a temporary folder, measured (under 40 s)."""
     from gitrelease.demo.story import Story
+    from gitrelease.edges.underway import under_way
 
     _require_streamlit()
     folder = Path(tempfile.mkdtemp(prefix="gitrelease-demo-"))
-    story = Story(folder, typer.echo)
+    story = Story(folder, _tell)
     finished = False
     try:
-        guide = story.tell()
+        with under_way("demo", "goes on, since the last line"):
+            guide = story.tell()
         typer.echo("\n" + "\n".join(table(story, guide)))
         finished = True
     finally:
@@ -41,6 +43,15 @@ def run(keep: Annotated[bool, typer.Option("--keep", help="Leave it running and 
             if finished:
                 shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _tell(line: str) -> None:
+    from gitrelease.edges.terminal import breaks
+    from gitrelease.edges.underway import news
+
+    # What commands print fills a terminal: there it is not moved in.
+    typer.echo(line.removeprefix("   ") if breaks() else line)
+    news()
 
 
 def table(story: Story, guide: Procedure) -> list[str]:

@@ -14,6 +14,7 @@ from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.signs import Told
 from gitrelease.edges.home import Home
 from gitrelease.edges.terminal import say
+from gitrelease.edges.underway import under_way
 
 if TYPE_CHECKING:
     from gitrelease.doctor.case import Case
@@ -39,10 +40,11 @@ def run(
     if fix:
         done = _mend(list(examine(_case(context.obj))))
     found: list[Diagnosis] = []
-    for one in examine(_case(context.obj)):
-        found.append(one)
-        if not as_json:
-            say(_lines(one))
+    with under_way("doctor", "looks for what would stop a release"):
+        for one in examine(_case(context.obj)):
+            found.append(one)
+            if not as_json:
+                say(_lines(one))
     problems = sum(one.status == "problem" for one in found)
     if as_json:
         checks = [_as_dict(one) for one in found]

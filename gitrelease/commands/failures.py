@@ -12,6 +12,7 @@ from gitrelease.core.history import Release
 from gitrelease.core.moments import when
 from gitrelease.core.text import one_line
 from gitrelease.core.tracebacks import Errors, Group, known_before
+from gitrelease.edges.terminal import say
 from gitrelease.release.outputs import errors
 
 
@@ -28,7 +29,7 @@ def print_errors(asked: Asked, *, as_json: bool) -> int:
     if as_json:
         print_json({"release": asked.release.name, "before": name, "errors": told, "others": found.others})
     else:
-        print("\n".join(_lines(asked, name, told, found, kept=bool(logs))), flush=True)
+        say(_lines(asked, name, told, found, kept=bool(logs)))
     return 0
 
 

@@ -10,6 +10,8 @@ import typer
 
 from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, require_owner, user
 from gitrelease.commands.options import Json, Reason, ending
+from gitrelease.core.signs import Told
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.core.freeze import Freeze
@@ -37,7 +39,7 @@ def run(
     if as_json:
         print_json({"frozen": True, "by": held.by, "reason": reason, "until": held.until})
     else:
-        typer.echo(f"{held.told}\n  end it: gitrelease unfreeze")
+        say([Told(held.told, "frozen"), "  end it: gitrelease unfreeze"])
     return 0
 
 

@@ -33,7 +33,10 @@ def run(
     from gitrelease.core.errors import SettingsError
     from gitrelease.core.notices import Notice, body_of, receivers
     from gitrelease.core.settings import seconds
+    from gitrelease.core.signs import Told
     from gitrelease.edges import notify, records, settings
+    from gitrelease.edges.terminal import say
+    from gitrelease.edges.underway import under_way
     from gitrelease.world import open_world
 
     client = client_for(context.obj)
@@ -56,7 +59,8 @@ def run(
         )
         for setting, receiver in named
     ]  # fmt: skip
-    ends = notify.deliver(messages, limit=seconds(told.timeout))
+    with under_way("notify", "each receiver is sent a test"):
+        ends = notify.deliver(messages, limit=seconds(told.timeout))
     reached = all(one.reached for one in ends)
     if as_json:
         rows = [
@@ -65,9 +69,11 @@ def run(
         ]
         print_json({"ok": reached, "receivers": rows})
     else:
+        lines: list[str] = []
         for one in ends:
             said = f"reached its receiver, {one.seconds:.1f} s" if one.reached else f"FAILED: {one.why}"
-            typer.echo(f"{one.setting:<14}  {one.to}  {said}")
+            lines.append(Told(f"{one.setting:<14}  {one.to}  {said}", "ok" if one.reached else "failed"))
         if not reached:
-            typer.echo("  mend it in .git/gitrelease/host.toml, or that receiver; then: gitrelease notify test")
+            lines.append("  mend it in .git/gitrelease/host.toml, or that receiver; then: gitrelease notify test")
+        say(lines)
     return Exit.DONE if reached else Exit.USAGE

@@ -12,12 +12,11 @@ from gitrelease.commands.client import print_json
 from gitrelease.commands.diff import describe
 from gitrelease.commands.options import Json, Revision, ending
 from gitrelease.core.signs import Told
-from gitrelease.edges.terminal import say
+from gitrelease.edges.terminal import breaks, say
 
 if TYPE_CHECKING:
     from gitrelease.world import World
 
-_OF_LINE = {"approval": "waiting", "bad": "bad"}
 STEPS = ("classify", "check out in a free slot", "check, start and open a session there", "tag and move the pointers",
          "switch new connections", "bring the work tree up", "soak")  # fmt: skip
 
@@ -47,11 +46,12 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     }
     if planned["quarantined"]:
         lines["bad"] = f"taken back before: {planned['quarantined']}; only deploy REV releases it again"
-    shown = [*(diff_lines(planned["diff"]) if planned["diff"] else [])]
-    marked = {"bad"} | ({"approval"} if planned["approval_needed"] else set())
+    states = {"bad": "bad", "approval": "waiting" if planned["approval_needed"] else "ok"}
+    shown = diff_lines(planned["diff"]) if planned["diff"] else []
     for name, text in lines.items():
-        first, *more = textwrap.wrap(text, 80, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
-        shown += [Told(first, _OF_LINE[name]) if name in marked else first, *more]
+        told = f"{name:<10}{text}"
+        first, *more = [told] if breaks() else textwrap.wrap(told, 80, subsequent_indent=" " * 10)
+        shown += [Told(first, states[name]) if name in states else first, *more]
     say(shown)
     return 0
 

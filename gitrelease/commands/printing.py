@@ -11,6 +11,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.history import Release, release_name
 from gitrelease.core.text import one_line
 from gitrelease.edges.records import Records
+from gitrelease.edges.terminal import say
 from gitrelease.release.outputs import Log, last_lines, of_release
 from gitrelease.release.selection import Selection, chosen
 from gitrelease.world import World
@@ -69,9 +70,9 @@ def print_output(asked: Sequence[Asked], count: int, *, as_json: bool) -> int:
         told = [{"name": name, "release": release, "lines": lines} for name, release, lines in found]
         print_json({"release": asked[0].release.name, "instances": told})
         return 0
-    for name, _, lines in found:
-        for line in lines:
-            print(prefixed(name, line, several=len(found) > 1))
+    shown = [prefixed(name, line, several=len(found) > 1) for name, _, lines in found for line in lines]
+    if shown:
+        say(shown)
     return 0
 
 

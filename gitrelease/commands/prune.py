@@ -52,9 +52,11 @@ def run(
 def _pack(git: Git) -> None:
     """Pack loose objects: here and not in the agent, since a rollback must not wait for it."""
     from gitrelease.edges.git import GitError
+    from gitrelease.edges.underway import under_way
 
     try:
-        git.pack_loose_objects()
+        with under_way("pack", "git packs its loose objects"):
+            git.pack_loose_objects()
     except GitError as error:
         typer.echo(f"git could not pack its loose objects: {error.message}. {error.hint}", err=True)
 

@@ -19,6 +19,7 @@ from gitrelease.core.text import one_line
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home
 from gitrelease.edges.terminal import say
+from gitrelease.edges.underway import news, under_way
 
 _PATIENCE = 3.0  # seconds in which an agent answers, and in which it ends when it is told to
 
@@ -53,11 +54,12 @@ def run(
     def tell(line: str) -> None:
         done.append(line)
         say([Told(one_line(line, 400), "done")], error=True)
+        news()
 
     _end_agents(client, tell)
     options = Options(branch=branch, script=script, schema=schema, port=port, python=python)
     try:
-        with client.without_agent():
+        with client.without_agent(), under_way("mend", "what was left is looked through"):
             for line in mend(client.root, client.home, options):
                 tell(line)
     except BaseException:

@@ -8,6 +8,7 @@ import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, Revision, ending
+from gitrelease.edges.terminal import say
 
 if TYPE_CHECKING:
     from gitrelease.world import World
@@ -35,10 +36,13 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     problem = lost_revision(world.git, world.settings.regions)
     if problem:
         typer.echo(problem, err=True)
-    for row in rows:
-        lines = f"{row['lines'][0]}-{row['lines'][1]}" if row["lines"] else "not there"
-        typer.echo(f"{row['region']:<20} {row['kind']:<11} {row['file']}:{lines}  {row['where']}".rstrip())
+    say(map(_line, rows))
     return 0
+
+
+def _line(row: dict[str, Any]) -> str:
+    lines = f"{row['lines'][0]}-{row['lines'][1]}" if row["lines"] else "not there"
+    return f"{row['region']:<20} {row['kind']:<11} {row['file']}:{lines}  {row['where']}".rstrip()
 
 
 def regions(world: World, commit: str) -> list[dict[str, Any]]:

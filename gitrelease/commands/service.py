@@ -14,6 +14,7 @@ import typer
 from gitrelease.commands.client import Client, client_for, print_json, require_owner
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.edges.terminal import hand_over
 
 if TYPE_CHECKING:
     from gitrelease.core.service import Service
@@ -112,7 +113,7 @@ def _show(text: str, then: Sequence[str], as_json: bool) -> int:
     if as_json:
         print_json({"content": text, "next": list(then)})
         return 0
-    typer.echo(text.rstrip("\n"))
+    hand_over(text.rstrip("\n") + "\n")
     for line in then:
         typer.echo(line, err=True)
     return 0

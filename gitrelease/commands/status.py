@@ -60,9 +60,8 @@ def lines(state: dict[str, Any]) -> list[str]:
         left = f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left"
         out.append(Told(left, "soaking"))
     standby = f"; {state['standby']} stands by" if state["standby"] else ""
-    out.append(
-        Told(f"good      {state['last_good'] or 'none yet'}{standby}", "good" if state["last_good"] else "unknown")
-    )
+    good = state["last_good"]
+    out.append(Told(f"good      {good or 'none yet'}{standby}", "good" if good else "unknown"))
     for row in state["instances"]:
         usage = (
             f"cpu {row['cpu_percent']:.0f} %, {row['memory_mb']:.0f} MB, up {ago(row['uptime_s'])}"

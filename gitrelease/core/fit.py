@@ -9,6 +9,7 @@ from collections.abc import Iterator
 NARROWEST = 20  # columns; what is narrower is treated as if it were this wide
 _DEEPEST = 26  # columns: what goes on stands below the last cell that begins before that
 _CELL = re.compile(r" *\S.*? {2,}(?=\S)| +(?=\S)")
+_GAP = re.compile(r"\S( {2,})(?=\S)(?!.*\S {2,}\S)")
 _PIECE = re.compile(r" *[^ ]+| +")
 
 
@@ -35,6 +36,7 @@ def fitted(text: str, width: int) -> list[str]:
     """Return the lines that `text`, one line, becomes: broken at blanks, the rest below where its last cell began."""
     width = max(width, NARROWEST)
     text = text.expandtabs() if "\t" in text else text
+    text = _squeezed(text, columns(text) - width)
     if columns(text) <= width:
         return [text]
     indent = min(_hanging(text), width // 2)
@@ -45,8 +47,17 @@ def fitted(text: str, width: int) -> list[str]:
         else:
             if line.strip():
                 lines.append(line.rstrip())
-            line = " " * indent + piece.lstrip()
+            word = piece.lstrip()
+            line = " " * max(min(indent, width - columns(word)), 0) + word
     return [*lines, line.rstrip()]
+
+
+def _squeezed(text: str, by: int) -> str:
+    """Return `text` with fewer blanks before its last cell, where that makes it `by` columns narrower."""
+    gap = _GAP.search(text)
+    if by <= 0 or gap is None or len(gap[1]) < by + 2:
+        return text
+    return text[: gap.start(1)] + text[gap.start(1) + by :]
 
 
 def _hanging(text: str) -> int:
@@ -58,9 +69,12 @@ def _hanging(text: str) -> int:
 
 
 def _pieces(text: str, room: int) -> Iterator[str]:
-    """Yield words with the blanks before them; one that fits nowhere in pieces of `room`."""
+    """Yield words with the blanks before them; one that fits nowhere in pieces of `room`.
+
+    Paths and addresses stay whole: the terminal breaks them where it must, and they can still be copied.
+    """
     for piece in _PIECE.findall(text):
-        while columns(piece.lstrip()) > room:
+        while "/" not in piece and columns(piece.lstrip()) > room:
             blanks = len(piece) - len(piece.lstrip())
             taken, rest = _split(piece[blanks:], room)
             yield piece[:blanks] + taken

@@ -6,11 +6,12 @@ none, and no line is broken.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from gitrelease.core.signs import SIMPLE, Look, Told, drawn
 from gitrelease.core.text import plain
@@ -21,21 +22,26 @@ _USUAL = 80  # columns, where a terminal does not tell
 class Plain(io.TextIOWrapper):
     """A text stream that cannot move the cursor, colour, retitle or reverse what is read there."""
 
+    # Whoever draws on the last line meanwhile makes way for those who print within it.
+    way: ClassVar[contextlib.AbstractContextManager[None]] = contextlib.nullcontext()
     look = Look()
-    _begun = False  # is the line that is written to already begun?
+    in_a_line = False  # is the line that is written to already begun?
 
     def write(self, text: str) -> int:
         # A carriage return that ends a line moves nothing: a sheet has one on each.
         safe = "\r\n".join(map(plain, text.split("\r\n")))
-        return super().write(safe if self.look.width is None else self._broken(safe))
+        with Plain.way:
+            return super().write(safe if self.look.width is None else self._broken(safe))
 
     def draw(self, text: str) -> None:
         """Write what is safe already, with colours of ours in it."""
-        super().write(text)
+        with Plain.way:
+            super().write(text)
+            self.flush()
 
     def _broken(self, text: str) -> str:
         """Break the lines that do not fit, but for one that was begun before."""
-        begun, self._begun = self._begun, not text.endswith("\n") and bool(text)
+        begun, self.in_a_line = self.in_a_line, not text.endswith("\n") and (bool(text) or self.in_a_line)
         first, *lines = text.split("\n")
         shown = [first.translate(SIMPLE) if self.look.simple else first] if begun else drawn([first], self.look)
         return "\n".join([*shown, *drawn(lines, self.look)])
@@ -94,14 +100,44 @@ def size_of(stream: TextIO, environment: Mapping[str, str]) -> tuple[int, int]:
 
 
 def say(lines: Iterable[str], *, error: bool = False) -> None:
-    """Print lines, on standard error with `error`: those that are `Told` with the sign of their state."""
+    """Print lines, on standard error with `error`: those that are `Told` with the sign of their state.
+
+    What is longer than the screen is read in a pager.
+    """
     stream = sys.stderr if error else sys.stdout
     shown = as_shown(list(lines), stream)
+    if not error and _is_long(shown) and _in_pager(f"{shown}\n"):
+        return
     if isinstance(stream, Plain) and stream.look.signs:
         stream.draw(f"{shown}\n")
     else:
         print(shown, file=stream)
     stream.flush()
+
+
+def hand_over(text: str) -> None:
+    """Print what is to be copied or run: safe, and no line of it is broken."""
+    if isinstance(sys.stdout, Plain):
+        sys.stdout.draw(plain(text))
+    else:
+        sys.stdout.write(text)
+
+
+def _is_long(text: str) -> bool:
+    """Does `text` leave no room for the next prompt, on a terminal where a pager can draw?"""
+    return breaks() and not is_dumb(os.environ) and text.count("\n") + 1 >= size_of(sys.stdout, os.environ)[1]
+
+
+def _in_pager(text: str) -> bool:
+    from gitrelease.edges.pager import read_in_pager
+
+    sys.stdout.flush()
+    return read_in_pager(text)
+
+
+def breaks() -> bool:
+    """Does standard output break long lines by itself?"""
+    return isinstance(sys.stdout, Plain) and sys.stdout.look.width is not None
 
 
 def as_shown(lines: list[str], stream: TextIO) -> str:

@@ -1,18 +1,20 @@
-"""At a terminal: signs and colours, eighty columns; and nothing of it for scripts."""
+"""At a terminal: signs and colours, eighty columns, a pager, what is under way; and nothing of it for scripts."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from gitrelease.core.fit import columns
 from tests.checkout import Production, make_checkout
-from tests.terminal import Terminal, shown, words
+from tests.terminal import Terminal, left, shown, words
 
 EVIL = "Know \x1b[31mred\x1b[0m and \x1b]0;title\x07 の発行を承認してください " + "far too long " * 12
 BLUE, ORANGE = "\x1b[38;5;33m", "\x1b[1;38;5;208m"
@@ -45,7 +47,7 @@ def test_no_line_is_wider_than_the_terminal(production: Production, arguments: t
     told = words(shown(production.root, *arguments))
 
     assert told.strip() or arguments == ("logs",)
-    assert [line for line in told.split("\n") if columns(line) > 80] == []
+    assert [line for line in re.split(r"[\r\n]", told) if columns(line) > 80] == []
 
 
 def test_states_have_signs_beside_their_colours(production: Production) -> None:
@@ -131,3 +133,139 @@ def test_the_end_of_a_command_at_a_terminal_tells_its_exit_code(production: Prod
     terminal = Terminal(production.root, "show", "release/9")
 
     assert terminal.end() == 2
+
+
+# -- the pager -------------------------------------------------------------------------------------------------------
+
+MARKED = "sed 's/^/paged /'"
+NEVER = "sed 's/^/not this one /'"
+
+
+@pytest.mark.parametrize(
+    ("env", "configured"),
+    [
+        pytest.param({"GITRELEASE_PAGER": MARKED, "GIT_PAGER": NEVER}, NEVER, id="our variable"),
+        pytest.param({"GIT_PAGER": MARKED, "PAGER": NEVER}, NEVER, id="git's variable"),
+        pytest.param({"PAGER": NEVER}, MARKED, id="git's setting"),
+        pytest.param({"PAGER": MARKED}, None, id="everybody's variable"),
+    ],
+)
+def test_what_is_longer_than_the_screen_is_read_in_the_pager_that_git_would_take(
+    production: Production, tmp_path: Path, env: dict[str, str], configured: str | None
+) -> None:
+    if configured:
+        (tmp_path / ".gitconfig").write_text(f'[core]\npager = "{configured}"\n')
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    told = words(shown(production.root, "status", rows=4, env={"GITRELEASE_PAGER": None, **home, **env}))
+
+    assert told.startswith("paged ● live      release/2")
+    assert "not this one" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "how"),
+    [
+        pytest.param(("status",), {"rows": 30}, id="it fits"),
+        pytest.param(("--no-pager", "status"), {"rows": 4}, id="--no-pager"),
+        pytest.param(("status", "--json"), {"rows": 1}, id="JSON"),
+        pytest.param(("status",), {"rows": 4, "dumb": True}, id="a dumb terminal"),
+    ],
+)
+def test_without_need_there_is_no_pager(production: Production, arguments: tuple[str, ...], how: dict) -> None:
+    env = {"GITRELEASE_PAGER": NEVER, **({"TERM": "dumb"} if how.pop("dumb", False) else {})}
+
+    told = shown(production.root, *arguments, env=env, **how)
+
+    assert "release/2" in told
+    assert "not this one" not in told
+
+
+def test_without_a_terminal_there_is_no_pager(production: Production) -> None:
+    told = production.gitrelease("history", env={"GITRELEASE_PAGER": NEVER, "LINES": "2"})
+
+    assert told.out.startswith("release/2")
+
+
+@pytest.mark.parametrize("pager", ["no-such-pager", "/dev/null", "exit 1"])
+def test_a_pager_that_does_not_work_leaves_the_output_printed(production: Production, pager: str) -> None:
+    terminal = Terminal(production.root, "status", rows=4, env={"GITRELEASE_PAGER": pager})
+
+    assert terminal.end() == 0
+    assert "● live      release/2" in words(terminal.shown)
+
+
+def test_a_pager_that_is_left_early_is_no_error(production: Production) -> None:
+    for pager in ("true", "head -1", "exec 0<&-; exit 2"):
+        terminal = Terminal(production.root, "status", rows=4, env={"GITRELEASE_PAGER": pager})
+
+        assert terminal.end() == 0
+        assert "instance" not in terminal.shown
+
+
+def test_less_is_the_usual_pager_and_shows_our_colours(production: Production) -> None:
+    terminal = Terminal(production.root, "status", rows=5, env=dict.fromkeys(("GITRELEASE_PAGER", "PAGER", "LESS")))
+
+    first = terminal.until(lambda told: "live      release/2" in told and told.rstrip("\x1b[K").endswith(":"))
+    terminal.type("q")
+
+    assert BLUE in first
+    assert terminal.end() == 0
+    assert "checkout" not in terminal.shown
+
+
+# -- what is under way -----------------------------------------------------------------------------------------------
+
+
+def test_what_takes_over_a_second_is_seen_while_it_is_under_way_and_gone_afterwards(production: Production) -> None:
+    os.kill(production.agent_pid(), signal.SIGSTOP)
+    try:
+        terminal = Terminal(production.root, "restart")
+        waiting = terminal.until(lambda told: " 1 s" in told and " 2 s" in told)
+    finally:
+        os.kill(production.agent_pid(), signal.SIGCONT)
+    code = terminal.end()
+
+    assert "▸\x1b[0m stage     it starts beside production and is asked 1 s" in waiting
+    assert "\n" not in waiting
+    assert code == 0
+    steps = [line for line in left(terminal.shown) if line]
+    assert [line.split()[:2] for line in steps[:2]] == [["✓", "stage"], ["✓", "restarted:"]]
+    assert not any("▸" in line for line in steps)
+
+
+def test_without_a_terminal_only_what_was_done_is_told(production: Production) -> None:
+    os.kill(production.agent_pid(), signal.SIGSTOP)
+    try:
+        script = subprocess.Popen(
+            [sys.executable, "-m", "gitrelease", "-C", str(production.root), "restart"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with pytest.raises(subprocess.TimeoutExpired):
+            script.wait(1.5)
+    finally:
+        os.kill(production.agent_pid(), signal.SIGCONT)
+    out, said = script.communicate(timeout=60)
+
+    assert [line.split()[0] for line in said.splitlines()] == ["stage"]
+    assert out.startswith("restarted: ")
+    assert "\r" not in out + said
+
+
+# -- what changes in its place ---------------------------------------------------------------------------------------
+
+
+def test_the_table_of_monitor_fits_eighty_columns_and_marks_each_instance(production: Production) -> None:
+    told = left(shown(production.root, "monitor", "--for", "400ms", "--every", "200ms"))
+
+    head = next(line for line in told if line.startswith("instance"))
+    assert head.split() == ["instance", "release", "cpu", "memory", "sessions", "restarts", "answer", "errors"]
+    assert any(line.startswith("✓ primary  release/") for line in told)
+    assert max(map(columns, told)) <= 80
+
+
+def test_what_is_to_be_copied_is_not_broken(production: Production) -> None:
+    line = production.gitrelease("service", "--cron").out.splitlines()[0]
+
+    assert len(line) > 80
+    assert line in words(shown(production.root, "service", "--cron")).splitlines()
