@@ -108,7 +108,9 @@ class Desk:
         except ReleaseError as error:
             return _error(error.message, error.hint, error.code)
         except Cancelled as cancelled:
-            return _error(f"cancelled: {cancelled}", "Nothing was changed in production", Exit.REFUSED)
+            return _error(
+                f"cancelled: {cancelled}", "Nothing more is changed; see what serves: gitrelease status", Exit.REFUSED
+            )
         except Exception as error:  # noqa: BLE001  # the handler for bugs: saved, named, and the agent goes on
             known = of_host(error, str(self._agent.world.home.root)) if isinstance(error, OSError) else None
             log.error("%s failed: %s", request.verb, error, exc_info=known is None)

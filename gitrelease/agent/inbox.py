@@ -40,6 +40,7 @@ class Waiting:
     kind: Kind
     since: float
     why: str
+    hint: str  # how it can be released
     frozen: bool  # it is looked at again when that is over
 
 
@@ -67,6 +68,7 @@ class Inbox:
             kind=outcome.kind or Kind.MAJOR,
             since=time.time(),
             why=outcome.reason,
+            hint=outcome.hint,
             frozen=frozen_now(known) is not None,
         )
 

@@ -93,6 +93,7 @@ def status(
                 "kind": waiting.kind.value,
                 "since": waiting.since,
                 "reason": waiting.why,
+                "hint": waiting.hint,
                 "frozen": waiting.frozen,
             }
             for waiting in (inbox.waiting.values() if inbox else ())

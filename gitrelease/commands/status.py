@@ -147,13 +147,8 @@ def _waiting(state: dict[str, Any]) -> Iterator[str]:
         yield "          see it: gitrelease diff --worktree; take it back: git checkout -- FILE"
     for waiting in state["waiting"]:
         what = f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']})"
-        release = f"gitrelease deploy {short(waiting['commit'])}"
-        if waiting["frozen"]:
-            yield Told(f"{what} is released when the freeze is over; at once:", "waiting")
-        else:
-            yield Told(f"{what} needs approval:", "waiting")
-            release += " --approve"
-        yield f"          {release}"
+        yield Told(f"{what}: {one_line(waiting['reason'], 300)}", "waiting")
+        yield f"          {one_line(waiting['hint'], 300)}"
     for item in state["quarantined"][-_BAD_SHOWN:]:
         yield Told(f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}", "bad")
     if len(state["quarantined"]) > _BAD_SHOWN:

@@ -10,7 +10,7 @@ from gitrelease.dashboard import reading, showing
 from gitrelease.dashboard.frame import OFTEN, section
 
 MOST = 500  # attempts
-WAITING = ("commit", "kind", "trigger", "since", "why", "release it with")
+WAITING = ("commit", "kind", "trigger", "since", "why", "what to do")
 BAD = ("what", "commit", "why")
 ATTEMPTS = ("at", "commit", "outcome", "trigger", "by", "why")
 IN_GROUPS = (*ATTEMPTS[:3], "group", *ATTEMPTS[3:])  # where something came in for another group than production
@@ -30,8 +30,7 @@ def waiting() -> None:
         {
             "commit": short(one["commit"]), "kind": one["kind"], "trigger": one["trigger"],
             "since": showing.moment(one["since"]),
-            "why": "frozen: it is released when the freeze is over" if one["frozen"] else one["reason"],
-            "release it with": f"gitrelease deploy {short(one['commit'])}" + ("" if one["frozen"] else " --approve"),
+            "why": one["reason"], "what to do": one["hint"],
         }
         for one in state["waiting"]
     ]  # fmt: skip

@@ -57,8 +57,7 @@ def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:
         yield warning("agent", f"an edit on disk was refused: {reason}", fix="gitrelease diff --worktree")
     for waiting in status["waiting"]:
         detail = f"{waiting['commit'][:10]} waits: {waiting['reason']}"
-        approve = "" if waiting["frozen"] else " --approve"
-        yield warning("agent", detail, fix=f"gitrelease deploy {waiting['commit'][:10]}{approve}")
+        yield warning("agent", detail, fix=str(waiting["hint"]))
     yield well("agent", f"runs, pid {status['agent']['pid']}")
 
 

@@ -183,6 +183,18 @@ def test_a_policy_sends_a_kind_through_a_group_first(guarded: Grouped) -> None:
     assert production.git("rev-parse", "deploy") == commit
 
 
+def test_what_comes_by_itself_waits_for_the_group_and_status_says_what_to_type(guarded: Grouped) -> None:
+    production = guarded.production
+    commit = production.commit_version("two")
+
+    until(lambda: production.status()["waiting"], "the commit waits")
+    shown = production.gitrelease("status").out
+
+    assert "a major change goes to test first, and this has not proved good there (policy.major.via)" in shown
+    assert f"Release it there: gitrelease deploy {commit[:10]} --to test" in shown
+    assert "--approve" not in shown
+
+
 def test_what_has_proved_good_in_the_group_may_be_pushed(guarded: Grouped) -> None:
     guarded.branch_with("two")
     guarded.deploy("next", "--to", "test")
