@@ -115,11 +115,11 @@ def test_what_the_script_prints_is_none_of_the_probes_business(tmp_path):
 def test_a_script_that_outlives_the_deadline_has_failed(tmp_path):
     began = time.monotonic()
 
-    verdict = first_session(tmp_path, "import threading\nthreading.Event().wait(60)\n", deadline=2)
+    verdict = first_session(tmp_path, "import threading\nthreading.Event().wait(60)\n", deadline=5)
 
     assert verdict["ok"] is False
-    assert verdict["detail"] == "the script had not finished within 2 s"
-    assert time.monotonic() - began < 6
+    assert verdict["detail"] == "the script had not finished within 5 s"
+    assert time.monotonic() - began < 15
 
 
 def test_a_script_that_ends_its_server_has_failed(tmp_path):

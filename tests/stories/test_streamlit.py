@@ -18,7 +18,7 @@ from tests.checkout import Clone, Production, make_checkout, until
 
 SAMPLE = Path(__file__).parents[2] / "gitrelease" / "demo" / "app"
 SCRIPT = "FinDocPipeline.py"
-SETTINGS = '[limits]\nstart = "5s"\nchecks = "8s"\nstop = "1s"\nsettle = "200ms"\n[policy.dictionary]\nsoak = "60s"\n'
+SETTINGS = '[limits]\nstart = "10s"\nchecks = "8s"\nstop = "1s"\nsettle = "200ms"\n[policy.dictionary]\nsoak = "60s"\n'
 
 
 def sample_files() -> dict[str, str]:
