@@ -28,7 +28,7 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.release.execute import record
-from gitrelease.release.production import Production, Running
+from gitrelease.release.production import Production, Running, read_running
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World
 
@@ -218,8 +218,9 @@ class Groups:
 
 
 def _serves(world: World) -> bool:
-    """Does a group serve what its journal knows? Then a person has deleted its pointer, and users go before that."""
-    return runs(world) and world.journal.memory(attempts=1).live is not None
+    """Do users get something there? Where no pointer says what, a person has deleted it, and users go before that."""
+    live = read_running(world.home.processes).live
+    return live is not None and live.alive
 
 
 def _lost(world: World) -> str:
