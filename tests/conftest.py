@@ -41,6 +41,7 @@ LONG = re.compile(
     r"|whole\[(snapshot|(front|live)-stage)|killed.py::test_these.*\[snapshot"
     r"|what_was_read_last\[(unknown_key|folder)|without_its_secrets\[404|damaged_bars_nobody\[refs/tags/release/1"
     r"|a_bad_start_is_refused\[(import error|children)|never_served\[(import error|exits)|still_run\[exits"
+    r"|others_still_run\[(prints|takes|writes)|bar_the_way_for_the_next_one\[(a class|a file)"
     r"|group_that_is_none_is_named\[r|works_without_an_agent\[(plan|diff)|nothing_behind\[2|no_hook_for_good\[local"
 )
 

@@ -225,8 +225,12 @@ def kill_at(work: Work, name: str, point: str) -> int:
 
 
 # What goes live takes the same steps whatever brought it: here a push and its like are killed where they differ, and
-# around the moving of the refs; `python -m tests.benchmarks.kills` takes every point of every work.
+# around the moving of the refs; before a step all is as it was after the last one. `python -m tests.benchmarks.kills`
+# takes every point of every work.
+_AGAIN = ("intent: before", "refs: before", "traffic: before", "files: before", "record: before")
 ELSEWHERE = {
+    "deploy": tuple(point for point in POINTS["deploy"] if point not in _AGAIN),
+    "rollback": tuple(point for point in BACK if point not in _AGAIN),
     "push": ("push: staged, its ref has not moved", "refs: done"),
     "cold rollback": ("stage: started", "refs: done"),
     "selective": ("part: committed", "refs: done"),
