@@ -39,6 +39,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     # processes and ports
     (r"\bpid \d+", "pid 12345"),
     (r"\bport \d{5}\b", "port 54321"),
+    (r"(?m)(?<=is taken by pid 12345: ).*", "…"),  # cut after as much as fits
     (r"(json://127.0.0.1:)\d+", r"\g<1>54321"),
     (r"127.0.0.1:\d+/\?token=\S+", "127.0.0.1:8600/?token=…"),
     (r"\bports \d[\d, ]+;", "ports 50001, 54321;"),

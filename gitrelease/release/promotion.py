@@ -6,7 +6,9 @@ under its lock.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -141,7 +143,8 @@ def prepare(
     lacking = _lacking_approval(attempt, decision, staged, known, approved=approved)
     if lacking is not None:
         return lacking
-    started = spread(production, world, staged.backend, cancel=cancel, report=report)
+    with _told_when_cut_off(attempt):
+        started = spread(production, world, staged.backend, cancel=cancel, report=report)
     if isinstance(started, Check):
         hint = mend_hint(candidate.trigger, candidate.known_as)
         why = f"{started.name}: {started.detail}"
@@ -181,7 +184,7 @@ def _staged(
     report: Report,
 ) -> Staged | Unfit:
     production, candidate = attempt.production, attempt.candidate
-    try:
+    with _told_when_cut_off(attempt):
         return stage(
             production.world,
             candidate,
@@ -194,8 +197,15 @@ def _staged(
             beside=production.running.live.first if production.running.live else None,
             instance=production.instances[0],
         )
+
+
+@contextlib.contextmanager
+def _told_when_cut_off(attempt: Attempt) -> Iterator[None]:
+    """Let the history tell of a candidate that somebody cuts off while the context is open."""
+    try:
+        yield
     except Cancelled as cut:
-        attempt.tell(cut_off(candidate.trigger), f"cut off: {cut}")
+        attempt.tell(cut_off(attempt.candidate.trigger), f"cut off: {cut}")
         raise
 
 
