@@ -228,6 +228,9 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
                 # Once more: a single measurement may be a hiccup.
                 again = math.log2(spent(compiled, pump.text(times)) / max(spent(compiled, pump.text(times // 2)), 1e-9))
                 if min(steep, again) > STEEP:
+                    # That is the least: over a few more repetitions it may be seen that it is no power at all.
+                    if before < CLEAR and times < FEW and spent(compiled, pump.text(FEW)) == math.inf:
+                        return math.inf, FEW, CAP
                     return min(steep, again), times, took
             if took > CAP / 4:
                 break
