@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gitrelease.core import refs
 from gitrelease.core.changes import Change, Lines, follow_file, parse_diff_tree
 from gitrelease.core.classify import Diff, FileChange, classify
 from gitrelease.core.errors import ReleaseError
@@ -98,7 +99,7 @@ def carried(world: World, commit: str, known: Records, *, only_elsewhere: bool =
 
     None where there is no such release, or with `only_elsewhere` none that production never had.
     """
-    names = (name for name, _ in world.git.tags_at(commit) if name.startswith(records.RELEASES))
+    names = (name for name, _ in world.git.tags_at(commit) if name.startswith(refs.RELEASES))
     numbers = [number for number in map(release_number, names) if not only_elsewhere or number in known.elsewhere]
     release = max(filter(None, map(known.every.numbered, numbers)), key=lambda one: one.number, default=None)
     if release is None:

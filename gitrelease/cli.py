@@ -128,8 +128,8 @@ def _served() -> str | None:
     """Return the release that is live in the checkout that the command line means, as far as that can be told."""
     from pathlib import Path
 
+    from gitrelease.core.refs import LIVE
     from gitrelease.edges.git import Git
-    from gitrelease.edges.records import LIVE
 
     after = sys.argv.index("-C") + 1 if "-C" in sys.argv[:-1] else None
     try:

@@ -18,9 +18,10 @@ from typing import Any
 
 import msgspec
 
+from gitrelease.core import refs
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.settings import App
-from gitrelease.edges import backends, hooks, records
+from gitrelease.edges import backends, hooks
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
@@ -114,8 +115,8 @@ def init(
     write_atomically(home.installed, msgspec.json.encode(installed))
     home.installing.unlink(missing_ok=True)
     passing("init: written down")
-    if git.ref(records.CHECKOUT) is None:
-        git.update_refs([RefUpdate(records.CHECKOUT, git.resolve("HEAD") or "")], reason="init")
+    if git.ref(refs.CHECKOUT) is None:
+        git.update_refs([RefUpdate(refs.CHECKOUT, git.resolve("HEAD") or "")], reason="init")
     ignored = world.checkout.ignores_carried() and (git.root / world.settings.app.schema).exists()
     return Prepared(
         root=str(git.root),
@@ -317,7 +318,7 @@ def uninstall(directory: Path) -> list[str]:
     done.append("hooks and settings of the repository are as they were")
     for one in home.every():
         Slots(git, one.slots).remove_all()
-    ours = git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
+    ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
     git.update_refs([RefUpdate(ref, None) for ref in ours], reason="uninstall")
     if installed.branch_from and git.head_ref() == world.settings.branch_ref:
         if git.ref(installed.branch_from) == git.ref(world.settings.branch_ref):
@@ -333,13 +334,13 @@ def uninstall(directory: Path) -> list[str]:
 
 def _keep_what_only_we_hold(git: Git) -> Iterator[str]:
     """Turn commits that only refs of ours reach into `backup/…` tags; yield their names."""
-    ours = git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
+    ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
     for ref in ours:
         commit = git.resolve(ref)
         if commit is None:
             continue
         held = git.text("for-each-ref", "--contains", commit, "--count=1", "refs/heads", "refs/tags", "refs/remotes")
         if not held:
-            name = f"backup/{ref.removeprefix(records.OURS).replace('/', '-')}"
+            name = f"backup/{ref.removeprefix(refs.OURS).replace('/', '-')}"
             git.update_refs([RefUpdate(f"refs/tags/{name}", commit)], reason="uninstall")
             yield name

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
@@ -55,11 +56,11 @@ class World:
 
     @property
     def live_ref(self) -> str:
-        return records.live_ref(self.group)
+        return refs.live_ref(self.group)
 
     @property
     def good_ref(self) -> str:
-        return records.good_ref(self.group)
+        return refs.good_ref(self.group)
 
     def records(self) -> Records:
         """Read what the refs say at this moment."""
@@ -131,7 +132,7 @@ def open_world(directory: Path, *, initialised: bool = True) -> World:
         raise RepositoryError(
             f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {git.root} init"
         )
-    live = git.resolve(records.LIVE) or git.resolve("HEAD")
+    live = git.resolve(refs.LIVE) or git.resolve("HEAD")
     host = settings_files.tables_of_host(home.settings)
     settings = settings_files.load(git, host, live)
     return World(

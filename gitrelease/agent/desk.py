@@ -35,6 +35,7 @@ from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
 from gitrelease.release.going_back import go_back, no_target, target_of_rollback
+from gitrelease.release.production import Production
 from gitrelease.release.promotion import Prepared, prepare, promote
 from gitrelease.release.restart import restart
 from gitrelease.release.takeback import take_back, target_of_part
@@ -214,8 +215,8 @@ class Desk:
                     explicit=True, by_hand=True, cancel=request.cancel, report=request.report,
                 )  # fmt: skip
                 if isinstance(prepared, Outcome):
-                    return prepared
-                return promote(production, prepared, report=request.report)
+                    return _within(production, prepared)
+                return _within(production, promote(production, prepared, report=request.report))
             finally:
                 agent.groups.drop_if_empty(group)
 
@@ -253,14 +254,16 @@ class Desk:
             if target is None:
                 raise no_target(name)
             if only is not None:
-                return take_back(
+                outcome = take_back(
                     production, known, target, only, reason=request.reason, by=request.by,
                     cancel=request.cancel, report=request.report,
                 )  # fmt: skip
-            return go_back(
-                production, known, target, reason=request.reason, by=request.by, automatic=False,
-                cancel=request.cancel, report=request.report,
-            )  # fmt: skip
+            else:
+                outcome = go_back(
+                    production, known, target, reason=request.reason, by=request.by, automatic=False,
+                    cancel=request.cancel, report=request.report,
+                )  # fmt: skip
+            return _within(production, outcome)
 
     def _restart(self, request: Request) -> Outcome:
         main = self._agent.serving()  # an agent that is just coming up is waited for
@@ -272,7 +275,7 @@ class Desk:
                 outcome = restart(production, instance=only, cancel=request.cancel, report=request.report)
                 if outcome.outcome != "released":
                     break
-            return outcome
+            return _within(production, outcome)
 
     def _push_stage(self, request: Request) -> Outcome:
         with cancelled_when_gone(request):
@@ -288,6 +291,11 @@ class Desk:
 
     def _push_promote(self, request: Request) -> Outcome:
         return self._agent.pushes.promote(int(request.arguments["receive_pack"]), report=request.report)
+
+
+def _within(production: Production, outcome: Outcome) -> Outcome:
+    """Return the outcome with the group of instances that it is about."""
+    return msgspec.structs.replace(outcome, group=production.world.group)
 
 
 def _error(message: str, hint: str, code: Exit) -> dict[str, Any]:

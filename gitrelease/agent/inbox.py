@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from gitrelease.candidate import Candidate, belonging_to, compose, of_branch
 from gitrelease.checks.staging import Report, Unfit
+from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Stopped
 from gitrelease.core.kinds import Kind
@@ -151,7 +152,7 @@ def _drop_stale(production: Production, inbox: Inbox, head: str, *, frozen: bool
             inbox.forget(key)
             continue
         if candidate.trigger == "edit":
-            base = git.ref(records.CHECKOUT)
+            base = git.ref(refs.CHECKOUT)
             stale = base is None or not production.world.checkout.edited_paths(base)
         else:
             stale = candidate.source != head
@@ -189,7 +190,7 @@ def _take_edit(
         return None
     if checkout.git_is_at_work() or world.home.recovering.exists():
         return None  # a mixture of two commits, and nobody's edit
-    paths = checkout.edited_paths(world.git.ref(records.CHECKOUT) or known.checkout)
+    paths = checkout.edited_paths(world.git.ref(refs.CHECKOUT) or known.checkout)
     if not paths:
         inbox.refused.clear()
         return None

@@ -21,13 +21,13 @@ from gitrelease.agent.office import Office
 from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
+from gitrelease.core import refs
 from gitrelease.core.errors import Busy, ReleaseError
 from gitrelease.core.events import Attempted
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import short
-from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
@@ -311,7 +311,7 @@ def _refuse_moved(production: Production, old: str) -> Outcome | None:
 def _refuse_edited(production: Production) -> Outcome | None:
     """Refuse what would run over an edit that lies in the checkout."""
     world = production.world
-    base = world.git.ref(records.CHECKOUT)
+    base = world.git.ref(refs.CHECKOUT)
     edited = world.checkout.edited_paths(base) if base and world.checkout.on_branch() else ()
     if edited:
         return _refused(

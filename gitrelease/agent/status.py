@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
+from gitrelease.core.refs import CHECKOUT
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.git import GitError
-from gitrelease.edges.records import CHECKOUT, Records
+from gitrelease.edges.records import Records
 from gitrelease.release.past import emergency_row
 from gitrelease.release.production import Production, Running, read_running
 from gitrelease.world import World

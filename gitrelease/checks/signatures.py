@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 from gitrelease.candidate import Candidate
+from gitrelease.core import refs
 from gitrelease.core.outcome import SIGNATURE, Check
 from gitrelease.core.signing import Format, format_of, signature_of
 from gitrelease.core.text import one_line, short
-from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import Git
 from gitrelease.world import World
 
 VERIFY_LIMIT = 30.0  # seconds for one signature: a keyring may be locked by somebody
-_OURS = (records.RELEASES, records.BACKUPS)
+_OURS = (refs.RELEASES, refs.BACKUPS)
 _ALLOWED_SIGNERS = "gpg.ssh.allowedSignersFile"
 
 

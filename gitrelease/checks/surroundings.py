@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gitrelease.candidate import Candidate
+from gitrelease.core import refs
 from gitrelease.core.documents import is_document
 from gitrelease.core.outcome import Check
 from gitrelease.core.text import one_line, readable
-from gitrelease.edges import records
 from gitrelease.edges.slots import Slot
 from gitrelease.world import World
 
@@ -30,7 +30,7 @@ class Surroundings:
 
     def __init__(self, world: World, candidate: Candidate, slot: Slot) -> None:
         self._world = world
-        self._base = world.git.ref(records.CHECKOUT)
+        self._base = world.git.ref(refs.CHECKOUT)
         self._paths = _not_edited(world, candidate, self._base)
         self._files = _stamps(world.git.root, self._paths)
         self._records = _records(world)

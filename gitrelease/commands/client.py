@@ -188,18 +188,15 @@ def end_or_raise(end: wire.Message) -> wire.Message:
     return end
 
 
-def finish(end: wire.Message, *, as_json: bool, word: str = "", group: str | None = None) -> int:
-    """Print the end of a command and return its exit code; `word` says what was done when all went well.
-
-    `group` is whose instances it was about, where those are not production's.
-    """
+def finish(end: wire.Message, *, as_json: bool, word: str = "") -> int:
+    """Print the end of a command and return its exit code; `word` says what was done when all went well."""
     code = int(end_or_raise(end).pop("code", Exit.DONE))
     if as_json:
         print_json(end)
     elif word and code == 0:
         say([Told(f"{word}: {end['reason']}", "done"), *([f"  {end['hint']}"] if end.get("hint") else [])])
     else:
-        say(outcome_lines({**end, "code": code, "group": group or end.get("group")}), error=code != 0)
+        say(outcome_lines({**end, "code": code}), error=code != 0)
     return code
 
 

@@ -41,4 +41,4 @@ def run(
         return plan(context, revision, as_json)
     client = client_for(context.obj)
     arguments = {"revision": revision, "approve": approve, "reason": reason, "by": user(), "group": group}
-    return finish(client.ask_starting("deploy", arguments, show_progress), as_json=as_json, group=group)
+    return finish(client.ask_starting("deploy", arguments, show_progress), as_json=as_json)

@@ -72,10 +72,10 @@ def _alike(world: World, before: str, after: str) -> tuple[str, str]:
 
 def live_commit(world: World) -> str:
     """Return the commit that is live; `ReleaseError` when nothing is."""
+    from gitrelease.core import refs
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.edges import records
 
-    live = world.git.resolve(records.LIVE)
+    live = world.git.resolve(refs.LIVE)
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Name both ends: gitrelease diff A B; or release: gitrelease up")
     return live

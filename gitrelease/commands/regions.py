@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def run(context: typer.Context, revision: Revision = None, as_json: Json = False) -> int:
     """Say on which lines the regions of REV stand (default: the head of the deploy branch)."""
     from gitrelease.candidate import commit_of, compose, lost_revision
-    from gitrelease.edges.records import LIVE
+    from gitrelease.core.refs import LIVE
     from gitrelease.world import open_world
 
     world = open_world(context.obj, initialised=False)

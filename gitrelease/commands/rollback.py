@@ -54,7 +54,7 @@ def run(
         return _preview(client.root, release, only, group, as_json=as_json)
     wanted = {"release": release, "only": only, "reason": reason, "by": user(), "group": group}
     end = client.ask_starting("rollback", wanted, show_progress)
-    return finish(end, as_json=as_json, group=group)
+    return finish(end, as_json=as_json)
 
 
 def _preview(root: Path, release: str | None, only: str | None, group: str | None, *, as_json: bool) -> int:

@@ -29,6 +29,7 @@ def run(context: typer.Context, as_json: Json = False) -> int:
 
 def end(client: Client, *, asked: str = "") -> Freeze | None:
     """End a freeze and return what it was; `asked` is who, where it is not who runs this."""
+    from gitrelease.core import refs
     from gitrelease.edges import records
     from gitrelease.edges.git import RefUpdate
     from gitrelease.world import open_world
@@ -37,6 +38,6 @@ def end(client: Client, *, asked: str = "") -> Freeze | None:
     git = open_world(client.root).git
     was = records.read(git).frozen
     if was is not None:
-        git.update_refs([RefUpdate(records.FROZEN, None)], reason=f"unfreeze by {asked}" if asked else "unfreeze")
+        git.update_refs([RefUpdate(refs.FROZEN, None)], reason=f"unfreeze by {asked}" if asked else "unfreeze")
         poke(client)
     return was

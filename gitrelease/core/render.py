@@ -28,7 +28,7 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
     if "error" in end:
         return [Told(f"error: {one_line(end['error'])}", "error"), *_indented(end.get("hint", ""))]
     outcome, release, reason = end.get("outcome"), end.get("release"), end.get("reason", "")
-    group = end.get("group") or PRODUCTION
+    group = end.get("group", PRODUCTION)
     within = f" in {group}" if group != PRODUCTION else ""
     nothing = f"{group} serves nothing yet" if within else "nothing is live"
     serves = f"{group} serves {release}" if release else nothing

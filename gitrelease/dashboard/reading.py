@@ -43,7 +43,7 @@ def status() -> dict[str, Any]:
 @st.cache_data(ttl=FRESH, show_spinner=False)
 def mark() -> str:
     """Return what changes whenever a release, a mark of one, or the journal of a group does."""
-    from gitrelease.edges.records import OURS, RELEASES
+    from gitrelease.core.refs import OURS, RELEASES
 
     here = world()
     refs = here.git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), OURS.rstrip("/"))

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gitrelease.core import refs
 from gitrelease.core.text import ago
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
-from gitrelease.edges import host, housekeeping, process_table, records
+from gitrelease.edges import host, housekeeping, process_table
 from gitrelease.release import room
 
 _OLDEST = (2, 30)  # before, `git rev-parse` knows no --end-of-options
@@ -77,7 +78,7 @@ def memory(case: Case) -> Iterator[Diagnosis]:
 def clock(case: Case) -> Iterator[Diagnosis]:
     """Is the clock behind what was committed and released here? Then times in the history make no sense."""
     git = case.git
-    names = [name for name in ("HEAD", records.LIVE) if git.resolve(name)]
+    names = [name for name in ("HEAD", refs.LIVE) if git.resolve(name)]
     dates = [int(git.text("show", "-s", "--format=%ct", f"{name}^{{commit}}")) for name in names]
     behind = max(dates, default=0) - time.time()
     if behind > _SKEW:

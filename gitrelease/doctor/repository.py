@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 
 from gitrelease import installation
+from gitrelease.core import refs
 from gitrelease.core.text import short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
-from gitrelease.edges import hooks, process_table, records
+from gitrelease.edges import hooks, process_table
 from gitrelease.edges.home import MODE, user_name
 from gitrelease.recovery import heads, locks
 
@@ -153,7 +154,7 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
             detail = "there are tags of releases, and none was released here: a clone, or uninstalled before"
             yield warning("refs", detail, fix="gitrelease up; or, to bring the newest release back, gitrelease recover")
         elif known.occupied:
-            yield problem("refs", f"there are releases, and {records.LIVE} names none", fix=_RECOVER)
+            yield problem("refs", f"there are releases, and {refs.LIVE} names none", fix=_RECOVER)
         else:
             yield well("refs", "nothing was released yet")
         return
@@ -167,8 +168,8 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
 
 def _never_ran(case: Case) -> bool:
     """Is there nothing of a production but tags? `uninstall` leaves those, and a clone gets them; `init` adds a ref."""
-    ours = case.git.text("for-each-ref", "--format=%(refname)", records.OURS.rstrip("/")).split()
-    return not case.home.journal.exists() and set(ours) <= {records.CHECKOUT}
+    ours = case.git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
+    return not case.home.journal.exists() and set(ours) <= {refs.CHECKOUT}
 
 
 def files(case: Case) -> Iterator[Diagnosis]:

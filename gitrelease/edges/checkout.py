@@ -18,10 +18,10 @@ from pathlib import Path
 
 from gitrelease.core.documents import is_document
 from gitrelease.core.errors import RepositoryError
+from gitrelease.core.refs import BACKUPS, CHECKOUT
 from gitrelease.core.text import one_line
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.records import BACKUPS, CHECKOUT
 
 # A person is in the middle of something: the files on disk are no finished edit.
 _IN_PROGRESS = {

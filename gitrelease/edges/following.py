@@ -15,9 +15,9 @@ from pathlib import Path
 
 from gitrelease.core.documents import is_document
 from gitrelease.core.links import SUBMODULE
+from gitrelease.core.refs import CHECKOUT
 from gitrelease.edges.checkout import REPLACED, Checkout
 from gitrelease.edges.faults import passing
-from gitrelease.edges.records import CHECKOUT
 
 _TRIES = 5  # to replace what lies there, while somebody goes on writing
 _MERGING = {"merge": "MERGE_HEAD", "cherry-pick": "CHERRY_PICK_HEAD", "revert": "REVERT_HEAD"}

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.refs import BAD, LIVE, ONLY, PINNED, RELEASES, good_ref, live_ref
+
 if TYPE_CHECKING:
     from gitrelease.core.settings import Settings
 
@@ -21,10 +24,6 @@ _LOOKING = {
     "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1",
     "LC_ALL": "C",
 }  # fmt: skip
-_RELEASES = "refs/tags/release/"
-_PINNED = "refs/gitrelease/pinned/"
-_BAD = "refs/gitrelease/bad/"
-_ONLY = "refs/gitrelease/only/"
 
 
 @dataclass(frozen=True)
@@ -49,27 +48,24 @@ def refs(directory: Path, *patterns: str, told: str = "objectname", newest: bool
 
 def numbers(directory: Path, group: str | None) -> Numbers:
     """Return the numbers of all releases, and what is live and good in a group; production's where none is named."""
-    pointers = [f"refs/gitrelease/{name}" + (f"-{group}" if group else "") for name in ("live", "good")]
-    marks = (_PINNED.rstrip("/"), _BAD.rstrip("/"), _ONLY.rstrip("/"))
-    found = refs(directory, _RELEASES.rstrip("/"), *pointers, *marks)
-    tags = _numbered(found, _RELEASES)
-    pinned = _numbered(found, _PINNED)
+    pointers = [live_ref(group or PRODUCTION), good_ref(group or PRODUCTION)]
+    found = refs(directory, *pointers, *(below.rstrip("/") for below in (RELEASES, PINNED, BAD, ONLY)))
+    tags = _numbered(found, RELEASES)
+    pinned = _numbered(found, PINNED)
     number_of = {tag: number for number, tag in (pinned | tags).items()}
     live, good = (number_of.get(found.get(name, "")) for name in pointers)
     groups: dict[int, frozenset[str]] = {}
     for name in found:
-        if name.startswith(_ONLY):
-            one, _, number = name.removeprefix(_ONLY).rpartition("/")
+        if name.startswith(ONLY):
+            one, _, number = name.removeprefix(ONLY).rpartition("/")
             if number.isdecimal():
                 groups[int(number)] = groups.get(int(number), frozenset()) | {one}
-    return Numbers(
-        frozenset({*tags, *pinned}), live, good, frozenset(_numbered(found, _BAD)), frozenset(pinned), groups
-    )
+    return Numbers(frozenset({*tags, *pinned}), live, good, frozenset(_numbered(found, BAD)), frozenset(pinned), groups)
 
 
 def summaries(directory: Path, wanted: tuple[int, ...]) -> dict[int, str]:
     """Return the summaries of a few releases, by number."""
-    return _numbered(refs(directory, *(f"{_RELEASES}{one}" for one in wanted), told="contents:subject"), _RELEASES)
+    return _numbered(refs(directory, *(f"{RELEASES}{one}" for one in wanted), told="contents:subject"), RELEASES)
 
 
 def settings(directory: Path) -> Settings | None:
@@ -82,8 +78,7 @@ def settings(directory: Path) -> Settings | None:
     repository = _git(directory, "rev-parse", "--git-common-dir").decode(errors="surrogateescape").rstrip("\n")
     if not repository:
         return None
-    live = "refs/gitrelease/live"
-    revision = live if refs(directory, live) else "HEAD"
+    revision = LIVE if refs(directory, LIVE) else "HEAD"
     written = _git(directory, "cat-file", "blob", f"{revision}:{SETTINGS_FILE}")
     host = Home(directory / repository).settings
     try:

@@ -25,25 +25,28 @@ from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, release_name, release_number
 from gitrelease.core.redaction import redacted
+from gitrelease.core.refs import (
+    BAD,
+    CHECKOUT,
+    FROZEN,
+    GOOD,
+    KEPT,
+    LIVE,
+    ONLY,
+    OURS,
+    PINNED,
+    QUARANTINE,
+    RELEASES,
+    STATE,
+    good_ref,
+    live_ref,
+)
 from gitrelease.core.text import one_line
 from gitrelease.edges.git import ZERO, Git, RefUpdate
 from gitrelease.edges.tags import Noted, Releases, Tag, read_note, read_release, read_tags
 
-OURS = "refs/gitrelease/"
-LIVE = OURS + "live"
-GOOD = OURS + "good"
-CHECKOUT = OURS + "checkout"
-BAD = OURS + "bad/"
-QUARANTINE = OURS + "quarantine/"
-KEPT = OURS + "kept/"
-PINNED = OURS + "pinned/"
-FROZEN = OURS + "frozen"
-ONLY = OURS + "only/"
-STATE = OURS + "state/"
 # There are as many states as releases, and who looks at production asks for none. No other ref of ours begins so.
 _BUT_STATES = (OURS + "[!s]*", OURS + "[!s]*/**")
-RELEASES = "refs/tags/release/"
-BACKUPS = "refs/tags/backup/"
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,6 @@ class Records:
         while number in self.occupied:
             number += 1
         return number
-
-
-def live_ref(group: str) -> str:
-    """Return the pointer to what a group of instances serves."""
-    return LIVE if group == PRODUCTION else f"{LIVE}-{group}"
-
-
-def good_ref(group: str) -> str:
-    return GOOD if group == PRODUCTION else f"{GOOD}-{group}"
 
 
 def read(git: Git, group: str = PRODUCTION) -> Records:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gitrelease.core import refs
 from gitrelease.core.errors import RepositoryError
 from gitrelease.core.text import short
 from gitrelease.edges import records
@@ -47,8 +48,8 @@ def mend_unreadable(git: Git) -> Iterator[str]:
 
 def unreadable(git: Git) -> list[str]:
     """Return our refs whose object, or whose commit's tree, nobody can read."""
-    refs = git.text("for-each-ref", "--format=%(refname)", records.RELEASES.rstrip("/"), records.OURS.rstrip("/"))
-    names = {ref: ref if ref.startswith(records.STATE) else f"{ref}^{{tree}}" for ref in refs.split()}
+    found = git.text("for-each-ref", "--format=%(refname)", refs.RELEASES.rstrip("/"), refs.OURS.rstrip("/"))
+    names = {ref: ref if ref.startswith(refs.STATE) else f"{ref}^{{tree}}" for ref in found.split()}
     asked = "".join(f"{name}\n" for name in names.values()).encode()
     status, output, _ = git.execute("cat-file", "--batch-check", stdin=asked)
     answers = output.decode(errors="replace").splitlines()

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from gitrelease.candidate import belonging_to
 from gitrelease.core.events import Memory, Promoting
 from gitrelease.core.history import Release, good_after
+from gitrelease.core.refs import BAD, CHECKOUT, GOOD, LIVE, ONLY, RELEASES, STATE
 from gitrelease.edges import records
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.records import BAD, CHECKOUT, GOOD, LIVE, ONLY, RELEASES, STATE
 from gitrelease.edges.tags import read_release
 from gitrelease.world import World
 

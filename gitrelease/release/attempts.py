@@ -43,7 +43,6 @@ class Attempt:
             seconds=round(time.monotonic() - self.begun, 3),
             waiting=outcome == "waiting",
             checks=checks,
-            group=self.production.world.group,
         )
 
     def tell(self, outcome: AttemptOutcome, reason: str, *, frozen: bool = False) -> None:

@@ -58,9 +58,10 @@ def go_back(
         report("disk", "is full: gave up what was kept free for a way back", None)
     judging = production.world.judged_by(target.commit)  # what is wrong with them is known before anything is done
     verdict = reason or f"{live.name} was rolled back by {by}"
+    condemned = _condemns(production, known, live, target)
     with ThreadPoolExecutor(max_workers=1) as beside:
         # While the old release comes up: what the refs are going to say.
-        marks = beside.submit(_marks_of_return, production, known, target, verdict=verdict)
+        marks = beside.submit(_marks_of_return, production, known, target, verdict=verdict if condemned else None)
         serving = _brought_back(production, judging, target, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
@@ -93,8 +94,7 @@ def go_back(
         hint=f"{performed.told()}fix on top of {short(live.source)} and push; see: gitrelease history",
         seconds=round(time.monotonic() - begun, 3),
         failed=automatic,
-        group=production.world.group,
-        marked_bad=_condemns(production, known, live, target),
+        marked_bad=condemned,
     )
 
 
@@ -114,11 +114,13 @@ def _condemns(production: Production, known: Records, left: Release, target: Rel
     return records.content_key(world.git, left.commit) not in served
 
 
-def _marks_of_return(production: Production, known: Records, target: Release, *, verdict: str) -> tuple[RefUpdate, ...]:
-    """Return how the releases' own marks change: the one that is left is bad, the one gone back to is not."""
+def _marks_of_return(
+    production: Production, known: Records, target: Release, *, verdict: str | None
+) -> tuple[RefUpdate, ...]:
+    """Return how the marks of releases change: by a verdict what is left is bad, what is gone back to is not."""
     git, live = production.world.git, known.live
     marks: list[RefUpdate] = []
-    if live is not None and _condemns(production, known, live, target):
+    if live is not None and verdict is not None:
         key = records.content_key(git, live.commit)
         marks += records.condemn(git, commit=live.commit, key=key, reason=verdict, at=time.time(), number=live.number)
     if known.quarantined:

@@ -254,8 +254,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     begun = time.monotonic()
     try:
         known = world.records()
-        carried = _as_it_is(production, known, candidate)
-        release = carried or _tagged(world, known, staged)
+        release = _as_it_is(production, known, candidate) or _tagged(world, known, staged)
     except BaseException:
         production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
         raise
@@ -287,7 +286,6 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s; undo with: {_undo(world)}",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
-        group=world.group,
     )
 
 
@@ -324,14 +322,14 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
     """Return the steps of the way to a new release."""
     candidate, live = prepared.staged.candidate, known.live
     state = prepared.before.blob()
-    carried = _as_it_is(production, known, candidate)
-    at = release.at if carried is None else time.time()  # it comes to this group just now
+    carried = release is candidate.carries
+    at = time.time() if carried else release.at  # what is carried comes to this group just now
     intent = Promoting(
         at=at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
         previous=live.number if live else None, state=state,
     )  # fmt: skip
     updates = (
-        *_tag_updates(production, known, release, carried=carried is not None),
+        *_tag_updates(production, known, release, carried=carried),
         RefUpdate(production.world.live_ref, release.tag, live.tag if live else None),
         *branch_for(production, candidate),
         *records.absolve(known, key=candidate.key, number=release.number),

@@ -12,10 +12,11 @@ from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
 from gitrelease.core.pruning import droppable, needed
+from gitrelease.core.refs import KEPT
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
-from gitrelease.edges.records import KEPT, Records
+from gitrelease.edges.records import Records
 from gitrelease.world import World
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from gitrelease.edges import housekeeping, records
+from gitrelease.core import refs
+from gitrelease.edges import housekeeping
 from gitrelease.release.production import Production, Serving
 
 _LOOSE_REFS = 100  # that may lie in files of their own
@@ -40,7 +41,7 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
     git = production.world.git
-    git.pack_refs((records.RELEASES, records.BAD, records.QUARANTINE, records.KEPT, records.STATE), beyond=_LOOSE_REFS)
+    git.pack_refs((refs.RELEASES, refs.BAD, refs.QUARANTINE, refs.KEPT, refs.STATE), beyond=_LOOSE_REFS)
     running = [Path(backend.log) for backend in production.running.backends()]
     housekeeping.tidy(production.world.home, running=running)
     housekeeping.lay_in_ballast(production.world.home)

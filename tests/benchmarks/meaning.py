@@ -22,6 +22,7 @@ from typing import Any
 from gitrelease.candidate import difference, of_branch
 from gitrelease.checks import checking
 from gitrelease.checks.findings import Findings
+from gitrelease.core import refs
 from gitrelease.edges import inside, records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.bisect import bisect
@@ -62,7 +63,7 @@ class Bench:
         stream = b"".join(self._stream(head, count))
         subprocess.run(["git", "fast-import", "--quiet", "--force"], input=stream, cwd=self.production.root, check=True)
         self.production.git("reset", "--quiet", "--hard", "deploy")
-        self.production.git("update-ref", records.LIVE, self.production.git("rev-parse", f"refs/tags/release/{count}"))
+        self.production.git("update-ref", refs.LIVE, self.production.git("rev-parse", f"refs/tags/release/{count}"))
 
     def _stream(self, head: str, count: int) -> Iterator[bytes]:
         who = "Bench <bench@example.com> 1750000000 +0000"

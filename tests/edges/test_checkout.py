@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.core.refs import CHECKOUT
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.following import follow
 from gitrelease.edges.git import Git, GitError
-from gitrelease.edges.records import CHECKOUT
 
 EDITS = 7  # at most, saved one after the other while git reads the file
 

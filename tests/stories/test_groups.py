@@ -259,10 +259,11 @@ def test_restart_takes_a_group(grouped: Grouped) -> None:
     grouped.deploy("next", "--to", "test")
     before = {row["name"]: row["pid"] for row in grouped.production.status()["instances"]}
 
-    ended = grouped.production.gitrelease("restart", "test")
+    ended = grouped.production.gitrelease("restart", "test", "--json")
 
     after = {row["name"]: row["pid"] for row in grouped.production.status()["instances"]}
     assert ended.code == 0, ended.said
+    assert (ended.json["release"], ended.json["group"]) == ("release/2", "test")
     assert {name for name in before if before[name] != after[name]} == {"test-1", "test-2"}
 
 
