@@ -30,8 +30,9 @@ from gitrelease.edges.following import follow
 from gitrelease.edges.front import FrontControl, FrontGone, Target
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
+from gitrelease.release.preparing import Prepared, prepare
 from gitrelease.release.production import Production, Running, Serving, read_running
-from gitrelease.release.promotion import Prepared, addresses, prepare, promote, take_effect
+from gitrelease.release.promotion import addresses, promote, take_effect
 from gitrelease.release.spread import brought_up
 from gitrelease.world import World
 

@@ -35,8 +35,9 @@ from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
 from gitrelease.release.going_back import go_back, no_target, target_of_rollback
+from gitrelease.release.preparing import Prepared, prepare
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, prepare, promote
+from gitrelease.release.promotion import promote
 from gitrelease.release.restart import restart
 from gitrelease.release.takeback import take_back, target_of_part
 

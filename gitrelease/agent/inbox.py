@@ -26,8 +26,9 @@ from gitrelease.edges.records import Records
 from gitrelease.release import attempts
 from gitrelease.release.branch import settle, turn_away
 from gitrelease.release.execute import record
+from gitrelease.release.preparing import Prepared, frozen_now, prepare
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, frozen_now, prepare, promote, take_effect
+from gitrelease.release.promotion import promote, take_effect
 from gitrelease.release.restart import serve
 
 AGAIN = 5.0  # seconds

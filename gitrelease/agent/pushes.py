@@ -36,8 +36,9 @@ from gitrelease.recovery.locks import clear_locks_of_branch
 from gitrelease.release import attempts
 from gitrelease.release.branch import settle
 from gitrelease.release.execute import record
+from gitrelease.release.preparing import Prepared, prepare
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import Prepared, prepare, promote
+from gitrelease.release.promotion import promote
 from gitrelease.world import World
 
 

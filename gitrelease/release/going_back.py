@@ -27,7 +27,8 @@ from gitrelease.edges.records import Records
 from gitrelease.release.branch import branch_to
 from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
 from gitrelease.release.production import Fate, Production, Serving
-from gitrelease.release.promotion import addresses, make_room, serves, take_effect
+from gitrelease.release.promotion import addresses, serves, take_effect
+from gitrelease.release.room import make_room
 from gitrelease.release.spread import brought_up
 from gitrelease.world import World
 

@@ -12,7 +12,8 @@ from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.release.production import Fate, Production, Serving, Worker
-from gitrelease.release.promotion import make_room, serves, take_effect
+from gitrelease.release.promotion import serves, take_effect
+from gitrelease.release.room import make_room
 from gitrelease.release.spread import brought_up
 
 

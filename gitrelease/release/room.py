@@ -1,7 +1,13 @@
-"""Would one more release fit on this host? Asked before it is staged; a way back is never refused for lack of room."""
+"""Would one more release fit on this host, and what gives way to it?
+
+Asked before it is staged; a way back is never refused for lack of room.
+"""
 
 from __future__ import annotations
 
+import time
+
+from gitrelease.checks.staging import Report
 from gitrelease.core.outcome import Check
 from gitrelease.edges import housekeeping, process_table
 from gitrelease.release.production import Production
@@ -59,3 +65,11 @@ def in_memory(production: Production, instances: int | None = None) -> str:
 
 def _in_mb(size: int) -> str:
     return f"{size / _MB:.0f}" if size >= 10 * _MB else f"{size / _MB:.1f}"
+
+
+def make_room(production: Production, report: Report) -> None:
+    """Give up what only waits, when one more backend would not fit in memory, and say so."""
+    begun = time.monotonic()
+    given_up = production.make_room()
+    if given_up:
+        report("memory", f"is short: gave up {', '.join(given_up)}", time.monotonic() - begun)

@@ -30,8 +30,9 @@ from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.release.going_back import target_of_rollback
+from gitrelease.release.preparing import prepare
 from gitrelease.release.production import Production
-from gitrelease.release.promotion import prepare, promote
+from gitrelease.release.promotion import promote
 from gitrelease.world import World
 
 
