@@ -230,3 +230,23 @@ def _pid(production: Production, victim: str) -> int:
         return int(production.backend("live", victim)["identity"]["pid"])
     group = "test" if victim == "front of test" else "production"
     return int(production.processes(group)["front"]["pid"])
+
+
+def test_who_is_cut_off_while_the_other_instances_start_is_in_the_history(grouped: Grouped) -> None:
+    production = grouped.production
+    commit = grouped.next()
+    agent = with_agent(production, {FAULT: "spread: one more started", SIGNAL: "STOP"})
+    client = subprocess.Popen(
+        [sys.executable, "-m", "gitrelease", "-C", str(production.root), "deploy", commit],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(lambda: stands(agent), "the agent stands in the middle of the start of the others")
+    client.kill()
+    client.wait()
+    os.kill(agent, signal.SIGCONT)
+    production.await_idle()
+
+    attempts = production.gitrelease("history", "--json").json["attempts"]
+    assert [(one["commit"], one["outcome"]) for one in attempts][:1] == [(commit, "refused")]
+    assert attempts[0]["reason"].startswith("cut off: ")
+    assert_whole(production, "cut off while the others start")
