@@ -236,8 +236,8 @@ class Desk:
         """Return the commit that `deploy` means: a named one, one that waits for approval, else the branch."""
         world = self._agent.serving().world
         if revision is None:
-            waiting = list(self._agent.inbox.waiting.values())
-            return waiting[-1].candidate.commit if waiting else world.git.ref(world.settings.branch_ref) or ""
+            waiting = self._agent.inbox.last(world)
+            return waiting.commit if waiting else world.git.ref(world.settings.branch_ref) or ""
         return commit_of(world, revision)
 
     def _rollback(self, request: Request) -> Outcome:

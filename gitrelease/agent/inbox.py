@@ -24,12 +24,13 @@ from gitrelease.edges.following import follow
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.release import attempts
-from gitrelease.release.branch import settle, turn_away
+from gitrelease.release.branch import head_for, settle, turn_away
 from gitrelease.release.execute import record
 from gitrelease.release.preparing import Prepared, frozen_now, prepare
 from gitrelease.release.production import Production
 from gitrelease.release.promotion import promote, take_effect
 from gitrelease.release.restart import serve
+from gitrelease.world import World
 
 AGAIN = 5.0  # seconds
 
@@ -59,6 +60,11 @@ class Inbox:
         """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
         candidates = (waiting.candidate for waiting in self.waiting.values())
         return next((one for one in candidates if commit in (one.commit, one.source)), None)
+
+    def last(self, world: World) -> Candidate | None:
+        """Return the candidate that waits for approval and is what the branch, or the disk on top of it, holds."""
+        candidates = [waiting.candidate for waiting in tuple(self.waiting.values())]  # the agent writes to it meanwhile
+        return next((one for one in reversed(candidates) if _is_wanted(world, one)), None)
 
     def wait(self, candidate: Candidate, outcome: Outcome, known: Records) -> None:
         """Remember what waits, and what for; of edits the last one, which is what lies on disk."""
@@ -125,7 +131,7 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         soak = world.settings.policy[known.live.kind].soak_seconds
         take_effect(production, known, known.live, soak=soak)
         world = production.world
-    _drop_stale(production, inbox, head, frozen=frozen_now(known) is not None)
+    _drop_stale(production, inbox, frozen=frozen_now(known) is not None)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(
             world,
@@ -144,20 +150,23 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
 
 
-def _drop_stale(production: Production, inbox: Inbox, head: str, *, frozen: bool) -> None:
+def _is_wanted(world: World, candidate: Candidate) -> bool:
+    """Is what waits still what the branch is at, or still an edit on top of that?"""
+    head = world.git.ref(world.settings.branch_ref)
+    if candidate.trigger != "edit":
+        return candidate.source == head
+    base = world.git.ref(refs.CHECKOUT)
+    return head_for(world, candidate) == head and base is not None and bool(world.checkout.edited_paths(base))
+
+
+def _drop_stale(production: Production, inbox: Inbox, *, frozen: bool) -> None:
     """Forget what waited and is neither on the branch nor on disk any more, or is to be looked at once more."""
-    git = production.world.git
     for key, waiting in list(inbox.waiting.items()):
         candidate = waiting.candidate
         if waiting.frozen and not frozen:
             inbox.forget(key)
             continue
-        if candidate.trigger == "edit":
-            base = git.ref(refs.CHECKOUT)
-            stale = base is None or not production.world.checkout.edited_paths(base)
-        else:
-            stale = candidate.source != head
-        if stale:
+        if not _is_wanted(production.world, candidate):
             inbox.forget(key)
             attempts.tell(
                 production, candidate, "superseded", waiting.kind, "it is neither on the branch nor on disk any more"

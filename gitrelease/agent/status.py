@@ -97,7 +97,7 @@ def status(
                 "hint": waiting.hint,
                 "frozen": waiting.frozen,
             }
-            for waiting in (inbox.waiting.values() if inbox else ())
+            for waiting in (tuple(inbox.waiting.values()) if inbox else ())
         ],
     }
 

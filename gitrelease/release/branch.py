@@ -11,6 +11,7 @@ from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.release.execute import bring_files, record
 from gitrelease.release.production import Production
+from gitrelease.world import World
 
 
 def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
@@ -28,6 +29,12 @@ def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
     return (RefUpdate(branch, source, head), *kept)
 
 
+def head_for(world: World, candidate: Candidate) -> str | None:
+    """Return the head that the deploy branch has to be at for a candidate: an edit's own, else where it is now."""
+    git = world.git
+    return git.resolve(f"{candidate.source}^") if candidate.trigger == "edit" else git.ref(world.settings.branch_ref)
+
+
 def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate, ...]:
     """Return the updates of the branch that go with a candidate.
 
@@ -38,8 +45,8 @@ def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate,
     if candidate.trigger in ("push", "pull", "branch"):
         return ()
     if candidate.trigger == "edit":
-        parent = git.resolve(f"{candidate.source}^")
-        return () if git.ref(branch) == candidate.source else (RefUpdate(branch, candidate.source, parent),)
+        head = head_for(production.world, candidate)
+        return () if git.ref(branch) == candidate.source else (RefUpdate(branch, candidate.source, head),)
     return branch_to(production, candidate.source)
 
 

@@ -31,7 +31,7 @@ from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import Records
 from gitrelease.release.attempts import Attempt
-from gitrelease.release.branch import branch_for
+from gitrelease.release.branch import branch_for, head_for
 from gitrelease.release.execute import (
     BringFiles,
     Intend,
@@ -54,6 +54,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     begun = time.monotonic()
     try:
         known = world.records()
+        head = head_for(world, candidate)
         release = _as_it_is(production, known, candidate) or _tagged(world, known, staged)
     except BaseException:
         production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
@@ -67,9 +68,12 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
             production.end_all(prepared.backends.values())
         if moved or not isinstance(error, GitError | ReleaseError):
             raise  # where the refs have moved, the inbox serves what they say as soon as it looks
-        # Somebody moved the branch since the candidate was put together: the newer state is looked at next.
-        why = f"the branch moved meanwhile ({error})"
-        return Attempt(production, candidate, release.kind, begun).end("superseded", why)
+        attempt, at = Attempt(production, candidate, release.kind, begun), world.git.ref(world.settings.branch_ref)
+        if at in (None, head):
+            return attempt.end("superseded", error.message, hint=error.hint)
+        # What the branch is at now is looked at next.
+        why = f"the branch has moved to {str(at)[:10]} meanwhile"
+        return attempt.end("superseded", why, hint="See what becomes of that: gitrelease status")
     passing("promote: live, not told")
     # First of all: what follows writes to the disk, which may be full.
     soak = world.settings.policy[release.kind].soak_seconds

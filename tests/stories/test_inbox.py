@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.checkout import Production, until
 
@@ -85,6 +87,42 @@ def test_a_pulled_major_change_waits_for_approval(production: Production) -> Non
     assert production.gitrelease("deploy", "--approve").code == 0
     assert production.answer().startswith("two")
     assert production.status()["waiting"] == []
+
+
+def test_an_edit_that_waits_and_is_committed_is_approved_as_that_commit(production: Production) -> None:
+    production.replace("server.py", 'VERSION = "one"', 'VERSION = "two"')
+    until(lambda: production.state()["waiting"])
+    commit = production.commit("Two, after all")
+
+    approved = production.gitrelease("deploy", "--approve")
+
+    assert approved.code == 0, approved.said
+    assert production.git("rev-parse", "deploy") == commit
+    assert production.answer().startswith("two")
+    assert production.status()["waiting"] == []
+
+
+def test_an_edit_whose_branch_moves_while_it_is_approved_says_where_to(production: Production, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists():\n    time.sleep(0.05)\n"
+    production.replace("server.py", 'VERSION = "one"', f'VERSION = "two"\n{wait}')
+    (waiting,) = until(lambda: production.state()["waiting"])
+    gate.unlink()
+
+    with ThreadPoolExecutor() as pool:
+        deploy = pool.submit(production.gitrelease, "deploy", waiting["commit"], "--approve")
+        until(lambda: (lock := production.state()["lock"]) and lock["doing"] == "deploy", "it is staged")
+        production.git("commit", "--quiet", "--allow-empty", "-m", "Somebody else's")
+        gate.touch()
+        ended = deploy.result()
+
+    head = production.git("rev-parse", "--short=10", "deploy")
+    assert ended.code == 3
+    assert f"the branch has moved to {head} meanwhile" in ended.said
+    assert "gitrelease status" in ended.said
+    assert "fatal" not in ended.said
+    assert production.answer().startswith("one")
 
 
 def test_an_edit_becomes_a_commit_and_a_release(production: Production) -> None:
