@@ -54,6 +54,7 @@ _OF_HOST = {
     errno.EROFS: ("the file system is read-only", "Find out why (dmesg), mount it for writing: mount -o remount,rw"),
     errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
     errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
+    errno.EISDIR: ("a folder is where a file of ours belongs", "Move it away; a journal: gitrelease recover"),
     errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n, LimitNOFILE=), then: gitrelease restart"),
     errno.ENFILE: ("too many files are open on this host", "Raise the limit: sysctl fs.file-max"),
     errno.ENOMEM: ("memory is out", "End what uses it (free -m)"),

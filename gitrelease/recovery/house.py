@@ -61,14 +61,20 @@ def _put_aside(home: Home) -> Path | None:
     except SettingsError:
         written = {}
     if not written.get("app"):  # `init` writes more than that: a power cut has emptied it, say
-        aside = home.settings.with_name(f"host.toml.broken-{time.time_ns() // 1_000_000_000}")
-        home.settings.rename(aside)
-        return aside
+        return _aside(home.settings)
     return None
+
+
+def _aside(path: Path) -> Path:
+    """Rename what stands in the way, and return its new name."""
+    return path.rename(path.with_name(f"{path.name}.broken-{time.time_ns() // 1_000_000_000}"))
 
 
 def mend_journal(journal: Journal) -> Iterator[str]:
     """Drop what is no line of the journal: a write that was cut off, or what a disk made of it."""
+    if journal.path.is_dir():
+        aside = _aside(journal.path)
+        yield f"{journal.path.name} was a folder; it is kept as {aside.name}"
     torn = journal.drop_unreadable()
     if torn:
         yield f"dropped {torn} lines of the journal that nobody can read"

@@ -378,16 +378,31 @@ def test_a_tag_whose_object_is_damaged_bars_nobody(two: Production, victim: str)
 
 def test_a_recover_that_fails_leaves_an_agent(two: Production) -> None:
     agent = two.agent_pid()
-    (two.home / "journal.jsonl").rename(two.home / "kept")
-    (two.home / "journal.jsonl").mkdir()
+    in_the_way = two.home / "run" / "recovering"
+    in_the_way.mkdir()
 
     ended = two.gitrelease("recover")
 
-    (two.home / "journal.jsonl").rmdir()
-    (two.home / "kept").rename(two.home / "journal.jsonl")
+    in_the_way.rmdir()
     assert ended.code == 1
+    assert "a folder is where a file of ours belongs" in ended.said
     recover(two)
     assert two.agent_pid() != agent
+
+
+def test_a_folder_in_the_place_of_the_journal_is_put_aside(two: Production) -> None:
+    journal = two.home / "journal.jsonl"
+    journal.unlink()
+    (journal / "whose").mkdir(parents=True)
+    assert "gitrelease recover" in two.gitrelease("history").said
+
+    ended = two.gitrelease("recover", "--json")
+
+    assert ended.code == 0, ended.said
+    assert "journal.jsonl was a folder; it is kept as journal.jsonl.broken-" in done(ended)
+    assert len(list(two.home.glob("journal.jsonl.broken-*/whose"))) == 1
+    assert two.live() == "release/2"
+    assert two.answer() == "one revenue second profit"
 
 
 def test_a_production_of_a_service_manager_is_refused_also_when_it_hangs(checkout: Production) -> None:
