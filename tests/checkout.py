@@ -23,6 +23,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.edges import backends, process_table, wire
 from gitrelease.edges.home import Home
 from gitrelease.installation import init
+from tests import forked
 
 # A server that starts in a tenth of a second: what is tested here is the release, not Streamlit.
 SERVER = """\
@@ -95,14 +96,17 @@ def reserved_port() -> int:
 
 
 def until(condition: Callable[[], Any], what: str = "it") -> Any:
-    """Wait until `condition` is true and return what it gave; fail after `PATIENCE` seconds."""
+    """Wait until `condition` is true and return what it gave; fail after `PATIENCE` seconds.
+
+    Looks cost time that what is waited for may need itself: between them is three times as long as they take.
+    """
     deadline = time.monotonic() + PATIENCE
     pause = threading.Event()
-    while time.monotonic() < deadline:
+    while (begun := time.monotonic()) < deadline:
         found = condition()
         if found:
             return found
-        pause.wait(0.03)
+        pause.wait(min(max(0.03, 3 * (time.monotonic() - begun)), 0.3))
     raise AssertionError(f"{what} did not happen within {PATIENCE:g} s")
 
 
@@ -203,10 +207,13 @@ class Production(Clone):
         (self.home / "host.toml").write_text(app + "\n".join(tables))
 
     def gitrelease(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
-        command = [sys.executable, "-m", "gitrelease", "-C", str(self.root), *arguments]
+        """Run the command line beside the checkout; with an `env` of its own it gets its own interpreter."""
+        words = ["-C", str(self.root), *arguments]
+        if not env and forked.can_run():
+            return Ended(forked.run(words, cwd=self.root.parent, timeout=6 * PATIENCE))
         ran = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=self.root.parent,
-            env={**os.environ, **(env or {})}, timeout=6 * PATIENCE,
+            [sys.executable, "-m", "gitrelease", *words], capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, cwd=self.root.parent, env={**os.environ, **(env or {})}, timeout=6 * PATIENCE,
         )  # fmt: skip
         return Ended(ran)
 

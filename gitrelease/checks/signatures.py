@@ -62,8 +62,9 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
 
 def _commits(world: World, candidate: Candidate, base: str | None, cancel: Cancel) -> Check:
     git, released = world.git, None
-    commits = git.commits_between(base, candidate.source)
-    for commit in commits:
+    # What the source has on top of the base, oldest first.
+    wanted = ("--reverse", candidate.source, f"^{base}") if base else ("-1", candidate.source)
+    for commit in git.text("rev-list", *wanted, "--").split():
         cancel.check()
         found = _verify(git, "commit", commit)
         if found.status == "passed":
@@ -93,13 +94,13 @@ def _verify(git: Git, kind: Literal["commit", "tag"], name: str, *, called: str 
     signed_as = format_of(signature_of(git.run("cat-file", kind, name)))
     if signed_as is None:
         return _check("failed", f"{shown} is not signed")
-    good, said = git.verify(kind, name, timeout=VERIFY_LIMIT)
-    if good:
+    status, _, said = git.execute(f"verify-{kind}", "--end-of-options", name, timeout=VERIFY_LIMIT)
+    if status == 0:
         return _check("passed", "")
     missing = lacking(git, signed_as)
     if missing:
         return _check("unknown", f"the signature of {shown} cannot be verified here: {missing}")
-    return _check("failed", f"{shown} has no good signature; git says: {one_line(said, 300) or 'nothing'}")
+    return _check("failed", f"{shown} has no good signature; git says: {one_line(said.strip(), 300) or 'nothing'}")
 
 
 def lacking(git: Git, signed_as: Format) -> str:

@@ -98,7 +98,7 @@ def _not_edited(world: World, candidate: Candidate, base: str | None) -> list[st
     paths = _managed(world, candidate.commit)
     if candidate.trigger != "edit" or base is None:
         return paths
-    edited = set(world.checkout.changed_paths(base, candidate.commit))
+    edited = set(world.git.changed_paths(base, candidate.commit))
     return [path for path in paths if path not in edited]
 
 

@@ -88,7 +88,5 @@ def plan(world: World, commit: str) -> dict[str, Any]:
         "checks": list(dict.fromkeys([*signed, *checks])) if releases else signed,
         "expected_seconds": round(statistics.median(lately), 1) if lately and releases else None,
         "quarantined": condemned.reason if condemned else None,
-        "settings_changed": SETTINGS_FILE in world.checkout.changed_paths(live.commit, candidate.commit)
-        if live
-        else False,
+        "settings_changed": SETTINGS_FILE in world.git.changed_paths(live.commit, candidate.commit) if live else False,
     }

@@ -95,11 +95,6 @@ class Checkout:
     def ignores_carried(self) -> bool:
         return self.git.execute("check-ignore", "-q", "--no-index", "--", self.carried)[0] == 0
 
-    def changed_paths(self, before: str, after: str) -> tuple[str, ...]:
-        """Return the paths in which two trees differ."""
-        output = self.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
-        return tuple(os.fsdecode(path) for path in output.split(b"\0") if path)
-
     def modified_paths(self) -> tuple[str, ...]:
         """Return the managed files that differ on disk from the index; nothing is written for it."""
         output = self.git.run("ls-files", "-z", "--modified", "--", ":/")
@@ -108,7 +103,7 @@ class Checkout:
 
     def edited_paths(self, base: str, disk: str | None = None) -> tuple[str, ...]:
         """Return the managed files that differ on disk (or in the tree `disk`) from the commit or tree `base`."""
-        changed = self.changed_paths(base, disk or self.disk_tree())
+        changed = self.git.changed_paths(base, disk or self.disk_tree())
         return tuple(path for path in changed if not is_document(path))
 
     def age(self, paths: Sequence[str]) -> float:
@@ -158,8 +153,8 @@ class Checkout:
         if before is None or not self.on_branch():
             return True
         disk = self.disk_tree()
-        moved = set(self.changed_paths(before, commit))
-        return moved <= set(self.changed_paths(before, disk))
+        moved = set(self.git.changed_paths(before, commit))
+        return moved <= set(self.git.changed_paths(before, disk))
 
     def note(self, commit: str) -> None:
         """Record that the files are at `commit` now."""
@@ -210,7 +205,7 @@ class Checkout:
 
     def backed_up(self, commit: str) -> tuple[str, ...]:
         """Return the paths that a backup changes against the commit that it was made on."""
-        return self.changed_paths(f"{commit}^", commit)
+        return self.git.changed_paths(f"{commit}^", commit)
 
     def moved_since(self, commit: str, paths: Sequence[str]) -> list[str]:
         """Return those of `paths` that are not any more what the backup `commit` was made on.

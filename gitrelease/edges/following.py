@@ -35,7 +35,7 @@ def follow(checkout: Checkout, commit: str, source: str, *, at: float, clean: bo
     before = git.ref(CHECKOUT)
     backups: list[str] = []
     disk = checkout.disk_tree()
-    touched = checkout.changed_paths(before, disk) if before else ()
+    touched = checkout.git.changed_paths(before, disk) if before else ()
     if before is not None and touched:
         _index_what_is_there(checkout, disk, before, source)
     git.execute("update-index", "-q", "--refresh")
@@ -57,7 +57,7 @@ def follow(checkout: Checkout, commit: str, source: str, *, at: float, clean: bo
 def _index_what_is_there(checkout: Checkout, disk: str, before: str, source: str) -> None:
     """Let the index hold the new version of files that are on disk in it already: edits, pulled files."""
     git = checkout.git
-    moved = checkout.changed_paths(before, source)
+    moved = checkout.git.changed_paths(before, source)
     if not moved:
         return
     there = {entry.path: entry for entry in git.list_tree(disk)}

@@ -17,6 +17,7 @@ from typing import Literal
 
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.exports import LARGEST
+from gitrelease.edges import loose_refs
 
 ZERO = "0" * 40
 
@@ -29,6 +30,8 @@ _ALWAYS = (
 _DURABLE = ("-c", "core.fsync=all")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOOSE_OBJECTS = 6_700  # git's own measure of too many
+_ANSWERS = 16  # answers that are remembered,
+_ANSWER_BYTES = 1 << 16  # unless they are longer
 _LISTED = 4  # trees whose files are remembered,
 _LISTED_FILES = 5_000  # unless they have more: the agent stays small
 
@@ -75,6 +78,7 @@ class Git:
         self.root = root.absolute()
         self._runner = Runner("/")
         self._listed: dict[str, tuple[TreeEntry, ...]] = {}
+        self._answers: dict[tuple[str, ...], bytes] = {}
 
     @classmethod
     def discover(cls, directory: Path) -> Git:
@@ -83,8 +87,7 @@ class Git:
             raise RepositoryError(f"{directory} is no directory", hint="Name an existing checkout: gitrelease -C DIR …")
         here = cls(directory)
         try:
-            bare = here.text("rev-parse", "--is-bare-repository")
-            top = here.text("rev-parse", "--show-toplevel") if bare == "false" else ""
+            top = here._top()
         except GitError as error:
             if "dubious ownership" in error.stderr:
                 raise RepositoryError(
@@ -107,6 +110,15 @@ class Git:
                 hint=f"Production needs a .git of its own: git clone {repository} DIR; then: gitrelease -C DIR init",
             )
         return cls(Path(top))
+
+    def _top(self) -> str:
+        """Return the work tree that this directory is in; nothing of a bare repository, `GitError` outside of any."""
+        asked = ("rev-parse", "--is-bare-repository", "--show-toplevel")
+        status, output, error = self.execute(*asked)
+        bare, _, top = output.decode(errors="surrogateescape").partition("\n")
+        if status != 0 and bare != "true":
+            raise GitError(asked, status, error)
+        return top.rstrip("\n") if bare == "false" else ""
 
     def run(
         self,
@@ -170,6 +182,8 @@ class Git:
     @cached_property
     def directory(self) -> Path:
         """The repository's own directory (`.git`), absolute; of a linked worktree, the common one."""
+        if (self.root / ".git").is_dir():
+            return (self.root / ".git").resolve()
         found = Path(self.text("rev-parse", "--git-common-dir"))
         return found if found.is_absolute() else (self.root / found).resolve()
 
@@ -182,16 +196,35 @@ class Git:
 
     def ref(self, name: str) -> str | None:
         """Return what the full ref `name` points at, unpeeled, or None."""
+        if (found := loose_refs.read(self.root, name)) is not None:
+            return found
         status, output, _ = self.execute("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         return output.decode().strip() if status == 0 else None
 
     def head_ref(self) -> str | None:
         """Return the full name of the branch that HEAD is on, None when it is detached."""
+        if (found := loose_refs.branch_of(self.root)) is not None:
+            return found
         status, output, _ = self.execute("symbolic-ref", "--quiet", "HEAD")
         return output.decode().strip() if status == 0 else None
 
     def tree_of(self, commit: str) -> str:
         return self.text("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
+
+    def _remembered(self, *arguments: str, fixed: Sequence[str]) -> bytes | None:
+        """Run `git ARGUMENTS` and return its output, or None where it fails; once, where `fixed` are all full ids.
+
+        What an id names never changes, and one release asks the same again and again.
+        """
+        known = self._answers.get(arguments)
+        if known is not None:
+            return known
+        status, output, _ = self.execute(*arguments)
+        if status != 0:
+            return None
+        if len(output) <= _ANSWER_BYTES and all(_ID.fullmatch(name) for name in fixed):
+            self._answers = {**dict(list(self._answers.items())[1 - _ANSWERS :]), arguments: output}
+        return output
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         return self.execute("merge-base", "--is-ancestor", older, newer)[0] == 0
@@ -231,8 +264,7 @@ class Git:
         listed = self._listed.get(tree)
         if listed is not None and all(entry.path != path for entry in listed):
             return None
-        status, output, _ = self.execute("cat-file", "blob", f"{tree}:{path}")
-        return output if status == 0 else None
+        return self._remembered("cat-file", "blob", f"{tree}:{path}", fixed=(tree,))
 
     def blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return the contents of the blobs `ids`; those that do not exist (submodules, zeros) are left out."""
@@ -262,6 +294,14 @@ class Git:
         lines = self.run("cat-file", "--batch-check=%(objectname)", stdin=asked).decode().splitlines()
         return [line if _ID.fullmatch(line) else None for line in lines]
 
+    def changed_paths(self, before: str, after: str) -> tuple[str, ...]:
+        """Return the paths in which two trees (or commits) differ; a renamed file has two."""
+        asked = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        output = self._remembered(*asked, fixed=(before, after))
+        if output is None:
+            output = self.run(*asked)
+        return tuple(os.fsdecode(path) for path in output.split(b"\0") if path)
+
     def diff_tree(self, before: str, after: str) -> bytes:
         """Return the raw and patch output of two trees, in the form that `core/changes.py` reads."""
         return self.run(
@@ -270,13 +310,6 @@ class Git:
             "diff-tree", "-r", "-z", "--raw", "-p", "-U0", "-M", "--no-ext-diff", "--no-textconv", "--no-color",
             before, after,
         )  # fmt: skip
-
-    # -- signatures ----------------------------------------------------------------------------------------
-
-    def commits_between(self, base: str | None, head: str) -> tuple[str, ...]:
-        """Return the commits that `head` has on top of `base`, oldest first; without `base` the head alone."""
-        wanted = ("--reverse", head, f"^{base}") if base else ("-1", head)
-        return tuple(self.text("rev-list", *wanted, "--").split())
 
     def tags_at(self, commit: str) -> tuple[tuple[str, str], ...]:
         """Return the annotated tags that point at `commit`, each as its full name and the id of its object."""
@@ -288,11 +321,6 @@ class Git:
         wanted = {line[len(commit) + 1 : -3] for line in lines if line.startswith(commit) and line.endswith("^{}")}
         pairs = (line.split(" ", 1) for line in lines) if wanted else ()
         return tuple((name, tag) for tag, name in pairs if name in wanted)
-
-    def verify(self, kind: Literal["commit", "tag"], name: str, *, timeout: float) -> tuple[bool, str]:
-        """Ask git whether the signature of an object is good; return that, and what git said."""
-        status, _, said = self.execute(f"verify-{kind}", "--end-of-options", name, timeout=timeout)
-        return status == 0, said.strip()
 
     # -- writing -------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from gitrelease.demo.load import Seen
 from gitrelease.demo.story import Story, Told
 from gitrelease.edges.backends import free_port
 from gitrelease.edges.home import user_name
-from tests import receivers
+from tests import forked, receivers
 from tests.checkout import (
     PATIENCE,
     SERVER,
@@ -33,7 +33,6 @@ from tests.checkout import (
     reserved_port,
     until,
 )
-from tests.forked import Forks
 from tests.snapshot import Places, block, stable
 
 SURROUNDINGS = {"COLUMNS": "80", "LINES": "24", "TZ": "UTC", "NO_COLOR": "1", "LC_ALL": "C.UTF-8", "SUDO_USER": ""}
@@ -45,14 +44,13 @@ TALKING = SERVER.replace(
 class Book:
     """What was printed, by the name of the snapshot: a verb, or what else people type."""
 
-    def __init__(self, forks: Forks, places: Places) -> None:
-        self._forks = forks
+    def __init__(self, places: Places) -> None:
         self._places = places
         self._blocks: dict[str, list[str]] = {}
 
     def take(self, production: Production, title: str, *words: str) -> Ended:
         """Run `gitrelease` with `words` for a checkout, and keep what it prints as the verb's."""
-        ended = self._forks.run(["-C", str(production.root), *words])
+        ended = production.gitrelease(*words)
         self.write(words[0], title, f"gitrelease {shlex.join(words)}", ended)
         return ended
 
@@ -63,7 +61,8 @@ class Book:
 
     def bare(self, name: str, title: str, *words: str) -> None:
         """Take a command that needs no checkout."""
-        self.write(name, title, shlex.join(["gitrelease", *words]), self._forks.run(words))
+        ended = Ended(forked.run(words, cwd=Path.home(), timeout=PATIENCE))
+        self.write(name, title, shlex.join(["gitrelease", *words]), ended)
 
     def push(self, clone: Clone, title: str, *options: str) -> None:
         """Push to the deploy branch, and keep what the pusher sees."""
@@ -93,16 +92,15 @@ def tell(folder: Path) -> dict[str, str]:
         (str(production.port), "50001"),
         (str(production.others["test-1"].port), "50002"),
     )
-    with Forks(folder) as forks:
-        book = Book(forks, places)
-        try:
-            for chapter in CHAPTERS:
-                chapter(book, production)
-        except BaseException:
-            print(production.agent_log()[-3000:], production.gitrelease("status").said, file=sys.stderr)
-            raise
-        finally:
-            production.clear_away()
+    book = Book(places)
+    try:
+        for chapter in CHAPTERS:
+            chapter(book, production)
+    except BaseException:
+        print(production.agent_log()[-3000:], production.gitrelease("status").said, file=sys.stderr)
+        raise
+    finally:
+        production.clear_away()
     return book.texts()
 
 
@@ -117,8 +115,6 @@ def _helps(book: Book, production: Production) -> None:
     book.bare("completion", "of a shell", "completion", "bash")
     book.bare("completion", "of no shell that is known", "completion", "csh")
     book.bare("rollback", "no such option", "rollback", "--until", "monday")
-    book.bare("completion", "of a shell", "completion", "bash")
-    book.bare("completion", "of no shell that is known", "completion", "csh")
     book.bare("rollback", "no such option", "rollback", "--until", "monday", "--json")
     book.bare("show", "no release is named", "show")
 
