@@ -218,24 +218,36 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
     before = 0.0
     for times in sizes:
         took = spent(compiled, pump.text(times))
-        if took == math.inf:
-            # From below CLEAR to beyond CAP in one doubling is steeper than any small power.
-            return (math.inf if times <= FEW else math.log2(CAP / max(before, CLEAR / 4))), times, CAP
-        if took > CLEAR:
-            # What came before may be too short to say anything: then this is the least that it can be.
-            steep = math.log2(took / max(before, CLEAR))
-            if steep > STEEP and took > 4 * CLEAR:
-                # Once more: a single measurement may be a hiccup.
-                again = math.log2(spent(compiled, pump.text(times)) / max(spent(compiled, pump.text(times // 2)), 1e-9))
-                if min(steep, again) > STEEP:
-                    # That is the least: over a few more repetitions it may be seen that it is no power at all.
-                    if before < CLEAR and times < FEW and spent(compiled, pump.text(FEW)) == math.inf:
-                        return math.inf, FEW, CAP
-                    return min(steep, again), times, took
-            if took > CAP / 4:
-                break
+        # From below CLEAR to beyond CAP in one doubling is steeper than any small power. Otherwise, what came before
+        # may be too short to say anything: then this is the least that it can be.
+        floor = CLEAR / 4 if took == math.inf else CLEAR
+        if took > 4 * CLEAR and (steep := exponent(before, took, floor)) > STEEP:
+            steep, took = measured_again(compiled, pump, times, steep, took)
+            if steep > STEEP:
+                if times <= FEW and (took == math.inf or spent(compiled, pump.text(FEW)) == math.inf):
+                    steep = math.inf  # no power takes so long over so few
+                return steep, times, min(took, CAP)
+        if took > CAP / 4:
+            break
         before = took
     return 0.0, 0, 0.0
+
+
+def exponent(half: float, whole: float, floor: float) -> float:
+    """Return the power that makes the time of twice as long a text `whole` out of `half`; what is cut off took CAP."""
+    return math.log2(min(whole, CAP) / max(min(half, CAP), floor))
+
+
+def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, steep: float, took: float) -> tuple[float, float]:
+    """Return the exponent, and the seconds, that are left of the last doubling when it is measured twice more.
+
+    What disturbs a measurement adds to it, and a host may be slower now than a moment ago: the least counts.
+    """
+    for _ in range(2):
+        half = spent(compiled, pump.text(times // 2))
+        took = min(took, spent(compiled, pump.text(times)))
+        steep = min(steep, exponent(half, took, CLEAR / 4))
+    return steep, took
 
 
 def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
@@ -247,9 +259,9 @@ def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
         # What explodes shows over short texts: all of them are tried before any long one takes its time.
         tries = list(itertools.islice(pumps(pattern, re.IGNORECASE), MOST_PUMPS))
         for sizes, pump in itertools.product((SHORT, LONG), tries):
-            exponent, times, took = grows(compiled, pump, sizes)
-            if exponent > STEEP:
-                growth = "exponentially" if exponent == math.inf else f"with the power {exponent:.1f}"
+            steep, times, took = grows(compiled, pump, sizes)
+            if steep > STEEP:
+                growth = "exponentially" if steep == math.inf else f"with the power {steep:.1f}"
                 told.update(verdict="slow", growth=growth, input=pump.expression(times), seconds=round(took, 3))
                 return told
             if time.process_time() - began > seconds:
