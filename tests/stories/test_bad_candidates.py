@@ -311,6 +311,7 @@ def test_odd_file_names_are_released_and_shown_neutralised(production: Productio
     assert production.status()["checkout"]["dirty"] == []
 
 
+@pytest.mark.long
 def test_a_file_of_several_hundred_megabytes_is_not_read_by_the_agent(production: Production) -> None:
     developer = production.clone()
     with (developer.root / "model.bin").open("wb") as file:

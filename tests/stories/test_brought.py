@@ -55,6 +55,7 @@ def test_files_with_names_that_tools_look_for_are_run_by_nobody(production: Prod
     assert not ran.exists(), ran.read_text()
 
 
+@pytest.mark.long
 def test_only_the_app_sees_a_python_path_that_leads_into_the_checkout(
     production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -204,6 +204,7 @@ def test_the_charts_have_a_line_for_each_instance_and_a_mark_for_releases(lookin
         assert charts.nth(number).locator(".mark-rule line").count() >= 1
 
 
+@pytest.mark.long
 def test_the_first_view_sketches_the_last_day(looking: Page, tab: Tab) -> None:
     tab.goto(looking.url)
 
@@ -226,6 +227,7 @@ def test_one_release_shows_who_made_it_what_it_changed_and_its_checks(looking: P
     assert "start" in " ".join(cells(tab, 1))
 
 
+@pytest.mark.long
 def test_the_deployment_log_is_shown_and_taken_along_as_markdown(
     shown: Production, looking: Page, tab: Tab, tmp_path: Path
 ) -> None:
@@ -256,6 +258,7 @@ def test_what_was_refused_is_shown_with_the_reason(looking: Page, tab: Tab) -> N
     assert MARKUP[0] in row[5]
 
 
+@pytest.mark.long
 def test_an_edit_on_disk_that_is_refused_is_shown_as_drift(shown: Production, looking: Page, tab: Tab) -> None:
     before = shown.read("server.py")
     shown.write("server.py", before + "\ndef broken(:\n")
@@ -385,6 +388,7 @@ def test_a_rollback_by_click_goes_back_once_it_is_confirmed(shown: Production, a
     tab.get_by_text("release/2 is live").wait_for()
 
 
+@pytest.mark.long
 def test_freeze_and_pin_by_click_are_those_of_the_commands(shown: Production, acting: Page, tab: Tab) -> None:
     tab.goto(acting.url)
     tab.get_by_role("button", name="Freeze").click()
@@ -415,6 +419,7 @@ def test_freeze_and_pin_by_click_are_those_of_the_commands(shown: Production, ac
 
 
 @pytest.mark.skipif("ack" not in VERBS, reason="there is no ack yet")
+@pytest.mark.long
 def test_a_person_who_is_needed_acknowledges_by_click(shown: Production, acting: Page, tab: Tab) -> None:
     assert shown.gitrelease("down").code == 0
     Journal(shown.home / "journal.jsonl").append(Stopped(at=time.time(), reason="<b>both fail</b>"))
@@ -454,6 +459,7 @@ def test_the_page_goes_on_when_the_agent_is_killed_and_says_so(shown: Production
     assert "release/3" in " ".join(cells(tab))
 
 
+@pytest.mark.long
 def test_the_page_goes_on_when_production_is_down_and_says_so(shown: Production, acting: Page, tab: Tab) -> None:
     assert shown.gitrelease("down").code == 0
 

@@ -67,6 +67,7 @@ def test_every_instance_is_shown_with_its_group_and_what_that_serves(
     assert newest.count("production") == 2
 
 
+@pytest.mark.long
 def test_a_release_of_a_group_is_shown_with_its_difference_its_output_and_its_log(
     grouped: Grouped, served: Page, tab: Tab  # noqa: F811
 ) -> None:  # fmt: skip
@@ -86,6 +87,7 @@ def test_a_release_of_a_group_is_shown_with_its_difference_its_output_and_its_lo
     assert "gitrelease rollback --in test (there is no" not in shown.out
 
 
+@pytest.mark.long
 def test_what_a_group_refused_is_shown_as_the_groups(grouped: Grouped, served: Page, tab: Tab) -> None:  # noqa: F811
     tab.goto(served.url)
     view(tab, "Not released")

@@ -177,6 +177,7 @@ def test_a_disk_that_fills_while_a_push_is_staged_leaves_the_old_release(small: 
     assert_whole(small.production, live="release/2", answer="two revenue profit")
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_just_before_the_promotion_leaves_the_old_release(small: Small) -> None:
     commit = small.gate()
     small.developer.push("origin", "HEAD:elsewhere")
@@ -256,6 +257,7 @@ def test_a_backend_that_ends_on_a_full_disk_comes_up_again(small: Small) -> None
     assert small.production.answer() == ONE
 
 
+@pytest.mark.long
 def test_production_comes_up_on_a_full_disk(small: Small) -> None:
     small.production.commit_term("second")
     small.production.await_live("release/2")
@@ -272,6 +274,7 @@ def test_production_comes_up_on_a_full_disk(small: Small) -> None:
     assert_whole(small.production, live="release/2", answer="one revenue second profit")
 
 
+@pytest.mark.long
 def test_a_file_system_without_inodes_refuses_a_release_and_takes_it_later(few_files: Small) -> None:
     small = few_files
     small.developer.commit_term("later")
@@ -295,6 +298,7 @@ def test_a_file_system_without_inodes_refuses_a_release_and_takes_it_later(few_f
     assert_whole(small.production, live="release/2", answer="one revenue later profit")
 
 
+@pytest.mark.long
 def test_a_read_only_file_system_is_called_one_and_production_serves(small: Small) -> None:
     production = small.production
     small.developer.commit_term("later")
@@ -349,6 +353,7 @@ def descriptors_for(pid: int, free: int) -> int:
     return max(limit for limit in range(len(kept) + free + 1) if limit - sum(one < limit for one in kept) <= free)
 
 
+@pytest.mark.long
 def test_an_agent_that_can_open_no_file_takes_nobody_for_dead(production: Production) -> None:
     production.await_idle()
     agent = production.agent_pid()
@@ -451,6 +456,7 @@ def test_a_soak_that_reads_a_log_which_was_emptied_misses_no_marker(tmp_path: Pa
     assert error == "Uncaught app execution: ValueError: no"
 
 
+@pytest.mark.long
 def test_a_log_that_has_grown_is_emptied_and_its_end_is_kept(small: Small) -> None:
     log = Path(small.production.backend("live")["log"])
     with log.open("a") as file:

@@ -80,6 +80,7 @@ def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(pr
     assert "hush" not in str(told)
 
 
+@pytest.mark.long
 def test_a_receiver_that_apprise_cannot_send_to_is_told_with_what_is_meant(production: Production) -> None:
     with (production.home / "host.toml").open("a") as host:
         urls = '"sl4ck://hush/hush/hush", "slack://hush", "discrod://hush/hush"'
@@ -273,6 +274,7 @@ def test_what_endangers_production_is_a_problem(
     assert fix in lines[name][0]["fix"]
 
 
+@pytest.mark.long
 def test_a_module_that_only_the_disk_has_is_named(checkout: Production) -> None:
     """It runs there, and in no slot."""
     checkout.init()
@@ -300,6 +302,7 @@ def test_what_a_tracked_module_imports_is_asked_for_too(checkout: Production) ->
     assert [line["detail"].split(", and ")[0] for line in lines["imports"]] == ["rates/daily.py imports missing_too"]
 
 
+@pytest.mark.long
 def test_a_package_that_hangs_when_it_is_imported_is_named(checkout: Production, tmp_path: Path) -> None:
     checkout.init()
     checkout.replace("gitrelease.toml", "[limits]", '[limits]\nchecks = "1s"')
@@ -354,6 +357,7 @@ def test_a_slot_that_a_stranger_holds_is_named(production: Production) -> None:
     assert lines["slots"][0]["fix"] == "gitrelease recover"
 
 
+@pytest.mark.long
 def test_a_slot_that_is_no_checkout_any_more_is_removed(production: Production) -> None:
     production.commit_term("second")
     production.await_live("release/2")
@@ -562,6 +566,7 @@ def test_what_would_still_start_it_is_told_when_it_is_uninstalled(checkout: Prod
     ]
 
 
+@pytest.mark.long
 def test_tags_of_a_production_that_ran_elsewhere_are_no_problem(production: Production) -> None:
     clone = production.clone()
     elsewhere = Production(clone.root, backends.free_port()).init()
@@ -590,6 +595,7 @@ def test_production_under_a_service_manager_is_known(checkout: Production) -> No
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_an_instance_that_is_set_after_production_came_up_is_told(production: Production) -> None:
     host = production.home / "host.toml"
     host.write_text(host.read_text() + f'\n[[instance]]\nname = "second"\nport = {backends.free_port()}\n')
@@ -600,6 +606,7 @@ def test_an_instance_that_is_set_after_production_came_up_is_told(production: Pr
     assert lines["ports"][1]["fix"] == "gitrelease down && gitrelease up"
 
 
+@pytest.mark.long
 def test_an_address_that_is_set_after_production_came_up_is_told(production: Production) -> None:
     host = production.home / "host.toml"
     port = f"port = {production.port}\n"

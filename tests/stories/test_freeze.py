@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from tests.checkout import PATIENCE, Production, until
 
 
@@ -50,6 +52,7 @@ def test_a_freeze_ends_by_itself_and_lets_go_what_waited(production: Production)
     assert production.status()["waiting"] == []
 
 
+@pytest.mark.long
 def test_an_edit_during_a_freeze_stays_on_disk_and_waits(production: Production) -> None:
     production.gitrelease("freeze")
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
@@ -79,6 +82,7 @@ def test_a_freeze_binds_no_person_and_no_documents(production: Production) -> No
     assert production.live() == "release/1"
 
 
+@pytest.mark.long
 def test_a_freeze_outlives_the_agent(production: Production) -> None:
     production.gitrelease("freeze")
     production.kill(production.agent_pid())
@@ -89,6 +93,7 @@ def test_a_freeze_outlives_the_agent(production: Production) -> None:
     assert production.live() == "release/1"
 
 
+@pytest.mark.long
 def test_an_end_that_is_no_moment_is_refused_with_what_is_accepted(production: Production) -> None:
     ended = production.gitrelease("freeze", "--until", "monday")
 

@@ -139,6 +139,7 @@ def test_a_group_goes_back_by_itself_and_by_hand(grouped: Grouped) -> None:
     assert production.answer() == "one revenue profit"
 
 
+@pytest.mark.long
 def test_a_group_comes_up_again_with_production(grouped: Grouped) -> None:
     production = grouped.production
     grouped.branch_with("two")
@@ -206,6 +207,7 @@ def test_what_has_proved_good_in_the_group_may_be_pushed(guarded: Grouped) -> No
     assert guarded.production.answer() == "two revenue profit"
 
 
+@pytest.mark.long
 def test_a_way_through_a_group_that_is_none_is_said_by_the_refusal_and_by_doctor(tmp_path: Path) -> None:
     made = Grouped(tmp_path, VIA.replace('via = "test"', 'via = "nowhere"'))
     try:
@@ -267,6 +269,7 @@ def test_restart_takes_a_group(grouped: Grouped) -> None:
     assert {name for name in before if before[name] != after[name]} == {"test-1", "test-2"}
 
 
+@pytest.mark.long
 def test_a_group_that_did_not_come_up_does_when_up_is_asked_again(grouped: Grouped) -> None:
     production = grouped.production
     grouped.branch_with("two")
@@ -289,6 +292,7 @@ def test_a_group_that_did_not_come_up_does_when_up_is_asked_again(grouped: Group
     assert production.backend_pid() == before
 
 
+@pytest.mark.long
 def test_a_group_that_is_set_while_production_serves_gets_what_it_is_given(grouped: Grouped) -> None:
     production = grouped.production
     port = reserved_port()
@@ -301,6 +305,7 @@ def test_a_group_that_is_set_while_production_serves_gets_what_it_is_given(group
     assert "no instance names canary" not in production.gitrelease("status").out
 
 
+@pytest.mark.long
 def test_a_group_that_no_instance_names_any_more_can_go_back_as_long_as_it_serves(grouped: Grouped) -> None:
     production = grouped.production
     grouped.branch_with("two")
@@ -317,6 +322,7 @@ def test_a_group_that_no_instance_names_any_more_can_go_back_as_long_as_it_serve
     assert answer(grouped.ports["test-1"]) == "one revenue profit"
 
 
+@pytest.mark.long
 def test_a_release_that_takes_its_group_out_of_the_settings_serves_there_all_the_same(tmp_path: Path) -> None:
     port, others = reserved_port(), reserved_port()
     users = f'\n[[instance]]\nname = "primary"\nport = {port}\n'

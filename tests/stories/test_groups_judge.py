@@ -67,6 +67,7 @@ def test_what_comes_to_a_group_again_after_it_went_bad_proves_itself_again(group
     assert back(grouped) == release
 
 
+@pytest.mark.long
 def test_a_way_back_goes_to_what_was_served_before_an_older_release_of_a_group_came(grouped: Grouped) -> None:
     production = grouped.production
     older = tried(grouped, "three")
@@ -82,6 +83,7 @@ def test_a_way_back_goes_to_what_was_served_before_an_older_release_of_a_group_c
     assert_whole(production)
 
 
+@pytest.mark.long
 def test_a_group_that_leaves_a_release_of_productions_does_not_make_it_bad(grouped: Grouped) -> None:
     production = grouped.production
     release = pushed(grouped, "cash")
@@ -110,6 +112,7 @@ def test_a_group_that_leaves_what_was_pushed_to_production_since_does_not_make_i
     assert "quarantine" not in production.git("for-each-ref", "--points-at", f"{release}^{{commit}}")
 
 
+@pytest.mark.long
 def test_a_number_is_given_once_also_where_somebody_deleted_the_tag_of_a_group(grouped: Grouped) -> None:
     production = grouped.production
     release = tried(grouped, "four")

@@ -29,6 +29,7 @@ def give(grouped: Grouped, version: str) -> None:
     grouped.production.await_idle()
 
 
+@pytest.mark.long
 def test_history_tells_what_a_group_has_had_and_what_was_tried_there(grouped: Grouped) -> None:
     production = grouped.production
     give(grouped, "two")
@@ -94,6 +95,7 @@ def test_a_group_that_has_had_nothing_says_what_to_type(grouped: Grouped) -> Non
     assert "there is no group 'nowhere'" in grouped.production.gitrelease("history", "--in", "nowhere").said
 
 
+@pytest.mark.long
 def test_prune_drops_what_only_a_group_has_had_but_nothing_that_it_needs(grouped: Grouped) -> None:
     production = grouped.production
     for version in ("two", "three", "four", "five", "six"):
@@ -140,6 +142,7 @@ def test_prune_keeps_what_a_group_still_serves_of_productions_releases(grouped: 
     )
 
 
+@pytest.mark.long
 def test_a_number_is_given_once_also_where_only_a_group_had_it(grouped: Grouped) -> None:
     production = grouped.production
     for version in ("two", "three", "four"):
@@ -172,6 +175,7 @@ def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Gr
     assert_whole(production)
 
 
+@pytest.mark.long
 def test_a_group_whose_pointer_was_deleted_serves_on_when_the_agent_starts_again(grouped: Grouped) -> None:
     production = grouped.production
     give(grouped, "two")

@@ -7,6 +7,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.checkout import Production, until
 
 
@@ -38,6 +40,7 @@ def test_a_pull_that_merges_is_released(production: Production) -> None:
     assert "theirs" in production.answer()
 
 
+@pytest.mark.long
 def test_a_pull_that_rebases_is_released(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("theirs")
@@ -138,6 +141,7 @@ def test_an_edit_becomes_a_commit_and_a_release(production: Production) -> None:
     assert "Edited-By:" in production.git("log", "-1", "--format=%b", "deploy")
 
 
+@pytest.mark.long
 def test_an_edit_of_a_file_whose_name_is_no_utf8_is_released_with_the_others(checkout: Production) -> None:
     odd = checkout.root / os.fsdecode(b"bad\xff.py")
     odd.write_text("A = 1\n")
@@ -167,6 +171,7 @@ def test_an_edit_in_a_directory_that_came_with_a_release_is_noticed(production: 
     assert [item["trigger"] for item in waiting] == ["edit"]
 
 
+@pytest.mark.long
 def test_an_edit_in_a_directory_that_went_and_came_again_is_noticed(production: Production) -> None:
     developer = production.clone()
     developer.write("lib/words.py", "A = 1\n")
@@ -196,6 +201,7 @@ def test_an_atomic_save_is_one_release(production: Production) -> None:
     assert [row["outcome"] for row in production.gitrelease("history", "--json").json["attempts"]] == ["released"] * 2
 
 
+@pytest.mark.long
 def test_a_burst_of_saves_is_one_release(production: Production) -> None:
     text = production.read("server.py")
     for number in range(20):
@@ -319,6 +325,7 @@ def test_a_commit_made_while_a_push_is_promoted_stays_on_the_branch(production: 
     assert "pushed" in production.answer()
 
 
+@pytest.mark.long
 def test_files_that_a_lock_kept_back_follow_when_it_is_gone(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("late")

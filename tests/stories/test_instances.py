@@ -170,6 +170,7 @@ def test_memory_has_to_suffice_for_every_instance(several: Several) -> None:
     assert drill.code == 0, drill.said  # it starts one
 
 
+@pytest.mark.long
 def test_an_instance_that_is_replaced_takes_no_other_with_it(several: Several) -> None:
     """They share a slot, and its lock."""
     first = several.pids()
@@ -206,6 +207,7 @@ def test_an_agent_that_was_killed_adopts_every_instance(several: Several) -> Non
     assert several.production.status()["agent"]["running"]
 
 
+@pytest.mark.long
 def test_an_instance_that_ended_while_there_was_no_agent_comes_back(several: Several) -> None:
     first = several.pids()
     several.production.kill(several.production.agent_pid())

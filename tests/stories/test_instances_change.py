@@ -66,6 +66,7 @@ def test_who_stays_is_served_while_others_come_and_go(work: Grouped, point: str)
     assert {row["name"] for row in production.status()["instances"]} == set(production.places)
 
 
+@pytest.mark.long
 def test_a_group_that_is_named_again_serves_what_it_did(work: Grouped) -> None:
     production, before = work.production, work.production.others
     served = production.git("rev-parse", live_of("test"))
@@ -97,6 +98,7 @@ def test_down_ends_a_group_that_no_instance_names_any_more_and_uninstall_forgets
     assert len(production.git("worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_port_that_another_has_leaves_all_as_it_is(work: Grouped) -> None:
     production, before = work.production, work.production.others
     with socket.socket() as stranger:
@@ -121,6 +123,7 @@ def test_a_port_that_another_has_leaves_all_as_it_is(work: Grouped) -> None:
     assert_whole(production)
 
 
+@pytest.mark.long
 def test_a_port_that_a_group_still_has_is_told_with_what_lets_them_change_places(work: Grouped) -> None:
     production, before = work.production, work.production.others
     moved = before["test-1"].port
@@ -164,6 +167,7 @@ def test_a_port_of_a_group_that_another_has_is_told_and_stops_nobody_else(work: 
         assert refused(before["test-1"].port)
 
 
+@pytest.mark.long
 def test_an_instance_that_is_set_and_was_not_started_is_told_apart(work: Grouped) -> None:
     production = work.production
     changed(production)

@@ -120,6 +120,7 @@ def test_prune_drops_what_is_old_and_nothing_that_is_needed(production: Producti
     assert production.live() == "release/5"
 
 
+@pytest.mark.long
 def test_failed_releases_are_counted_apart_and_numbers_are_given_once(production: Production) -> None:
     release_terms(production, "two", "three")
     assert production.gitrelease("rollback", "release/1").code == 0
@@ -131,6 +132,7 @@ def test_failed_releases_are_counted_apart_and_numbers_are_given_once(production
     production.await_live("release/4")
 
 
+@pytest.mark.long
 def test_an_unpinned_release_goes(production: Production) -> None:
     release_terms(production, "two", "three", "four")
     production.gitrelease("pin", "1")
@@ -142,6 +144,7 @@ def test_an_unpinned_release_goes(production: Production) -> None:
     assert done["dropped"] == ["release/1", "release/2"]
 
 
+@pytest.mark.long
 def test_prune_packs_the_loose_objects_of_a_host_that_is_only_edited(production: Production) -> None:
     folder = production.root.parent / "blobs"
     folder.mkdir()
@@ -169,6 +172,7 @@ def loose_objects(production: Production) -> int:
     return int(production.git("count-objects").split()[0])
 
 
+@pytest.mark.long
 def test_prune_works_without_an_agent(production: Production) -> None:
     release_terms(production, "two", "three", "four")
     production.await_idle()
@@ -216,6 +220,7 @@ def standby_pid(production: Production) -> int:
     return int(production.backend("standby")["identity"]["pid"])
 
 
+@pytest.mark.long
 def test_a_drill_that_fails_says_so_while_production_goes_on(checkout: Production) -> None:
     needed = checkout.root.parent / "needed"
     needed.touch()
@@ -249,6 +254,7 @@ def test_what_keeps_needs_a_production_checkout(checkout: Production, verb: str)
 # -- what a restore leaves alone -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
     production.gitrelease("freeze")
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "mine",\n')
@@ -316,6 +322,7 @@ def test_prune_refuses_where_nothing_says_what_is_needed(production: Production)
     assert production.git("tag", "--list", "release/*") == "release/1"
 
 
+@pytest.mark.long
 def test_a_drill_without_a_standby_says_so_in_words(production: Production) -> None:
     release_terms(production, "two")
     production.gitrelease("down")

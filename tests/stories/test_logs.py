@@ -115,6 +115,7 @@ def test_each_release_keeps_its_own_output(noisy: Production) -> None:
     assert "second" not in before.out
 
 
+@pytest.mark.long
 def test_a_process_that_was_started_again_is_the_same_instance(noisy: Production) -> None:
     ask(noisy, "/say/before")
     pid = noisy.backend_pid()
@@ -132,6 +133,7 @@ def test_a_process_that_was_started_again_is_the_same_instance(noisy: Production
     ]
 
 
+@pytest.mark.long
 def test_what_was_rotated_is_still_read(noisy: Production) -> None:
     log = log_of(noisy)
     append(log, b"old times\n" + b"x" * 99 + b"\n")
@@ -209,6 +211,7 @@ def test_hostile_output_is_bounded_and_cannot_steer_a_terminal(noisy: Production
     assert as_json.json["instances"][0]["lines"][-1] == "after"
 
 
+@pytest.mark.long
 def test_lines_are_found_behind_a_private_key_that_is_cut_by_the_rotation(noisy: Production) -> None:
     append(log_of(noisy), b"MIIB\nMIIC\n-----END RSA PRIVATE KEY-----\nafter\n")
 
@@ -307,6 +310,7 @@ def test_of_several_instances_each_line_names_its_own(several: Several) -> None:
     assert one.out.splitlines() == ["I am enhanced-2"]
 
 
+@pytest.mark.long
 def test_several_instances_are_watched_beside_each_other(several: Several) -> None:
     ended = several.production.gitrelease("monitor", "--for", "500ms", "--every", "500ms", "--json")
 

@@ -77,6 +77,7 @@ def test_history_comes_as_a_sheet_a_page_and_json(production: Production) -> Non
     assert same == production.gitrelease("history", "--json").json
 
 
+@pytest.mark.long
 def test_two_formats_at_once_are_refused(production: Production) -> None:
     history = production.gitrelease("history", "--json", "--format", "csv")
     show = production.gitrelease("show", "1", "--format", "md")
@@ -228,6 +229,7 @@ def test_show_tells_everything_of_one_release(production: Production) -> None:
     assert "Ann Tester" in production.gitrelease("show", "2").out
 
 
+@pytest.mark.long
 def test_an_unknown_release_cannot_be_shown(production: Production) -> None:
     ended = production.gitrelease("show", "release/9")
 

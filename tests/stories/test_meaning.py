@@ -93,6 +93,7 @@ def test_a_pattern_that_backtracks_is_refused_with_the_text_that_shows_it(
     assert production.live() == live
 
 
+@pytest.mark.long
 def test_a_pattern_without_a_group_is_refused_and_one_that_matches_no_sample_is_warned_of(
     production: Production, developer: Clone
 ) -> None:
@@ -135,6 +136,7 @@ def test_lost_values_need_a_trailer_or_approval(production: Production, develope
     assert gained == lost > "0"
 
 
+@pytest.mark.long
 def test_a_number_that_becomes_a_word_is_a_lost_value(production: Production, developer: Clone) -> None:
     pushed = push(developer, PATTERN, r'"eps": [r"(eps)[ :]+[\d.]+", ')
 
@@ -142,6 +144,7 @@ def test_a_number_that_becomes_a_word_is_a_lost_value(production: Production, de
     assert "values of the sample documents (eps)" in said(pushed)
 
 
+@pytest.mark.long
 def test_a_pattern_that_takes_any_number_is_warned_of(production: Production, developer: Clone) -> None:
     push(developer, PATTERN, r'"growth": [r"([\d,.]+)"], "eps": [', "origin", "HEAD:broad")
 
@@ -179,6 +182,7 @@ def test_a_new_field_shows_the_json_for_the_export_and_a_lost_one_needs_approval
     assert approved.code == 0, approved.said
 
 
+@pytest.mark.long
 def test_a_field_of_another_type_needs_approval(production: Production, developer: Clone) -> None:
     pushed = push(developer, '"text": text,', '"text": len(text),')
 
@@ -200,6 +204,7 @@ def test_own_checks_run_by_kind_and_refuse_with_what_they_printed(production: Pr
     assert (checks["check_patterns_only"]["status"], checks["check_skipped"]["status"]) == ("warned", "skipped")
 
 
+@pytest.mark.long
 def test_a_check_for_patterns_does_not_run_for_a_term(production: Production, developer: Clone) -> None:
     developer.replace(SCRIPT, "financial_terms = [", 'financial_terms = ["solvency", ')
     developer.commit("A term")
@@ -369,6 +374,7 @@ def test_regions_stand_where_they_are_now(production: Production) -> None:
     ],
     ids=["a check that fails", "a file that cannot be read", "a class that is not there"],
 )
+@pytest.mark.long
 def test_a_release_with_a_broken_check_does_not_bar_the_way_for_the_next_one(
     tmp_path: Path, name: str, text: str
 ) -> None:
@@ -400,6 +406,7 @@ def test_show_lists_what_a_release_did_to_the_numbers(production: Production, de
     assert "+ water 3.1  esg-supply-chain.txt" in shown
 
 
+@pytest.mark.long
 def test_a_strict_policy_refuses_fields_that_the_export_lacks(tmp_path: Path) -> None:
     strict = make_checkout(
         tmp_path, {**sample_files(), "gitrelease.toml": SETTINGS + "[policy.schema]\nstrict = true\n"}

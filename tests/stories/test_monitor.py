@@ -251,6 +251,7 @@ def test_the_agent_keeps_samples_and_two_releases_are_compared(talking: Producti
     assert all(one["samples"] >= 2 for one in other.json["releases"])
 
 
+@pytest.mark.long
 def test_samples_outlive_the_agent_and_the_next_one_goes_on(talking: Production) -> None:
     until(lambda: kept(talking), "the first sample")
     talking.kill(talking.agent_pid())
@@ -290,6 +291,7 @@ def test_a_database_that_cannot_be_used_disturbs_nobody(talking: Production, spo
     assert "Traceback" not in talking.agent_log()
 
 
+@pytest.mark.long
 def test_a_database_that_is_deleted_under_the_agent_is_begun_anew(talking: Production) -> None:
     until(lambda: kept(talking), "the first sample")
     first = kept(talking)[0].at
@@ -302,6 +304,7 @@ def test_a_database_that_is_deleted_under_the_agent_is_begun_anew(talking: Produ
     assert talking.answer().startswith("one")
 
 
+@pytest.mark.long
 def test_a_database_that_somebody_holds_is_told_once_and_written_later(talking: Production) -> None:
     until(lambda: kept(talking), "the first sample")
     with contextlib.closing(sqlite3.connect(talking.home / "samples.db", isolation_level=None)) as other:
@@ -319,6 +322,7 @@ def test_a_database_that_somebody_holds_is_told_once_and_written_later(talking: 
     assert talking.agent_log().count("samples cannot be written") == 1
 
 
+@pytest.mark.long
 def test_on_a_full_disk_production_goes_on_and_sampling_does_when_there_is_room(small: Small) -> None:  # noqa: F811
     production = small.production
     production.gitrelease("down")
@@ -337,6 +341,7 @@ def test_on_a_full_disk_production_goes_on_and_sampling_does_when_there_is_room(
     assert "Traceback" not in production.agent_log()
 
 
+@pytest.mark.long
 def test_a_backend_that_hangs_holds_up_the_sampler_and_not_the_supervisor(talking: Production) -> None:
     until(lambda: kept(talking), "the first sample")
     hung = talking.backend_pid()

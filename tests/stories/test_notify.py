@@ -121,6 +121,7 @@ def test_a_way_back_is_told_whoever_went_it(checkout: Production, hook: Hook) ->
     assert "to be sure" in hook.body("release/1")
 
 
+@pytest.mark.long
 def test_what_waits_for_approval_calls_for_a_person_once(production: Production, hook: Hook) -> None:
     tell(production, urls(hook.url))
     production.commit_version("two")
@@ -139,6 +140,7 @@ def test_what_waits_for_approval_calls_for_a_person_once(production: Production,
     assert sum("a change waits" in title for title in hook.titles()) == 1
 
 
+@pytest.mark.long
 def test_a_receiver_gets_only_what_it_wants(production: Production, hook: Hook) -> None:
     with receivers.hook() as refusals, receivers.hook() as alarms:
         tell(production, urls(hook.url) + to(refusals.url, events=["refused"]) + to(alarms.url, levels=[2, 3]))
@@ -172,6 +174,7 @@ def test_another_group_of_instances_is_told_of_by_its_name(checkout: Production,
 # -- a person who is needed --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_who_does_not_acknowledge_is_told_again_and_others_too(checkout: Production, hook: Hook) -> None:
     checkout.replace("gitrelease.toml", '[policy.major]\nsoak = "300ms"', '[policy.major]\nsoak = "60s"')
     checkout.commit("Longer soak")
@@ -211,6 +214,7 @@ def test_an_acknowledgement_is_shown_and_nobody_is_told_again(stuck: Production,
     assert f"not over, acknowledged by {found['by']}: on my way" in stuck.gitrelease("history").out
 
 
+@pytest.mark.long
 def test_an_acknowledgement_needs_no_agent_and_holds_for_the_next(stuck: Production) -> None:
     stuck.kill(stuck.agent_pid())
 
@@ -238,6 +242,7 @@ def test_a_recovery_is_told_and_ends_the_emergency(stuck: Production, hook: Hook
     assert stuck.gitrelease("history", "--json").json["emergencies"][0]["ended"]
 
 
+@pytest.mark.long
 def test_a_production_that_does_not_come_up_again_by_itself_calls_for_a_person(
     production: Production, hook: Hook
 ) -> None:
@@ -260,6 +265,7 @@ def test_a_production_that_does_not_come_up_again_by_itself_calls_for_a_person(
 # -- whoever does not listen -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_receiver_that_never_answers_holds_nobody_up(production: Production, hook: Hook) -> None:
     with receivers.silent() as address:
         tell(production, urls(address, hook.url) + '[policy.dictionary]\nsoak = "0s"')
@@ -321,6 +327,7 @@ def test_without_receivers_the_test_says_how_to_set_one(checkout: Production) ->
 # -- once ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_happened_before_is_no_news_and_a_new_agent_repeats_nothing(production: Production, hook: Hook) -> None:
     tell(production, urls(hook.url))
     production.commit_term("second")
@@ -336,6 +343,7 @@ def test_what_happened_before_is_no_news_and_a_new_agent_repeats_nothing(product
     assert [title.split()[0] for title in hook.titles()] == ["release/2", "release/3"]
 
 
+@pytest.mark.long
 def test_what_a_killed_agent_could_not_tell_any_more_the_next_one_tells(production: Production, hook: Hook) -> None:
     with receivers.silent() as address:
         tell(production, urls(address))

@@ -39,6 +39,7 @@ def test_a_push_goes_live_as_soon_as_its_branch_has_moved(production: Production
     assert production.git("status", "--porcelain") == ""
 
 
+@pytest.mark.long
 def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Production) -> None:
     settings = production.home / "host.toml"
     settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
@@ -54,6 +55,7 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
     assert not Path(f"/proc/{first}").exists()
 
 
+@pytest.mark.long
 def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_up_for_it(
     production: Production,
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_
     assert production.answer() == "one revenue profit"
 
 
+@pytest.mark.long
 def test_an_export_that_readers_understand_differently_is_warned_of(production: Production) -> None:
     developer = production.clone()
     developer.write("schema.json", '{"limit": NaN}')
@@ -89,6 +92,7 @@ def test_an_export_that_readers_understand_differently_is_warned_of(production: 
     assert checked.code == 0
 
 
+@pytest.mark.long
 def test_an_export_that_is_far_too_large_is_refused(production: Production) -> None:
     developer = production.clone()
     developer.write("schema.json", json.dumps({"text": "x" * (11 << 20)}))
@@ -185,6 +189,7 @@ def test_a_forced_push_is_refused(production: Production) -> None:
     assert production.live() == "release/2"
 
 
+@pytest.mark.long
 def test_the_deploy_branch_cannot_be_deleted_by_a_push(production: Production) -> None:
     developer = production.clone()
 
@@ -195,6 +200,7 @@ def test_the_deploy_branch_cannot_be_deleted_by_a_push(production: Production) -
     assert production.git("rev-parse", "--verify", "deploy")
 
 
+@pytest.mark.long
 def test_a_push_of_another_branch_releases_nothing(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("elsewhere")
@@ -206,6 +212,7 @@ def test_a_push_of_another_branch_releases_nothing(production: Production) -> No
     assert "elsewhere" not in production.read("server.py")
 
 
+@pytest.mark.long
 def test_a_refused_atomic_push_leaves_no_trace(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("atomic")
@@ -336,6 +343,7 @@ def test_a_push_does_not_change_what_was_released(production: Production, refspe
     assert "unapproved" not in production.answer()
 
 
+@pytest.mark.long
 def test_tags_that_were_deleted_on_the_host_make_nobody_the_first_release(production: Production) -> None:
     developer = production.clone()
     production.git("tag", "--delete", "release/1")
@@ -348,6 +356,7 @@ def test_tags_that_were_deleted_on_the_host_make_nobody_the_first_release(produc
     assert "needs approval" in pushed.said
 
 
+@pytest.mark.long
 def test_a_lost_pointer_to_what_is_live_refuses_with_the_command_that_mends_it(production: Production) -> None:
     developer = production.clone()
     production.git("update-ref", "-d", "refs/gitrelease/live")
@@ -362,6 +371,7 @@ def test_a_lost_pointer_to_what_is_live_refuses_with_the_command_that_mends_it(p
     assert "needs approval" in developer.push().said
 
 
+@pytest.mark.long
 def test_a_name_that_is_no_utf_8_is_spelled_out(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     developer = production.clone()
     developer.commit_term("second")

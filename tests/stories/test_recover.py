@@ -67,6 +67,7 @@ def test_a_checkout_that_was_killed_half_way_is_made_whole_and_its_mixture_kept(
     assert two.live() == "release/2"
 
 
+@pytest.mark.long
 def test_what_lies_on_disk_while_git_is_at_work_is_no_edit(two: Production) -> None:
     lock = two.root / ".git" / "index.lock"
     lock.touch()
@@ -79,6 +80,7 @@ def test_what_lies_on_disk_while_git_is_at_work_is_no_edit(two: Production) -> N
     two.await_live("release/3")  # looked at again by itself
 
 
+@pytest.mark.long
 def test_a_lock_of_a_git_that_is_still_at_work_is_left_alone(two: Production, tmp_path: Path) -> None:
     waits = tmp_path / "editor"
     waits.write_text("#!/bin/sh\nexec cat >/dev/null\n")
@@ -118,6 +120,7 @@ def test_a_deleted_tag_or_pointer_is_put_back(two: Production, ref: str) -> None
     assert two.git("for-each-ref") == before
 
 
+@pytest.mark.long
 def test_all_tags_and_pointers_are_rebuilt_from_the_journal(two: Production) -> None:
     before = two.git("for-each-ref")
     delete_records(two)
@@ -145,6 +148,7 @@ def delete_records(production: Production) -> None:
         production.git("update-ref", "-d", ref)
 
 
+@pytest.mark.long
 def test_a_release_that_was_rolled_back_is_still_bad_when_its_mark_was_deleted(two: Production) -> None:
     assert two.gitrelease("rollback", "-m", "wrong numbers").code == 0
     two.git("update-ref", "-d", "refs/gitrelease/bad/2")
@@ -155,6 +159,7 @@ def test_a_release_that_was_rolled_back_is_still_bad_when_its_mark_was_deleted(t
     assert two.gitrelease("history", "--json").json["releases"][0]["outcome"] == "rolled_back"
 
 
+@pytest.mark.long
 def test_pruned_releases_stay_pruned(two: Production) -> None:
     two.commit_term("third")
     two.await_live("release/3")
@@ -230,6 +235,7 @@ def test_an_index_that_cannot_be_read_is_made_anew_and_edits_stay(two: Productio
     assert two.read("README.md") == "Edited words\n"
 
 
+@pytest.mark.long
 def test_a_detached_head_with_a_commit_on_it_is_brought_back_and_the_commit_kept(two: Production) -> None:
     two.gitrelease("down")
     two.git("checkout", "--quiet", "--detach")
@@ -254,6 +260,7 @@ def test_lines_of_the_journal_that_nobody_can_read_are_dropped_and_the_rest_stay
     assert journal.read_bytes().startswith(before)
 
 
+@pytest.mark.long
 def test_settings_that_cannot_be_read_are_put_aside_and_made_anew(two: Production) -> None:
     (two.home / "host.toml").write_text("[app\nbranch")
 
@@ -286,6 +293,7 @@ def test_an_agent_that_hangs_is_ended_and_production_adopted(two: Production) ->
     assert two.backend_pid() == backend
 
 
+@pytest.mark.long
 def test_dead_processes_are_forgotten_and_started_again(two: Production) -> None:
     two.kill(two.agent_pid())
     two.kill(two.backend_pid())
@@ -296,6 +304,7 @@ def test_dead_processes_are_forgotten_and_started_again(two: Production) -> None
     assert "second" in two.answer()
 
 
+@pytest.mark.long
 def test_a_backend_that_runs_and_does_not_answer_is_replaced(two: Production) -> None:
     two.kill(two.agent_pid())
     backend = two.backend_pid()
@@ -422,6 +431,7 @@ def test_a_production_of_a_service_manager_is_refused_also_when_it_hangs(checkou
         served.terminate()
 
 
+@pytest.mark.long
 def test_settings_that_a_power_cut_emptied_are_made_anew(two: Production) -> None:
     (two.home / "host.toml").write_bytes(b"")
 

@@ -400,6 +400,7 @@ def test_what_is_pulled_and_unfit_is_never_served_until_a_fix_is_published(centr
     assert_whole(production)
 
 
+@pytest.mark.long
 def test_a_rewritten_central_history_is_not_pulled_and_changes_nothing(central: Central) -> None:
     production, developer = central.production, central.developer
     developer.commit_term("second")
@@ -425,6 +426,7 @@ def test_a_rewritten_central_history_is_not_pulled_and_changes_nothing(central: 
     assert_whole(production)
 
 
+@pytest.mark.long
 def test_a_timer_that_resets_follows_a_rewritten_history_and_loses_no_commit(central: Central) -> None:
     production, developer = central.production, central.developer
     developer.commit_term("second")
@@ -447,6 +449,7 @@ def test_a_timer_that_resets_follows_a_rewritten_history_and_loses_no_commit(cen
     assert_whole(production)
 
 
+@pytest.mark.long
 def test_a_timer_does_not_bring_back_what_was_rolled_back(central: Central) -> None:
     production, developer = central.production, central.developer
     developer.commit_term("regretted")

@@ -179,6 +179,7 @@ def test_edits_that_make_way_for_a_part_are_kept_and_named(checkout: Production)
     assert "unfinished" not in checkout.read("server.py")
 
 
+@pytest.mark.long
 def test_a_merge_that_was_under_way_is_kept_and_given_up(production: Production) -> None:
     release(production, "second")
     production.git("checkout", "--quiet", "-b", "side")
@@ -261,6 +262,7 @@ def test_an_error_in_the_output_during_the_soak_rolls_back(soaking: Production) 
     assert "Uncaught app execution: KeyError: 7" in soaking.status()["quarantined"][0]["reason"]
 
 
+@pytest.mark.long
 def test_an_error_that_nobody_watched_counts_when_the_agent_is_back(soaking: Production) -> None:
     soaking.kill(soaking.agent_pid())
 

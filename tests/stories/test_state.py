@@ -151,6 +151,7 @@ def test_recover_keeps_it_and_names_it_again_where_its_ref_was_lost(two: Product
     assert "how things stood is named again, before release/2" in " ".join(ended.said.split())
 
 
+@pytest.mark.long
 def test_recover_drops_one_whose_object_is_gone_and_the_release_stays(two: Production) -> None:
     name = states(two)["refs/gitrelease/state/2"]
     (two.root / ".git" / "objects" / name[:2] / name[2:]).unlink()
@@ -164,6 +165,7 @@ def test_recover_drops_one_whose_object_is_gone_and_the_release_stays(two: Produ
     assert "State before: was not kept" in shown.out
 
 
+@pytest.mark.long
 def test_uninstall_takes_it_back(two: Production) -> None:
     two.gitrelease("down")
 
@@ -173,6 +175,7 @@ def test_uninstall_takes_it_back(two: Production) -> None:
     assert two.git("tag", "--list", "release/*").split() == ["release/1", "release/2"]
 
 
+@pytest.mark.long
 def test_a_release_that_is_carried_on_has_how_things_stood_before_production_got_it(tmp_path: Path) -> None:
     grouped = Grouped(tmp_path, SETTINGS)
     try:
@@ -229,6 +232,7 @@ def test_a_fact_that_cannot_be_found_out_says_why_and_the_release_goes_on(checko
     assert "no packages today" in checkout.gitrelease("show", "2").out
 
 
+@pytest.mark.long
 def test_a_fact_that_takes_its_time_is_not_waited_for(checkout: Production, tmp_path: Path) -> None:
     developer = with_python(checkout, interpreter(tmp_path, "exec sleep 4"))
     developer.commit_term("margin")
@@ -244,6 +248,7 @@ def test_a_fact_that_takes_its_time_is_not_waited_for(checkout: Production, tmp_
     assert "not found out by the time" in kept["missing"]["app"]
 
 
+@pytest.mark.long
 def test_a_release_of_a_number_that_was_used_before_has_its_own_state(two: Production) -> None:
     before = states(two)["refs/gitrelease/state/2"]
     two.gitrelease("rollback")

@@ -169,6 +169,7 @@ def test_an_error_that_only_a_session_shows_rolls_the_release_back_in_its_soak(
     assert any("only later" in item["reason"] for item in streamlit.status()["quarantined"])
 
 
+@pytest.mark.long
 def test_what_breaks_only_in_the_third_session_is_rolled_back_in_its_soak(
     streamlit: Production, developer: Clone
 ) -> None:

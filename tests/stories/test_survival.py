@@ -206,6 +206,7 @@ def test_a_front_that_hangs_is_replaced_in_the_middle_of_a_release(production: P
     assert "through" in production.answer()
 
 
+@pytest.mark.long
 def test_a_backend_that_was_seen_to_hang_and_is_not_live_any_more_is_left_alone(production: Production) -> None:
     production.commit_term("two")
     production.await_live("release/2")
@@ -228,6 +229,7 @@ def test_a_backend_that_was_seen_to_hang_and_is_not_live_any_more_is_left_alone(
     assert beside.crashes == []
 
 
+@pytest.mark.long
 def test_a_front_that_hangs_while_the_agent_is_away_is_replaced_by_up(production: Production) -> None:
     front = production.front_pid()
     production.kill(production.agent_pid())
@@ -252,6 +254,7 @@ def test_a_commit_starts_an_agent_whose_pid_a_stranger_has(production: Productio
     assert production.agent_pid() not in (agent, os.getpid())
 
 
+@pytest.mark.long
 def test_a_commit_starts_an_agent_that_ended_in_good_order(production: Production) -> None:
     agent = production.agent_pid()
     handle = os.pidfd_open(agent)
@@ -266,6 +269,7 @@ def test_a_commit_starts_an_agent_that_ended_in_good_order(production: Productio
     assert production.agent_pid() != agent
 
 
+@pytest.mark.long
 def test_a_hundred_requests_leave_no_descriptor_behind_in_the_agent(production: Production) -> None:
     def descriptors() -> int:
         return len(list(Path(f"/proc/{production.agent_pid()}/fd").iterdir()))
