@@ -311,7 +311,8 @@ def _failed(book: Book, production: Production) -> None:
     production.gitrelease("up")
     production.commit_version("four")
     until(lambda: production.state()["waiting"] and not production.state()["lock"], "the commit waits")
-    assert production.gitrelease("deploy", "--approve").code == 0
+    approved = production.gitrelease("deploy", "--approve")
+    assert approved.code == 0, approved.said
     book.take(production, "it soaks", "status")
     production.kill(production.backend_pid())
     until(lambda: production.live() == "release/6" and not production.state()["lock"], "it goes back")
