@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -202,6 +203,7 @@ def test_no_setting_is_described_that_does_not_exist():
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def verbs():
     command = typer.main.get_command(application())
     return dict(command.commands)

@@ -13,7 +13,7 @@ from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import since, when
 from gitrelease.core.signs import Told
-from gitrelease.core.text import ago, one_line, short
+from gitrelease.core.text import ago, counted, one_line, short
 from gitrelease.edges import wire
 from gitrelease.edges.terminal import say
 
@@ -68,7 +68,7 @@ def lines(state: dict[str, Any]) -> list[str]:
             if row["pid"]
             else ""
         )
-        restarts = f", {row['restarts']} restarts" if row["restarts"] else ""
+        restarts = f", {counted(row['restarts'], 'restart')}" if row["restarts"] else ""
         process = f", pid {row['pid']}, {usage}{restarts}" if usage else ""
         what = f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}{process}"
         out.append(Told(what, row["health"]))

@@ -15,7 +15,7 @@ from gitrelease.core.history import release_name
 from gitrelease.core.samples import Sample, Summary, beyond
 from gitrelease.core.settings import Monitor, seconds
 from gitrelease.core.signs import Told
-from gitrelease.core.text import ago, one_line
+from gitrelease.core.text import ago, counted, one_line
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.gauge import Gauge
 from gitrelease.edges.terminal import say
@@ -113,11 +113,12 @@ def _told(summaries: Summaries, thresholds: Monitor, spent: float) -> dict[str, 
 def _lines(summaries: Summaries, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"watched for {ago(told['seconds'])}"
     for name, summary in summaries.items():
-        missed = f", no answer {summary.unanswered} times" if summary.unanswered else ""
+        missed = f", no answer {counted(summary.unanswered, 'time')}" if summary.unanswered else ""
         yield (
             f"  {one_line(name, 40)}: CPU {_both(summary.cpu.told(), '%')}; "
             f"memory {_both(summary.memory.told(), 'MB')}; answer {_both(summary.answer.told(), 'ms')}{missed}; "
-            f"{summary.error_lines} error lines, {summary.restarts} restarts, {summary.samples} samples"
+            f"{counted(summary.error_lines, 'error line')}, {counted(summary.restarts, 'restart')}, "
+            f"{counted(summary.samples, 'sample')}"
         )
     limits = told["thresholds"]
     if told["ok"]:
@@ -175,8 +176,8 @@ def _line(one: Sample) -> str:
     answer = "no answer" if one.answer_ms is None else f"answers in {one.answer_ms:.0f} ms"
     return (
         f"{_clock(one.at)}  {one_line(one.instance, 40)}  {release_name(one.release)}  cpu {percent(one.cpu_percent)}, "
-        f"{one.memory_mb:.0f} MB, {one.threads} threads, {_number(one.sessions)} sessions, {one.restarts} restarts, "
-        f"{answer}, {one.error_lines} error lines"
+        f"{one.memory_mb:.0f} MB, {counted(one.threads, 'thread')}, {_number(one.sessions)} sessions, "
+        f"{counted(one.restarts, 'restart')}, {answer}, {counted(one.error_lines, 'error line')}"
     )
 
 

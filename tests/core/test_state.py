@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitrelease.core.state import LARGEST, LONGEST, MOST, State, bounded, decoded, encoded, state_lines
@@ -56,6 +56,7 @@ def shaped(*names: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({name: facts | st.floats() for name in names})
 
 
+@settings(max_examples=30)  # each is large
 @given(
     st.fixed_dictionaries(
         {},

@@ -330,6 +330,8 @@ def _called(book: Book, production: Production) -> None:
         lonely.init().up()
         lonely.kill(lonely.backend_pid())
         until(lambda: (now := lonely.state())["person_needed"] and not now["lock"], "a person is needed")
+        until(lambda: lonely.state()["instances"][0]["restarts"] == 1, "it is started again")
+        until(lambda: lonely.state()["instances"][0]["health"] == "healthy", "it answers again")
         book.take(lonely, "a person is needed", "status")
         book.take(lonely, "a person is needed", "doctor")
         book.take(lonely, "a person is needed", "ack", "-m", "on my way")

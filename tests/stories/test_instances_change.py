@@ -150,6 +150,7 @@ def stranger_port(said: str) -> str:
     return said.partition("port ")[2].partition(" ")[0]
 
 
+@pytest.mark.long
 def test_a_port_of_a_group_that_another_has_is_told_and_stops_nobody_else(work: Grouped) -> None:
     production, before = work.production, work.production.others
     assert production.gitrelease("down").code == 0

@@ -294,6 +294,7 @@ def test_a_check_leaves_no_process_behind(production: Production, developer: Clo
     assert not [command for command in started_by_checks() if "time.sleep(300)" in command]
 
 
+@pytest.mark.long
 def test_only_a_kind_is_taken_back_and_the_rest_stays(production: Production, developer: Clone) -> None:
     before = production.live()
     developer.replace(SCRIPT, "financial_terms = [", 'financial_terms = ["liquidity", ')
@@ -347,10 +348,19 @@ def test_blame_and_bisect_find_the_release(production: Production, developer: Cl
     assert [item["metric"] for item in found["difference"]["gained"]] == ["backlog"]
     assert len(found["ran"]) <= 6
 
+
+@pytest.mark.long
+def test_bisect_finds_the_release_that_lost_what_another_brought(production: Production, developer: Clone) -> None:
+    developer.replace(SCRIPT, PATTERN, r'"orders": [r"open orders[ :]+([\d.]+)"], "eps": [')
+    developer.commit("Find the orders")
+    assert developer.push().code == 0
+    brought = str(production.live())
+
     assert production.gitrelease("rollback", "--only", "pattern", brought_before(brought)).code == 0
-    gone = production.gitrelease("bisect", "Order backlog: 42 units", "--json").json
+    gone = production.gitrelease("bisect", "Open orders: 42 units", "--json").json
+
     assert gone["release"] == production.live()
-    assert [item["metric"] for item in gone["difference"]["lost"]] == ["backlog"]
+    assert [item["metric"] for item in gone["difference"]["lost"]] == ["orders"]
 
 
 def brought_before(release: str) -> str:
@@ -398,6 +408,7 @@ def test_a_release_with_a_broken_check_does_not_bar_the_way_for_the_next_one(
         production.clear_away()
 
 
+@pytest.mark.long
 def test_show_lists_what_a_release_did_to_the_numbers(production: Production, developer: Clone) -> None:
     pushed = push(developer, PATTERN, r'"water": [r"water use[ :]+([\d.]+)"], "eps": [')
 

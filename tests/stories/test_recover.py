@@ -353,6 +353,7 @@ def test_a_rebase_that_is_under_way_is_given_up_and_its_branch_kept(two: Product
     assert two.git("status", "--porcelain") == ""
 
 
+@pytest.mark.long
 def test_tags_come_back_after_a_prune_and_no_number_is_given_twice(two: Production) -> None:
     two.commit_term("third")
     two.await_live("release/3")
