@@ -89,9 +89,7 @@ def test_what_is_within_the_thresholds_ends_with_0_and_says_so(production: Produ
     *lines, watched, summed, within = ended.out.splitlines()
     assert ended.code == 0, ended.said
     assert len(lines) == 3
-    assert all(
-        re.search(r"primary +release/1 +cpu .*\d+ MB, 1 threads, 0 sessions, 0 restarts", line) for line in lines
-    )
+    assert all(re.search(r"primary +release/1 +cpu .*\d+ MB, 1 thread, 0 sessions, 0 restarts", line) for line in lines)
     assert watched.startswith("watched for")
     assert "3 samples" in summed
     assert within == "within the thresholds: average CPU 50 %, peak memory 1000 MB"
