@@ -33,5 +33,5 @@ def _content(path: Path) -> bytes:
     """Return what is in a file; nothing where it is none, or a link, as which git once kept symbolic refs."""
     try:
         return b"" if path.is_symlink() else path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+    except (OSError, ValueError):  # missing, a folder, a name that is no path: git is asked, and says what is wrong
         return b""

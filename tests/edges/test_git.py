@@ -131,7 +131,17 @@ def test_a_linked_work_tree_has_a_head_of_its_own(git: Git, tmp_path: Path) -> N
     assert git.head_ref() == "refs/heads/deploy"
 
 
-@pytest.mark.parametrize("name", ["refs/../HEAD", "HEAD", "ORIG_HEAD", "refs/heads", "refs/heads/deploy/x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "refs/../HEAD",
+        "HEAD",
+        "ORIG_HEAD",
+        "refs/heads",
+        "refs/heads/deploy/x",
+        pytest.param("refs/" + "x" * 300, id="long"),
+    ],
+)
 def test_what_is_no_ref_is_none_of_ours(git: Git, name: str) -> None:
     status, said, _ = git.execute("rev-parse", "--verify", "--quiet", "--end-of-options", name)
 
