@@ -652,3 +652,10 @@ def test_a_front_that_does_not_start_says_where_to_look(tmp_path: Path, python: 
 
 def test_its_command_line_says_what_it_is(front: Front) -> None:
     assert "gitrelease.front" in psutil.Process(front.process.pid).cmdline()
+
+
+def test_it_loads_no_tls_that_it_never_speaks(front: Front) -> None:
+    mapped = {Path(one.path).name for one in psutil.Process(front.process.pid).memory_maps()}
+
+    assert any(name.startswith("libc.") for name in mapped)
+    assert not [name for name in mapped if name.startswith(("libssl", "libcrypto"))]
