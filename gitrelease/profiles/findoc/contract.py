@@ -14,7 +14,6 @@ import os
 import re
 import tempfile
 from typing import Any
-from unittest import SkipTest
 
 App = Any  # the app's module, whatever it defines
 Frame = Any  # pandas belongs to the app
@@ -144,6 +143,8 @@ def check_extract_metrics_enhanced(app: App) -> None:
 def check_extract_with_pdfplumber(app: App) -> None:
     """A PDF becomes pages: nothing else runs the dict of a page before a user does."""
     if importlib.util.find_spec("pdfplumber") is None:
+        from unittest import SkipTest
+
         raise SkipTest("pdfplumber is not installed")
     pages = _page_of_pdf(app)
     _is_a(pages, list, "_extract_with_pdfplumber")
