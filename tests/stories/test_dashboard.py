@@ -461,6 +461,7 @@ def test_the_page_goes_on_when_the_agent_is_killed_and_says_so(shown: Production
 
 @pytest.mark.long
 def test_the_page_goes_on_when_production_is_down_and_says_so(shown: Production, acting: Page, tab: Tab) -> None:
+    target = shown.gitrelease("rollback", "--dry-run").out.partition(" to ")[2].partition(":")[0]
     assert shown.gitrelease("down").code == 0
 
     tab.goto(acting.url)
@@ -468,7 +469,7 @@ def test_the_page_goes_on_when_production_is_down_and_says_so(shown: Production,
     tab.get_by_text("The agent is not running").wait_for()
     tab.get_by_text("0 of 1 instances are healthy").wait_for()
     tab.get_by_role("button", name="Roll back").click()
-    confirm(tab, "Roll back to release/1")
+    confirm(tab, f"Roll back to {target}")
     tab.get_by_text("production is down").wait_for()
 
 
