@@ -219,7 +219,9 @@ class Races:
         """Is an edit in a commit that is reachable (a backup and a stash are), or on disk?"""
         if f'"{term}"' in self.production.read("server.py"):
             return True
-        return bool(self.production.git("log", "--all", "--format=%H", "-1", f'-S"{term}"', "--", "server.py"))
+        # A stash is a merge: without `-m` git does not look at what those change.
+        found = self.production.git("log", "--all", "-m", "--format=%H", "-1", f'-S"{term}"', "--", "server.py")
+        return bool(found)
 
 
 def main() -> None:
