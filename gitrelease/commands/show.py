@@ -88,8 +88,9 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     there = where_it_was(world, known, found)
     before = known.every.numbered(release_number(found.previous)) if found.previous else None
     kept = read_baseline(world, found.commit) or read_baseline(there, found.commit)
+    memory = there.journal.memory()
     return {
-        **release_row(there.records(), there.journal.memory(), found, Been(world, known)),
+        **release_row(there.records(), memory, found, Been(there, known, memory)),
         "served_by": [one.group for one in (world, *world.beside()) if world.git.ref(one.live_ref) == found.tag],
         "source": found.source,
         "previous": found.previous,

@@ -19,8 +19,8 @@ def history(world: World, count: int | None = None) -> dict[str, Any]:
     was tried there.
     """
     known = world.records()
-    been = Been(world, known)
     memory = world.journal.memory()
+    been = Been(world, known, memory)
     had = (one for one in known.releases.newest() if world.group in been.where(one))
     return {
         "schema": 1,
@@ -65,10 +65,14 @@ def _attempt_row(attempt: Attempted) -> dict[str, Any]:
 class Been:
     """Which groups of instances have had which release, by refs and journals?"""
 
-    def __init__(self, world: World, known: Records) -> None:
+    def __init__(self, world: World, known: Records, memory: Memory) -> None:
+        """`memory` is what the journal of `world` remembers: a long one is read once."""
         self._known = known
         main = world.of_group(PRODUCTION)
-        self._served = {one.group: one.journal.memory(attempts=1).served for one in (main, *main.beside())}
+        self._served = {
+            one.group: (memory if one.group == world.group else one.journal.memory(attempts=1)).served
+            for one in (main, *main.beside())
+        }
 
     def where(self, release: Release) -> tuple[str, ...]:
         """Return the groups that have had a release, in that order; what is no other group's alone is production's."""
