@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gitrelease.commands.client import Client, end_or_raise
 from gitrelease.core.errors import ReleaseError
@@ -110,6 +110,10 @@ def until(condition: Callable[[], Any], what: str = "it") -> Any:
     raise AssertionError(f"{what} did not happen within {PATIENCE:g} s")
 
 
+# What a command says, and an agent, of what nobody has thought of; no test of ours is to see it.
+UNEXPECTED = ("This is a bug in gitrelease", "failed unexpectedly")
+
+
 class Ended:
     """How a command ended: exit code, standard output and both outputs together."""
 
@@ -118,6 +122,7 @@ class Ended:
         self.out = ran.stdout
         self.err = ran.stderr
         self.said = ran.stdout + ran.stderr
+        assert not any(words in self.said for words in UNEXPECTED), self.said
 
     @property
     def json(self) -> dict[str, Any]:
@@ -182,6 +187,8 @@ class Place:
 class Production(Clone):
     """The production checkout: the command line, what serves, what runs."""
 
+    forks: ClassVar[bool] = False  # are commands forked from one interpreter? Tests let them; benchmarks time the start
+
     def __init__(self, root: Path, port: int) -> None:
         super().__init__(root)
         self.port = port
@@ -207,9 +214,9 @@ class Production(Clone):
         (self.home / "host.toml").write_text(app + "\n".join(tables))
 
     def gitrelease(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
-        """Run the command line beside the checkout; with an `env` of its own it gets its own interpreter."""
+        """Run the command line beside the checkout; with an `env` of its own it always gets its own interpreter."""
         words = ["-C", str(self.root), *arguments]
-        if not env and forked.can_run():
+        if self.forks and not env and forked.can_run():
             return Ended(forked.run(words, cwd=self.root.parent, timeout=6 * PATIENCE))
         ran = subprocess.run(
             [sys.executable, "-m", "gitrelease", *words], capture_output=True, text=True, check=False,
@@ -315,7 +322,10 @@ class Production(Clone):
         os.close(handle)
 
     def clear_away(self) -> None:
-        """End everything that was started here, also where a test has broken the agent."""
+        """End everything that was started here, also where a test has broken the agent; see what the agent has logged.
+
+        Its log has a traceback for what nobody has thought of only.
+        """
         client = Client(self.root, Home(self.root / ".git"))
         try:  # as `gitrelease down` does, without the start of one more interpreter
             if client.answers():
@@ -325,7 +335,9 @@ class Production(Clone):
                 self.gitrelease("down")
         except (wire.NoAgent, wire.AgentGone, ReleaseError, OSError):
             self.gitrelease("down")
+        log = self.agent_log()
         shutil.rmtree(self.root, ignore_errors=True)
+        assert "Traceback" not in log, log
 
 
 def make_checkout(folder: Path, files: dict[str, str] | None = None) -> Production:

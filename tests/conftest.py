@@ -23,6 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--take", action="store_true", help="write the snapshots of tests/snapshots anew")
 
 
+def pytest_configure() -> None:
+    Production.forks = True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     found: dict[str, set[str]] = {}
     for item in items:

@@ -22,7 +22,7 @@ from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
 from gitrelease.core import refs
-from gitrelease.core.errors import Busy, ReleaseError
+from gitrelease.core.errors import Busy, is_known
 from gitrelease.core.events import Attempted
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
@@ -179,7 +179,7 @@ class Pushes:
         try:
             push.outcome.set_result(_go_live(production, push))
         except Exception as error:  # noqa: BLE001  # whoever asks for the outcome hears of it; nobody may ask
-            log.warning("a push by %s: %s", push.holder.owner, error, exc_info=not isinstance(error, ReleaseError))
+            log.warning("a push by %s: %s", push.holder.owner, error, exc_info=not is_known(error))
             push.outcome.set_exception(error)
         finally:
             office.turn.give_back(push.holder)

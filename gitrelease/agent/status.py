@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
-from gitrelease.core.refs import CHECKOUT
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table, records
 from gitrelease.edges import settings as settings_files
@@ -134,11 +133,11 @@ def _frozen(known: Records) -> dict[str, Any] | None:
 
 
 def _quarantined(known: Records) -> list[dict[str, Any]]:
-    """Tell what content went bad; where it was a release, the same note marks that bad."""
+    """Tell what content went bad, the newest last; where it was a release, the same note marks that bad."""
     releases = {note: release_name(number) for number, note in known.bad.ids.items()}
     return [
         {"commit": item.commit, "reason": item.reason, "release": releases.get(item.note)}
-        for item in known.quarantined.every()
+        for item in sorted(known.quarantined.every(), key=lambda item: item.at)
     ]
 
 
@@ -157,7 +156,7 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
         disk = world.checkout.disk_tree()
     except (GitError, OSError):
         return _state_without_writing(world, known)  # a full disk: how production stands must be seen all the same
-    base = world.git.ref(CHECKOUT) or (known.live.commit if known.live else None)
+    base = known.checkout or (known.live.commit if known.live else None)
     dirty = world.checkout.edited_paths(base, disk) if base else ()
     if known.live is None:  # what no commit has was carried into no release yet: nobody has edited it
         dirty = tuple(path for path in dirty if path != world.settings.app.schema or not world.checkout.carries())

@@ -29,6 +29,17 @@ AGENT_START = 20.0  # seconds
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
 
 
+class AgentEnded(ReleaseError):
+    """The agent ended (killed, or told to) while it was asked; what it was at is brought to its end by the next."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the agent ended before it had answered",
+            hint="See what is live (gitrelease status), then type it again",
+            code=Exit.UNEXPECTED,
+        )
+
+
 class Client:
     """A command's view of a production checkout."""
 
@@ -37,7 +48,7 @@ class Client:
         self.home = home
 
     def ask(self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]) -> wire.Message:
-        """Ask the agent; `NoAgent` when there is none. At a terminal it is seen what is under way."""
+        """Ask the agent; `AgentEnded` when there is none any more. At a terminal it is seen what is under way."""
         with under_way(*first(verb)) as shown:
 
             def told(message: wire.Message) -> None:
@@ -45,7 +56,10 @@ class Client:
                 if begun := following(verb, message["step"]):
                     shown.now(*begun)
 
-            return wire.ask(self.home.agent_socket, verb, arguments, told)
+            try:
+                return wire.ask(self.home.agent_socket, verb, arguments, told)
+            except (wire.NoAgent, wire.AgentGone) as error:
+                raise AgentEnded from error
 
     def ask_starting(
         self, verb: str, arguments: wire.Message, progress: Callable[[wire.Message], None]
@@ -53,16 +67,9 @@ class Client:
         """Ask the agent, started first when it is missing; `ReleaseError` when `down` was asked for, or never `up`."""
         if not self.home.wanted.exists():
             raise not_up(self.home)
-        try:
-            with under_way(*first(verb)):
-                self.start_agent()
-                return self.ask(verb, arguments, progress)
-        except wire.AgentGone as error:
-            raise ReleaseError(
-                "the agent ended before it had answered",
-                hint="See what is live: gitrelease status",
-                code=Exit.UNEXPECTED,
-            ) from error
+        with under_way(*first(verb)):
+            self.start_agent()
+            return self.ask(verb, arguments, progress)
 
     def start_agent(self) -> None:
         """Make sure that an agent answers, and that it has production up when it is wanted."""

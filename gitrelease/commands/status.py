@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, print_json, silent
+from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, end_or_raise, print_json, silent
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import since, when
@@ -35,9 +35,9 @@ def run(context: typer.Context, as_json: Json = False) -> int:
 
 
 def read_status(client: Client) -> dict[str, Any]:
-    """Return the status object, from the agent, or from refs and disk where there is none."""
+    """Return the status object, from the agent, or from refs and disk where there is none; `ReleaseError`."""
     try:
-        return wire.ask(client.home.agent_socket, "status", {}, lambda _: None, timeout=AGENT_ANSWER)
+        return end_or_raise(wire.ask(client.home.agent_socket, "status", {}, lambda _: None, timeout=AGENT_ANSWER))
     except TimeoutError as error:
         raise silent() from error
     except (wire.NoAgent, wire.AgentGone):

@@ -9,9 +9,17 @@ from typing import Annotated
 
 import typer
 
-from gitrelease.commands.client import Client, client_for, end_or_raise, finish, require_owner, show_progress, user
+from gitrelease.commands.client import (
+    AgentEnded,
+    Client,
+    client_for,
+    end_or_raise,
+    finish,
+    require_owner,
+    show_progress,
+    user,
+)
 from gitrelease.commands.options import Json, ending
-from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK
 
 
@@ -42,7 +50,7 @@ def _become_agent(client: Client) -> None:
     One in the background makes way; what it looked after goes on and is adopted.
     """
     client.home.create()
-    with contextlib.suppress(wire.NoAgent, wire.AgentGone):
+    with contextlib.suppress(AgentEnded):
         end_or_raise(client.ask("make-way", {}, show_progress))
         client.await_agent_end()
     client.home.wanted.touch(mode=0o600)

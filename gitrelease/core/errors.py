@@ -72,5 +72,10 @@ def of_host(error: OSError, home: str) -> ReleaseError | None:
     return ReleaseError(f"{what}: {error}", hint=hint, code=Exit.UNEXPECTED)
 
 
+def is_known(error: BaseException) -> bool:
+    """Is there a remedy for it that is told? What has none is a bug, and its traceback belongs into a log."""
+    return isinstance(error, ReleaseError) or (isinstance(error, OSError) and error.errno in _OF_HOST)
+
+
 class Cancelled(Exception):
     """Who asked for the work is gone, or something more urgent came; nothing was changed in production."""

@@ -51,10 +51,14 @@ _BUT_STATES = (OURS + "[!s]*", OURS + "[!s]*/**")
 
 @dataclass(frozen=True)
 class Quarantined:
-    """Content that went bad: the commit that showed it, and the first reason. `note` is the tag that says so."""
+    """Content that went bad: the commit that showed it, when (seconds since 1970), and the first reason.
+
+    `note` is the tag that says so.
+    """
 
     key: str
     commit: str
+    at: float
     reason: str
     note: str
 
@@ -195,7 +199,7 @@ def groups(git: Git) -> tuple[str, ...]:
 
 
 def _quarantined(key: str, note: Tag) -> Quarantined:
-    return Quarantined(key=key, commit=note.target, reason=note.message.strip(), note=note.id)
+    return Quarantined(key=key, commit=note.target, at=note.at, reason=note.message.strip(), note=note.id)
 
 
 def released_commits(git: Git) -> set[str]:

@@ -191,11 +191,13 @@ def test_a_down_that_is_killed_is_brought_to_its_end_by_the_next(work: Grouped, 
     assert production.gitrelease("up", env={FAULT: point}).code == 0
     agent = production.agent_pid()
 
-    production.gitrelease("down")
+    cut_off = production.gitrelease("down")
     assert ends(agent)
     too_early = production.gitrelease("uninstall")
     again = production.gitrelease("down")
 
+    assert "the agent ended before it had answered" in cut_off.err
+    assert "See what is live (gitrelease status), then type it again" in cut_off.err
     assert too_early.code == Exit.REFUSED, too_early.said
     assert "gitrelease down" in too_early.said
     assert again.code == 0, again.said

@@ -7,6 +7,8 @@ import io
 
 import pytest
 
+from gitrelease.edges.git import Git
+from gitrelease.edges.records import condemn
 from tests.checkout import SETTINGS, Production, until
 
 
@@ -29,6 +31,24 @@ def test_status_has_the_promised_shape(production: Production) -> None:
     assert status["instances"][0]["pid"] == production.backend_pid()
     assert status["agent"] == {"running": True, "pid": production.agent_pid()}
     assert status["last_good"] == "release/1"
+
+
+def test_of_what_went_bad_status_tells_the_newest(checkout: Production) -> None:
+    checkout.init()
+    git = Git(checkout.root)
+    commit = checkout.git("rev-parse", "HEAD")
+    for at, key in enumerate("dbca", start=1):
+        git.update_refs(
+            condemn(git, commit=commit, key=key * 40, reason=f"the bad {at}", at=1_700_000_000.0 + at), reason="test"
+        )
+
+    told, said = checkout.status()["quarantined"], checkout.gitrelease("status").out
+
+    assert [item["reason"] for item in told] == ["the bad 1", "the bad 2", "the bad 3", "the bad 4"]
+    assert [line.split(": ")[1] for line in said.splitlines() if line.startswith("bad ")] == [
+        "the bad 2", "the bad 3", "the bad 4",
+    ]  # fmt: skip
+    assert "and 1 more: gitrelease history" in said
 
 
 def test_history_has_the_promised_shape_newest_first(production: Production) -> None:
