@@ -1,8 +1,9 @@
-"""What keeps a test apart from the machine it runs on? An environment with no settings, a fixed name and date."""
+"""What keeps a test or a benchmark apart from its machine? An environment with no settings, a fixed name and date."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ import pytest
 from gitrelease.edges.environment import LOCAL_VARIABLES
 
 DATE = "2026-01-05T12:00:00 +0000"
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Ann Tester"), ("EMAIL", "ann@example.com"))
+}
+# Where it is set, every process would compile what it imports; what pip installs is compiled.
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 
 
 def without_settings_of_this_machine(patch: pytest.MonkeyPatch, home: Path) -> None:
@@ -19,8 +27,16 @@ def without_settings_of_this_machine(patch: pytest.MonkeyPatch, home: Path) -> N
     patch.setenv("HOME", str(home))
     patch.setenv("XDG_CONFIG_HOME", str(home))
     patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name, value in IDENTITY.items():
+        patch.setenv(name, value)
     for who in ("AUTHOR", "COMMITTER"):
-        patch.setenv(f"GIT_{who}_NAME", "Ann Tester")
-        patch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
         patch.setenv(f"GIT_{who}_DATE", DATE)
     patch.setenv("NO_COLOR", "1")
+    patch.delenv(_UNCOMPILED, raising=False)
+
+
+def be_hermetic() -> None:
+    """Let this process, which is a benchmark, and all that it starts be without settings of this machine."""
+    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
+    os.environ.pop(_UNCOMPILED, None)
+    sys.dont_write_bytecode = False

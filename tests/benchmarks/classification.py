@@ -23,6 +23,7 @@ from gitrelease.core.changes import Hunk
 from gitrelease.core.classify import FileChange, classify
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
+from tests.hermetic import be_hermetic
 
 SIZES = {1_500: (0.030, 15), 100_000: (2.0, 3)}  # lines: target in seconds, runs
 
@@ -130,6 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     wanted = parser.parse_args()
+    be_hermetic()
     rows = measure()
     if wanted.json:
         print(json.dumps({"schema": 1, "python": platform.python_version(), "rows": rows}))

@@ -29,6 +29,7 @@ from gitrelease.edges import front as fronts
 from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl
 from tests.checkout import until
+from tests.hermetic import be_hermetic
 
 RATE = 200  # new connections a second
 REQUESTS = 10_000
@@ -176,6 +177,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to ask, and how long to be idle")
     wanted = parser.parse_args()
+    be_hermetic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for found in measure(Path(folder), wanted.seconds):

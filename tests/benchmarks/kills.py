@@ -6,15 +6,14 @@ The tests take the points where the works differ; this takes all of them, and co
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.races import IDENTITY
 from tests.checkout import Production, make_checkout, make_several
+from tests.hermetic import be_hermetic
 from tests.stories import test_killed as one
 from tests.stories import test_killed_several as several
 
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", metavar="WORK", help="a work such as `group rollback`")
     options = parser.parse_args()
-    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
+    be_hermetic()
     killed, requests, begun = 0, 0, time.monotonic()
     for kind in KINDS * options.rounds:
         print(kind.name, flush=True)

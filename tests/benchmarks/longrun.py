@@ -7,7 +7,6 @@ the end the first hundred stand beside the last.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -18,9 +17,9 @@ import psutil
 
 from gitrelease.edges import process_table, wire
 from gitrelease.edges.backends import MARK
-from tests.benchmarks.races import IDENTITY
 from tests.benchmarks.users import Users
 from tests.checkout import Production, make_checkout
+from tests.hermetic import be_hermetic
 from tests.whole import assert_whole
 
 BETWEEN = 100  # releases between two samples
@@ -110,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--releases", type=int, default=1000)
     options = parser.parse_args()
-    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
+    be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-longrun-") as folder:
         production = make_checkout(Path(folder)).init().up()
         try:

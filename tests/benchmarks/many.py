@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from gitrelease.core.state import State, encoded
 from gitrelease.edges.backends import free_port
 from gitrelease.world import open_world
 from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.hermetic import be_hermetic
 
 INSTANCES = 9
 BEGUN = 1_700_000_000  # when the first release was made, in seconds since 1970
@@ -180,9 +180,7 @@ def main() -> None:
     options.add_argument("--json", action="store_true")
     options.add_argument("--releases", type=int, default=10_000)
     given = options.parse_args()
-    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull})
-    for who in ("AUTHOR", "COMMITTER"):
-        os.environ.update({f"GIT_{who}_NAME": "Bench", f"GIT_{who}_EMAIL": "bench@example.com"})
+    be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-bench-") as name:
         production = make(Path(name), given.releases)
         bench = Bench(production)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from gitrelease.release.bisect import bisect
 from gitrelease.world import open_world
 from tests.benchmarks.releases import _committed, _sample
 from tests.checkout import make_checkout
+from tests.hermetic import be_hermetic
 
 RELEASES = 1000
 CHANGED_AT = 437
@@ -168,9 +168,7 @@ def main() -> None:
     options.add_argument("--app", type=Path)
     options.add_argument("--python", default=sys.executable)
     given = options.parse_args()
-    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull})
-    for who in ("AUTHOR", "COMMITTER"):
-        os.environ.update({f"GIT_{who}_NAME": "Bench", f"GIT_{who}_EMAIL": "bench@example.com"})
+    be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-bench-") as name:
         bench = Bench(Path(name), given.app, given.python)
         bench.measure_import()

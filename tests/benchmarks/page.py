@@ -25,6 +25,7 @@ from gitrelease.world import open_world
 from tests.benchmarks.sampling import INSTANCES, nine
 from tests.browser import chromium, running_browser, running_page
 from tests.checkout import Production, until
+from tests.hermetic import be_hermetic
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
+    be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-benchmark-") as name:
         production = nine(Path(name))
         try:

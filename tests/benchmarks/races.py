@@ -12,7 +12,6 @@ history tell what became of every push?
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import tempfile
@@ -23,13 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.checkout import Clone, Production, make_checkout, make_several, until
+from tests.hermetic import be_hermetic
 from tests.whole import Everybody, assert_whole
-
-IDENTITY = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "Ann Tester"), ("EMAIL", "ann@example.com"))
-}
 
 
 class Races:
@@ -230,7 +224,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--groups", action="store_true")
     options = parser.parse_args()
-    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
+    be_hermetic()
     with tempfile.TemporaryDirectory() as folder:
         production = (make_several(Path(folder)) if options.groups else make_checkout(Path(folder)).init()).up()
         races = Races(production, options.seed)

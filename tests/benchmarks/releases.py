@@ -32,6 +32,7 @@ from gitrelease.edges.slots import Slots
 from gitrelease.world import open_world
 from tests.benchmarks.users import Users
 from tests.checkout import Clone, make_checkout, until
+from tests.hermetic import be_hermetic
 
 SAMPLE = Path(__file__).parents[2] / "gitrelease" / "demo" / "app"
 Row = dict[str, Any]
@@ -298,9 +299,7 @@ def main() -> None:
     options.add_argument("--app", type=Path)
     options.add_argument("--python", default=sys.executable)
     given = options.parse_args()
-    os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull})
-    for who in ("AUTHOR", "COMMITTER"):
-        os.environ.update({f"GIT_{who}_NAME": "Bench", f"GIT_{who}_EMAIL": "bench@example.com"})
+    be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-bench-") as name:
         bench = Bench(Path(name), given.app, given.python)
         try:

@@ -20,6 +20,7 @@ from gitrelease.core.samples import Sample
 from gitrelease.edges import samples
 from gitrelease.edges.backends import free_port
 from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.hermetic import be_hermetic
 
 INSTANCES = 9
 TWO_WEEKS = 14 * 86_400
@@ -98,6 +99,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=120.0)
     options = parser.parse_args()
+    be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-benchmark-") as name:
         folder = Path(name)
         production = nine(folder)
