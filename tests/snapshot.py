@@ -17,7 +17,7 @@ Places = Sequence[tuple[str, str]]
 
 
 _LENGTH = r"\d+ (?:s|min|h|days)"
-_CLOCK = r"(?:\w{3} \d+ \w{3} (?:\d{4} )?)?\d\d:\d\d"
+_CLOCK = r"(?:(?:\w{3} |\d+ \w{3} (?:\d{4} )?)?\d\d:\d\d|\d+ \w{3} \d{4})"
 
 # What differs from run to run or from host to host, and what stands for it; from top to bottom.
 RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (

@@ -84,29 +84,34 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
     now = time.time()
     out: list[str] = []
     shown, left_out = told["releases"][:count], missed(told)[:count]
-    moments = {row["at"]: when(row["at"], now) for row in [*shown, *left_out]}
-    width = max(map(len, moments.values()), default=0)
-    for row in shown:
-        line = (
-            f"{row['release']:<12} {row['outcome'].replace('_', ' '):<12} {row['kind']:<10} {row['trigger']:<6}"
-            f" {moments[row['at']]:<{width}}  {one_line(row['by'], 20)}"
-            f"{', pinned' if row['pinned'] else ''}{where(told, row)}"
-        )
-        out += [Told(line, row["outcome"]), f"    {one_line(row['summary'], 100)}"]
+    columns = _aligned(
+        [
+            (row["release"], row["outcome"].replace("_", " "), row["kind"], row["trigger"], when(row["at"], now))
+            for row in shown
+        ]
+    )
+    for row, line in zip(shown, columns, strict=True):
+        who = f"{one_line(row['by'], 20)}{', pinned' if row['pinned'] else ''}{where(told, row)}"
+        out += [Told(f"{line}  {who}", row["outcome"]), f"    {one_line(row['summary'], 100)}"]
         if row["rolled_back"]:
             out.append(f"    {why_left(row)}")
     if left_out:
         out.append("not released:")
-    for row in left_out:
-        line = (
-            f"{short(row['commit']):<12} {row['outcome']:<12} {row['trigger']:<6} {moments[row['at']]:<{width}}"
-            f"  {one_line(row['by'], 20)}"
-        )
-        out += [Told(line, row["outcome"]), f"    {one_line(row['reason'], 160)}"]
+    columns = _aligned(
+        [(short(row["commit"]), row["outcome"], row["trigger"], when(row["at"], now)) for row in left_out]
+    )
+    for row, line in zip(left_out, columns, strict=True):
+        out += [Told(f"{line}  {one_line(row['by'], 20)}", row["outcome"]), f"    {one_line(row['reason'], 160)}"]
     if told["emergencies"]:
         out.append("a person was needed:")
     out += [line for row in told["emergencies"][:count] for line in _emergency(row, now)]
     return out or ["no releases yet; " + _first(told["group"])]
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return each row on a line, every column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [" ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def _first(group: str) -> str:

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from gitrelease.core.text import ago
 
+_WEEK = 7  # days: within them, the name of the day is enough
+
 
 def when(at: float, now: float) -> str:
-    """Return both: `2 h ago, 14:03` on the same day, else `3 days ago, Tue 24 Nov 14:03`; `in 2 h, 16:03` ahead."""
+    """Return both: `2 h ago, 14:03` on the same day, else `3 days ago, Tue 14:03`; `in 2 h, 16:03` ahead."""
     distance = f"{ago(now - at)} ago" if at <= now else f"in {ago(at - now)}"
     return f"{distance}, {clock(at, now)}"
 
@@ -23,12 +25,19 @@ def since(at: float, now: float) -> str:
 
 
 def clock(at: float, now: float) -> str:
-    """Return what the clock showed, with the day where it is not today's, and the year where it is not this one."""
+    """Return what the clock showed, with what tells its day from today: `14:03`, `Tue 14:03`, `3 Nov 14:03`.
+
+    What was in another year is told by its day alone: `3 Nov 2025`.
+    """
     then, today = local(at), local(now)
-    if then.date() == today.date():
+    days = (then.date() - today.date()).days
+    if days == 0:
         return f"{then:%H:%M}"
-    year = "" if then.year == today.year else f" {then.year}"
-    return f"{then:%a} {then.day} {then:%b}{year} {then:%H:%M}"
+    if abs(days) < _WEEK:
+        return f"{then:%a %H:%M}"
+    if then.year == today.year:
+        return f"{then.day} {then:%b %H:%M}"
+    return f"{then.day} {then:%b %Y}" if days < 0 else f"{then.day} {then:%b %Y %H:%M}"
 
 
 def zoned(at: float) -> str:

@@ -33,11 +33,16 @@ NOW = "2026-11-27T16:05:00+01:00"
     [
         pytest.param("2026-11-27T14:03:07+01:00", "2 h ago, 14:03", id="today: the time"),
         pytest.param("2026-11-27T13:03:07+00:00", "2 h ago, 14:03", id="given in another zone"),
-        pytest.param("2026-11-26T23:59:00+01:00", "16 h ago, Thu 26 Nov 23:59", id="yesterday, though hours ago"),
-        pytest.param("2026-11-24T14:03:00+01:00", "3 days ago, Tue 24 Nov 14:03", id="this year: the day"),
-        pytest.param("2025-11-27T14:03:00+01:00", "365 days ago, Thu 27 Nov 2025 14:03", id="earlier: the year"),
-        pytest.param("2026-07-01T12:00:00+00:00", "149 days ago, Wed 1 Jul 14:00", id="in summer time"),
+        pytest.param("2026-11-26T23:59:00+01:00", "16 h ago, Thu 23:59", id="yesterday, though hours ago"),
+        pytest.param("2026-11-21T14:03:00+01:00", "6 days ago, Sat 14:03", id="this week: its name"),
+        pytest.param(
+            "2026-11-20T14:03:00+01:00", "7 days ago, 20 Nov 14:03", id="a week ago the name would be today's"
+        ),
+        pytest.param("2025-11-27T14:03:00+01:00", "365 days ago, 27 Nov 2025", id="another year: the day alone"),
+        pytest.param("2026-07-01T12:00:00+00:00", "149 days ago, 1 Jul 14:00", id="in summer time"),
         pytest.param("2026-11-27T18:30:00+01:00", "in 2 h, 18:30", id="to come"),
+        pytest.param("2026-12-03T18:30:00+01:00", "in 6 days, Thu 18:30", id="to come this week"),
+        pytest.param("2027-01-03T18:30:00+01:00", "in 37 days, 3 Jan 2027 18:30", id="to come next year: its time too"),
         pytest.param("2026-11-27T16:05:00+01:00", "0 s ago, 16:05", id="now"),
     ],
 )

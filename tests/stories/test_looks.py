@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 
 import pytest
 
+from gitrelease.commands.history import lines
 from gitrelease.edges.git import Git
 from gitrelease.edges.records import condemn
 from tests.checkout import SETTINGS, Production, until
@@ -64,6 +66,23 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
     }  # fmt: skip
     assert history["releases"][0]["summary"] == "terms +1 (second)"
     assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "reason", "by", "at"}
+
+
+def test_a_row_of_the_history_has_room_on_a_terminal_of_80_columns_however_long_ago_it_was() -> None:
+    row = {
+        "outcome": "rolled_back", "kind": "dictionary", "trigger": "push", "by": "Ann Tester", "summary": "terms +1",
+        "pinned": False, "groups": ["production"], "rolled_back": None,
+    }  # fmt: skip
+    rows = [
+        {**row, "release": f"release/{number}", "at": time.time() - days * 86_400}
+        for number, days in ((101, 0), (100, 3), (99, 40), (9, 700))
+    ]
+
+    said = lines({"group": "production", "releases": rows, "attempts": [], "emergencies": []}, 20)
+
+    sign = len("✓ ")
+    assert max(map(len, said)) + sign <= 80, said
+    assert len({line.index("dictionary") for line in said[::2]}) == 1
 
 
 def test_history_says_why_a_release_was_rolled_back_and_by_whom(production: Production) -> None:
