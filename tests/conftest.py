@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from tests.checkout import Production, make_checkout
-from tests.hermetic import without_settings_of_this_machine
+from tests.hermetic import compile_once, without_settings_of_this_machine
 from tests.variants import IN_DEFAULT, in_default
 
 # How long one example takes tells how busy the host is; what must be fast is measured by tests/benchmarks.
@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    compile_once()
     Production.forks = True
 
 

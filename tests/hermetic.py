@@ -16,8 +16,6 @@ IDENTITY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Ann Tester"), ("EMAIL", "ann@example.com"))
 }
-# Where it is set, every process would compile what it imports; what pip installs is compiled.
-_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 
 
 def without_settings_of_this_machine(patch: pytest.MonkeyPatch, home: Path) -> None:
@@ -32,11 +30,15 @@ def without_settings_of_this_machine(patch: pytest.MonkeyPatch, home: Path) -> N
     for who in ("AUTHOR", "COMMITTER"):
         patch.setenv(f"GIT_{who}_DATE", DATE)
     patch.setenv("NO_COLOR", "1")
-    patch.delenv(_UNCOMPILED, raising=False)
 
 
 def be_hermetic() -> None:
     """Let this process, which is a benchmark, and all that it starts be without settings of this machine."""
     os.environ.update({"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY})
-    os.environ.pop(_UNCOMPILED, None)
+    compile_once()
+
+
+def compile_once() -> None:
+    """Let what this process and its children import be compiled once, as what pip installs is: not by every process."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
