@@ -45,7 +45,9 @@ Items = Any  # of a set of characters
 CAP = 0.5  # seconds of one search: what takes longer has shown enough
 CLEAR = 0.01  # seconds below which a time says nothing about growth
 STEEP = 2.5  # the exponent above which it is no quadratic growth any more
-FEW = 64  # repetitions: what takes too long over so few grows exponentially
+FEW = 64  # repetitions: what takes long over so few may grow exponentially
+MORE = 4  # repetitions more multiply what grows exponentially
+TIMES = 4.5  # by more than this; over as many as take long, no power below the seventh gets so far
 SHORT = (8, 16, 32, FEW)
 LONG = (FEW, 128, 256, 512, 1024, 2048, 4096)
 MOST_PUMPS = 2000  # of a pattern
@@ -224,8 +226,8 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
         if took > 4 * CLEAR and (steep := exponent(before, took, floor)) > STEEP:
             steep, took = measured_again(compiled, pump, times, steep, took)
             if steep > STEEP:
-                if times <= FEW and (took == math.inf or spent(compiled, pump.text(FEW)) == math.inf):
-                    steep = math.inf  # no power takes so long over so few
+                if times <= FEW and multiplies(compiled, pump, times):
+                    steep = math.inf
                 return steep, times, min(took, CAP)
         if took > CAP / 4:
             break
@@ -248,6 +250,18 @@ def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, steep: flo
         took = min(took, spent(compiled, pump.text(times)))
         steep = min(steep, exponent(half, took, CLEAR / 4))
     return steep, took
+
+
+def multiplies(compiled: re.Pattern[str], pump: Pump, most: int) -> bool:
+    """Do a few repetitions more multiply the time, as they do where it grows exponentially, however fast the host is?
+
+    Asked where the time begins to say something, at the latest over `most` repetitions.
+    """
+    for times in range(most // 2, most + 1, MORE):
+        took = spent(compiled, pump.text(times))
+        if took > CLEAR:
+            return min(spent(compiled, pump.text(times + MORE)), CAP) > TIMES * min(took, CAP / 5)
+    return False
 
 
 def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
