@@ -51,6 +51,11 @@ class World:
         return self.group == PRODUCTION
 
     @property
+    def within(self) -> str:
+        """What names this group behind a command, with a blank before it; nothing for production."""
+        return "" if self.is_production else f" --in {self.group}"
+
+    @property
     def instances(self) -> tuple[Instance, ...]:
         return self.settings.instances_of(self.group)
 

@@ -127,7 +127,7 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
 def _serve_an_older_one(production: Production, failed: Outcome, *, cancel: Cancel, report: Report) -> Outcome:
     """The live release does not start any more: production keeps the best thing that answers."""
     known = production.world.records()
-    target = target_of_rollback(known, None)
+    target = target_of_rollback(production.world, known, None, production.memory)
     if target is None:
         return failed
     outcome = go_back(

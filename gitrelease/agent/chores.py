@@ -71,9 +71,10 @@ class Chores:
     def _drill(self, request: Request) -> dict[str, Any]:
         production = self._office.serving()
         name = request.text("release")
-        target = target_of_rollback(production.world.records(), name)
+        world = production.world
+        target = target_of_rollback(world, world.records(), name, production.memory)
         if target is None:
-            raise no_target(name)
+            raise no_target(world, name)
         result = drill(production, target, cancel=request.cancel, report=request.report)
         return {**msgspec.to_builtins(result), "code": int(result.exit_code)}
 

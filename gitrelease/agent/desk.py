@@ -251,9 +251,13 @@ class Desk:
             known = production.world.records()
             only = request.text("only")
             world = production.world
-            target = target_of_part(world, known, name, only) if only else target_of_rollback(known, name)
+            target = (
+                target_of_part(world, known, name, only)
+                if only
+                else target_of_rollback(world, known, name, production.memory)
+            )
             if target is None:
-                raise no_target(name)
+                raise no_target(world, name)
             if only is not None:
                 outcome = take_back(
                     production, known, target, only, reason=request.reason, by=request.by,

@@ -109,7 +109,7 @@ class Duty:
                 if known.live is None or known.live.number != number:
                     return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
                 production.soak = None  # not before: whoever waits for the end of the soak must see this first
-                target = target_of_rollback(known, None)
+                target = target_of_rollback(production.world, known, None, production.memory)
                 if target is None or production.memory.went_back_by_itself:
                     return Outcome(outcome="stuck", release=known.live.name, reason=why)
                 return go_back(

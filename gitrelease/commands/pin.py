@@ -48,7 +48,7 @@ def pin(directory: Path, name: str, *, asked: str = "") -> Release:
 def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
     from gitrelease.core.history import release_number
-    from gitrelease.release.going_back import no_target
+    from gitrelease.release.going_back import no_release
     from gitrelease.world import open_world
 
     client = client_for(directory)
@@ -57,5 +57,5 @@ def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     known = world.records()
     found = known.every.numbered(release_number(name))  # what only a group has had as well
     if found is None:
-        raise no_target(name)
+        raise no_release(name)
     return world, known, found

@@ -66,9 +66,9 @@ def _preview(root: Path, release: str | None, only: str | None, group: str | Non
 
     world = open_world(root).of_group(group or PRODUCTION)
     known = world.records()
-    target = target_of_part(world, known, release, only) if only else target_of_rollback(known, release)
+    target = target_of_part(world, known, release, only) if only else target_of_rollback(world, known, release)
     if known.live is None or target is None:
-        raise no_target(release)
+        raise no_target(world, release)
     if only is not None:
         return _preview_part(world, known, target, only, as_json=as_json)
     change = describe(world, known.live.commit, target.commit)

@@ -124,11 +124,11 @@ def _way_back(world: World, found: Release) -> str:
     """Say what to type to go back from a release, or to it where it is not live."""
     from gitrelease.release.going_back import target_of_rollback
 
-    known, within = world.records(), "" if world.is_production else f" --in {world.group}"
+    known, within = world.records(), world.within
     if known.live is None or known.live.number != found.number:
         serves = known.live.name if known.live else "nothing"
         return f"gitrelease rollback{within} {found.name} (to this one; {world.group} serves {serves})"
-    target = target_of_rollback(known, None)
+    target = target_of_rollback(world, known, None)
     return f"gitrelease rollback{within} (to {target.name})" if target else "there is no older release that is not bad"
 
 

@@ -17,6 +17,8 @@ MOST_ATTEMPTS = 10_000  # that are remembered; a journal is read as a whole
 
 MOST_EMERGENCIES = 200  # likewise
 
+MOST_STEPS = 100  # of the trail, likewise
+
 AttemptOutcome = Literal["refused", "waiting", "unchanged", "superseded", "released"]
 
 
@@ -179,6 +181,7 @@ class Memory(msgspec.Struct, kw_only=True):
     emergencies: list[Emergency] = []  # the newest; the last one may be on
     went_back_by_itself: bool = False  # the last way back was nobody's: the next one is a person's
     live: int | None = None  # what production served last; the refs say it better
+    trail: list[int] = []  # the way to it: what was served before and not gone back from, in that order
     bad: dict[int, str] = {}  # what was gone back from, and why; likewise
     left: dict[int, WentBack] = {}  # how that went, by the release that was left
     pruned: set[int] = set()
@@ -198,6 +201,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.seconds[number] = spent
                 self.served.setdefault(number, event.at)
                 self.live = number
+                self._go_on_to(number)
                 self.live_since = event.at
                 self._end_emergency(event.at)
                 self.went_back_by_itself = False
@@ -211,6 +215,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.settled = source
             case WentBack(number=number, to=to, reason=reason, by=by, automatic=automatic):
                 self.live = to
+                self._go_back_to(to, left=number)
                 self.served.setdefault(to, event.at)
                 self.bad.pop(to, None)
                 self.left.pop(to, None)
@@ -226,6 +231,20 @@ class Memory(msgspec.Struct, kw_only=True):
                 self._take_emergency(event)
             case Pruned() | Drilled() | SoakFailed():
                 self._take_chore(event)
+
+    def _go_on_to(self, number: int) -> None:
+        if number in self.trail:
+            self.trail.remove(number)
+        self.trail.append(number)
+        del self.trail[:-MOST_STEPS]
+
+    def _go_back_to(self, number: int, *, left: int) -> None:
+        if number in self.trail:
+            del self.trail[self.trail.index(number) + 1 :]
+            return
+        if number < left and left in self.trail:
+            self.trail.remove(left)
+        self._go_on_to(number)
 
     @property
     def emergency(self) -> Emergency | None:

@@ -6,7 +6,7 @@ The message of a release tag is for people and for plain git: a summary line, th
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -100,6 +100,12 @@ def release_from_tag(*, name: str, tag: str, commit: str, at: float, message: st
 def rollback_target(newest: Iterable[Release], *, live: int, bad: Collection[int]) -> Release | None:
     """Return the newest release older than `live` that is not bad, or None; `newest` is the first of the releases."""
     return next((one for one in newest if one.number < live and one.number not in bad), None)
+
+
+def trodden(trail: Sequence[int], *, live: int, bad: Collection[int]) -> Iterator[int]:
+    """Yield what was served on the way to `live` and is not bad, the last first."""
+    end = trail.index(live) if live in trail else len(trail)
+    return (number for number in reversed(trail[:end]) if number not in bad)
 
 
 def good_after(

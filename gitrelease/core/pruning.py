@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
-from gitrelease.core.history import Release, rollback_target
-
-
-def needed(releases: Iterable[Release], *, live: int | None, good: int | None, bad: Collection[int]) -> set[int]:
-    """Return the numbers of the releases that a group of instances needs: live, good, and where it would go back."""
-    newest = sorted(releases, key=lambda release: -release.number)
-    target = rollback_target(newest, live=live, bad=bad) if live is not None else None
-    return {number for number in (live, good, target.number if target else None) if number is not None}
+from gitrelease.core.history import Release
 
 
 def droppable(

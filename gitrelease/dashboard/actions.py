@@ -61,10 +61,11 @@ def _roll_back_to(name: str | None) -> None:
     """Find out where a rollback would go, then ask."""
     from gitrelease.release.going_back import no_target, target_of_rollback
 
-    known = reading.world().records()
-    target = target_of_rollback(known, name)
+    world = reading.world()
+    known = world.records()
+    target = target_of_rollback(world, known, name)
     if known.live is None or target is None:
-        raise no_target(name)
+        raise no_target(world, name)
     roll_back(known.live.name, known.live.commit, target.name, target.commit, target.summary)
 
 

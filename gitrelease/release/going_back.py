@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.events import Promoting, WentBack
+from gitrelease.core.events import Memory, Promoting, WentBack
 from gitrelease.core.groups import PRODUCTION
-from gitrelease.core.history import Release, good_after, rollback_target
+from gitrelease.core.history import Release, good_after, rollback_target, trodden
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import short
@@ -188,23 +188,36 @@ def _brought_back(
     return brought_up(production, judging, target, cancel=cancel, report=report)
 
 
-def target_of_rollback(known: Records, name: str | None) -> Release | None:
-    """Return the release that a rollback goes to: a named one, else the newest older one that is not bad."""
-    if known.live is None:
+def target_of_rollback(world: World, known: Records, name: str | None, memory: Memory | None = None) -> Release | None:
+    """Return the release that a rollback goes to: a named one, else the newest older one that is not bad.
+
+    Another group than production goes back the way it came: numbers are given in production's order, and what is
+    between two of them the group may never have tried. `memory` is its own, read where it is not at hand.
+    """
+    live = known.live
+    if live is None:
         return None
     if name is not None:
         return known.release(name)
-    return rollback_target(
-        known.releases.newest(below=known.live.number, without=known.bad), live=known.live.number, bad=known.bad
-    )
+    if not world.is_production:
+        trail = (memory or world.journal.memory(attempts=1)).trail
+        before = trodden(trail, live=live.number, bad=known.bad)
+        if (found := next(filter(None, map(known.releases.numbered, before)), None)) is not None:
+            return found
+    return rollback_target(known.releases.newest(below=live.number, without=known.bad), live=live.number, bad=known.bad)
 
 
-def no_target(name: str | None) -> ReleaseError:
+def no_target(world: World, name: str | None) -> ReleaseError:
     """Return the error for a rollback that has nowhere to go."""
     if name is not None:
-        return ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
+        return no_release(name)
     return ReleaseError(
         "there is no older release that is not bad",
-        hint="See which there are: gitrelease history; name one: gitrelease rollback RELEASE",
+        hint=f"See which there are: gitrelease history; name one: gitrelease rollback RELEASE{world.within}",
         code=Exit.REFUSED,
     )
+
+
+def no_release(name: str) -> ReleaseError:
+    """Return the error for a name that no release has."""
+    return ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")

@@ -81,20 +81,17 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     keep_baseline(world, candidate.commit, staged.findings)
     Attempt(production, candidate, release.kind, begun).tell("released", release.summary)
     report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
+    undo = f"gitrelease rollback{world.within}"
     return Outcome(
         outcome="released",
         release=release.name,
         previous=known.live.name if known.live else None,
         kind=release.kind,
         reason=release.summary,
-        hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s; undo with: {_undo(world)}",
+        hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s; undo with: {undo}",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
     )
-
-
-def _undo(world: World) -> str:
-    return "gitrelease rollback" if world.is_production else f"gitrelease rollback --in {world.group}"
 
 
 def _as_it_is(production: Production, known: Records, candidate: Candidate) -> Release | None:

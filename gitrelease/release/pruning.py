@@ -11,12 +11,13 @@ from gitrelease.checks.baseline import drop_baselines
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
-from gitrelease.core.pruning import droppable, needed
+from gitrelease.core.pruning import droppable
 from gitrelease.core.refs import KEPT
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.edges.records import Records
+from gitrelease.release.going_back import target_of_rollback
 from gitrelease.world import World
 
 
@@ -42,7 +43,7 @@ def prune(world: World, beside: Sequence[World] = (), *, keep: int, dry_run: boo
             hint="Put that right first: gitrelease recover",
             code=Exit.REFUSED,
         )
-    dropped = _droppable(world, known, keep)
+    dropped = _droppable((world, *beside), known, keep)
     held = _held_heads(world)
     if not dry_run and (dropped or held):
         passing("prune: before the refs")
@@ -67,20 +68,27 @@ def prune(world: World, beside: Sequence[World] = (), *, keep: int, dry_run: boo
     )
 
 
-def _droppable(world: World, known: Records, keep: int) -> tuple[Release, ...]:
-    """Return what production does not need, and of what it never had, what none of the groups does; oldest first."""
-    groups = {name: records.read(world.git, name) for name in records.groups(world.git)}
-    stays = known.pinned.union(*(_needed(there) for there in (known, *groups.values())))
+def _droppable(worlds: Sequence[World], known: Records, keep: int) -> tuple[Release, ...]:
+    """Return what production does not need, and of what it never had, what none of the groups does; oldest first.
+
+    The first of `worlds` is production's, whose records are `known`; refs may tell of groups that have none any more.
+    """
+    main, *beside = worlds
+    there = {one.group: one for one in beside}
+    groups = records.groups(main.git)
+    stays = known.pinned | _needed(main, known)
+    for name in groups:
+        stays |= _needed(there.get(name, main), records.read(main.git, name))
     counted = [list(known.releases)]
     counted += [[one for one in known.every if known.elsewhere.get(one.number, ())[:1] == (name,)] for name in groups]
     dropped = (one for releases in counted for one in droppable(releases, stays=stays, bad=known.bad, keep=keep))
     return tuple(sorted(dropped, key=lambda release: release.number))
 
 
-def _needed(known: Records) -> set[int]:
+def _needed(world: World, known: Records) -> set[int]:
     """Return the releases that a group serves, proved good last, or would go back to."""
-    live, good = known.live, known.good
-    return needed(known.releases, live=live.number if live else None, good=good.number if good else None, bad=known.bad)
+    needed = (known.live, known.good, target_of_rollback(world, known, None))
+    return {release.number for release in needed if release is not None}
 
 
 def _held_heads(world: World) -> list[str]:

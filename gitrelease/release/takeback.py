@@ -98,7 +98,7 @@ def target_of_part(world: World, known: Records, name: str | None, only: str) ->
     release is meant again, and there is nothing to do.
     """
     wanted = {region.name for region in wanted_regions(world, only)}
-    target = target_of_rollback(known, name)
+    target = target_of_rollback(world, known, name)
     if name is not None or known.live is None:
         return target
     trailers = world.git.text("show", "-s", "--format=%(trailers:only,unfold)", known.live.source).splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,40 @@ def test_an_intent_without_its_end_is_unfinished() -> None:
 
     assert replay([intent]).unfinished == intent
     assert replay([intent, Promoted(at=2, number=2, seconds=1.0)]).unfinished is None
+
+
+def went(*numbers: int) -> list[AnyEvent]:
+    """Return what the journal has of a group that went on to each of `numbers`, and back to those below zero."""
+    told: list[AnyEvent] = []
+    live = 0
+    for number in numbers:
+        if number > 0:
+            told.append(Promoted(at=len(told), number=number, seconds=1.0))
+        else:
+            told.append(WentBack(at=len(told), number=live, to=-number, reason="", by="", automatic=False))
+        live = abs(number)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("course", "trail"),
+    [
+        pytest.param((1, 2, 4), [1, 2, 4], id="on, whatever is between them"),
+        pytest.param((1, 2, 4, -2), [1, 2], id="back the way it came"),
+        pytest.param((1, 2, 4, -2, 5), [1, 2, 5], id="and on from there"),
+        pytest.param((2, 1), [2, 1], id="on to an older one"),
+        pytest.param((2, 1, -2), [2], id="and back from that"),
+        pytest.param((1, 2, 1), [2, 1], id="on to one that was left for a newer one"),
+        pytest.param((4, -3), [3], id="back to one that was never served"),
+        pytest.param((1, 2, -4), [1, 2, 4], id="to a newer one by its name"),
+    ],
+)
+def test_the_trail_is_the_way_on_which_live_was_reached(course: tuple[int, ...], trail: list[int]) -> None:
+    assert replay(went(*course)).trail == trail
+
+
+def test_a_trail_is_bounded() -> None:
+    assert replay(went(*range(1, 300))).trail == list(range(200, 300))
 
 
 def test_going_back_ends_an_intent_as_well() -> None:

@@ -51,6 +51,30 @@ def test_history_tells_what_a_group_has_had_and_what_was_tried_there(grouped: Gr
     assert "it exited with code 3" in production.gitrelease("history", "--in", "test").out
 
 
+def test_a_group_goes_back_the_way_it_came(grouped: Grouped) -> None:
+    """Between two numbers is what production had meanwhile; an older release may have come after a newer one."""
+    production = grouped.production
+    give(grouped, "two")
+    production.commit_term("here")
+    production.await_live("release/3")
+    production.await_idle()
+    give(grouped, "four")
+
+    pruned = production.gitrelease("prune", "--keep", "1", "--json").json
+    tried = production.gitrelease("rollback", "--in", "test", "--dry-run").out
+    back = production.gitrelease("rollback", "--in", "test")
+    first = production.gitrelease("deploy", "release/1", "--to", "test")
+    again = production.gitrelease("rollback", "--in", "test", "--json")
+
+    assert "would go back from release/4 to release/2" in tried
+    assert "release/2" not in pruned["dropped"]
+    assert "rolled back in test: release/2 is live again" in back.out
+    assert "undo with: gitrelease rollback --in test" in first.said
+    assert again.json["release"] == "release/2"
+    assert production.live() == "release/3"
+    assert grouped.group()["live"] == "release/2"
+
+
 def test_history_says_where_a_release_has_been(grouped: Grouped) -> None:
     production = grouped.production
     give(grouped, "two")
