@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from gitrelease.core.errors import Exit, ReleaseError, of_host
+from gitrelease.core.errors import Exit, Interrupted, ReaderGone, ReleaseError, of_host
 from gitrelease.core.signs import Told
 from gitrelease.edges.environment import forget_local_variables
 from gitrelease.edges.terminal import guard_streams, say
@@ -71,10 +71,9 @@ def _guarded(command: Callable[[], int]) -> int:
         return command()
     except ReleaseError as error:
         return _explain(error.message, error.hint, error.code, outcome="refused")
-    except KeyboardInterrupt:
-        return _explain("interrupted", "See what is live: gitrelease status", Exit.UNEXPECTED)
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough (`gitrelease history | head`).
+    except (Interrupted, KeyboardInterrupt):
+        return _explain("interrupted", "See what became of it: gitrelease status", Exit.INTERRUPTED)
+    except (ReaderGone, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except FileNotFoundError as error:

@@ -9,6 +9,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from gitrelease.commands import offers
+from gitrelease.core.errors import Interrupted, ReaderGone
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 Reason = Annotated[str, typer.Option("-m", metavar="REASON", help="Why; kept in the history.")]
@@ -23,7 +24,12 @@ def ending(verb: Callable[_Parameters, int]) -> Callable[_Parameters, None]:
 
     @functools.wraps(verb)
     def run(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
-        code = verb(*arguments, **options)
+        try:
+            code = verb(*arguments, **options)
+        except KeyboardInterrupt as error:  # of these two, Typer would make an end of its own, without a word
+            raise Interrupted from error
+        except BrokenPipeError as error:
+            raise ReaderGone from error
         if code:
             raise typer.Exit(code)
 

@@ -16,6 +16,7 @@ class Exit(enum.IntEnum):
     ROLLED_BACK = 4
     STUCK = 5
     BUSY = 6
+    INTERRUPTED = 130  # as every shell has it for Ctrl-C
 
 
 class ReleaseError(Exception):
@@ -79,3 +80,11 @@ def is_known(error: BaseException) -> bool:
 
 class Cancelled(Exception):
     """Who asked for the work is gone, or something more urgent came; nothing was changed in production."""
+
+
+class Interrupted(Exception):
+    """Who typed the command has ended it: by Ctrl-C, or by a signal that ends."""
+
+
+class ReaderGone(Exception):
+    """Who read what is printed has seen enough: `gitrelease history | head`."""

@@ -48,7 +48,17 @@ class Plain(io.TextIOWrapper):
 
 
 def guard_streams(*, people: bool = True) -> None:
-    """Let everything that this process prints from now on go through `Plain`; with `people`, as they like it."""
+    """Let everything that this process prints from now on go through `Plain`; with `people`, as they like it.
+
+    A stream that is closed (`>&-`) is opened on nothing: else the next file that is opened would get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
     sys.stdout = _plain(sys.stdout, people=people)
     sys.stderr = _plain(sys.stderr, people=people)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.core.errors import Exit
 from gitrelease.core.fit import columns
 from tests.checkout import Production, make_checkout
 from tests.terminal import Terminal, left, shown, words
@@ -250,6 +251,51 @@ def test_without_a_terminal_only_what_was_done_is_told(production: Production) -
     assert [line.split()[0] for line in said.splitlines()] == ["stage"]
     assert out.startswith("restarted: ")
     assert "\r" not in out + said
+
+
+# -- cut off ---------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_a_command_with_a_word_and_the_code_of_every_shell(production: Production) -> None:
+    os.kill(production.agent_pid(), signal.SIGSTOP)
+    try:
+        terminal = Terminal(production.root, "restart")
+        terminal.until(lambda told: " 1 s" in told)
+        terminal.type("\x03")
+        code = terminal.end()
+    finally:
+        os.kill(production.agent_pid(), signal.SIGCONT)
+    production.await_idle()
+
+    assert code == Exit.INTERRUPTED
+    assert "error: interrupted" in terminal.shown
+    assert "See what became of it: gitrelease status" in terminal.shown
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_stream_that_is_closed_is_nowhere_to_print_to(production: Production, closed: str) -> None:
+    script = f'exec "$0" -m gitrelease -C "$1" status {closed}>&-'
+
+    ran = subprocess.run(
+        ["sh", "-c", script, sys.executable, str(production.root)], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0
+    assert ran.stderr == ""
+    assert ("live      release/2" in ran.stdout) == (closed == "2")
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(production: Production) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "gitrelease", "-C", str(production.root), "history"],
+        stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writer)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 # -- what changes in its place ---------------------------------------------------------------------------------------
