@@ -31,7 +31,7 @@ def run(
     """Send a test to every URL in the host settings, and say of each whether it reached its receiver."""
     from gitrelease.agent.telling import scene_of
     from gitrelease.core.errors import SettingsError
-    from gitrelease.core.notices import Notice, body_of, receivers
+    from gitrelease.core.notices import TEST, Notice, body_of, receivers, title_of
     from gitrelease.core.settings import seconds
     from gitrelease.core.signs import Told
     from gitrelease.edges import notify, records, settings
@@ -51,10 +51,10 @@ def run(
     world = open_world(client.root)
     live = records.read(world.git).live
     scene = scene_of(world, live.name if live else "")
-    test = Notice(event="released", level=0, at=time.time(), reason="this is a test, nothing has happened")
+    test = Notice(event=TEST, level=0, at=time.time(), reason="this is a test, nothing has happened")
     messages = [
         notify.Message(
-            setting=setting, url=receiver.url, title=f"gitrelease: a test ({scene.host})", body=body_of(test, scene),
+            setting=setting, url=receiver.url, title=title_of(test, scene), body=body_of(test, scene),
             type="info",
         )
         for setting, receiver in named

@@ -32,6 +32,7 @@ from gitrelease.core.settings import Notify, Receiver
 from gitrelease.core.text import one_line, short
 
 EVENTS = ("released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck")
+TEST = "test"  # what is told by `notify test`, to everybody
 LEVELS = (0, 1, 2, 3, 4)
 TOLD, BY_ITSELF, PERSON, UNHEARD, RECOVERED = LEVELS
 
@@ -161,6 +162,7 @@ _TITLES = {
     "soak_failed": "{release} failed its soak",
     "recovered": "production was recovered and serves {release}",
     "stuck": "a person is needed",
+    TEST: "gitrelease: a test",
 }
 _NEXT = {
     "released": "undo it: gitrelease{where} rollback{within}",
@@ -170,6 +172,7 @@ _NEXT = {
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
     "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE{within}",
+    TEST: "nothing is to be done; see how production stands: gitrelease{where} status",
 }
 
 

@@ -315,6 +315,7 @@ def test_the_test_says_of_each_receiver_whether_it_was_reached(checkout: Product
     for secret in ("t0ken", "pa55word", "T0ken"):
         assert secret not in ended.said + json.dumps(rows)
     assert "this is a test" in hook.body("a test")
+    assert "rollback" not in hook.body("a test")  # a drowsy reader types what it says
 
 
 def test_without_receivers_the_test_says_how_to_set_one(checkout: Production) -> None:
