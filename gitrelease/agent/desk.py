@@ -276,11 +276,15 @@ class Desk:
         with self._agent.has_turn(
             owner=request.by, pid=request.pid, doing="restart", cancel=request.cancel, wait=SHORT_WAIT
         ):
+            done: list[Outcome] = []
             for production, only in self._agent.groups.chosen(main, request.text("instance")):
                 outcome = restart(production, instance=only, cancel=request.cancel, report=request.report)
+                done.append(_within(production, outcome))
                 if outcome.outcome != "released":
-                    break
-            return _within(production, outcome)
+                    return done[-1]
+            first, *others = done
+            reason = "; ".join([first.reason, *(f"in {one.group} {one.reason}" for one in others)])
+            return msgspec.structs.replace(first, reason=reason)
 
     def _push_stage(self, request: Request) -> Outcome:
         with cancelled_when_gone(request):

@@ -73,6 +73,8 @@ def print_output(asked: Sequence[Asked], count: int, *, as_json: bool) -> int:
     shown = [prefixed(name, line, several=len(found) > 1) for name, _, lines in found for line in lines]
     if shown:
         say(shown)
+    elif count and any(one.logs() for one in asked):
+        print("nothing was printed", file=sys.stderr)
     return 0
 
 

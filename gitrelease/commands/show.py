@@ -91,7 +91,7 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
     memory = there.journal.memory()
     return {
         **release_row(there.records(), memory, found, Been(there, known, memory)),
-        "served_by": [one.group for one in (world, *world.beside()) if world.git.ref(one.live_ref) == found.tag],
+        "served_by": [one.group for one in (world, *world.beside()) if _serves(one, found)],
         "source": found.source,
         "previous": found.previous,
         "reason": found.reason,
@@ -104,6 +104,12 @@ def describe_release(world: World, known: Records, found: Release) -> dict[str, 
         "replay": msgspec.to_builtins(kept.replay) if kept else None,
         "state": msgspec.to_builtins(decoded(records.read_state(world.git, found.number))),
     }
+
+
+def _serves(world: World, found: Release) -> bool:
+    """Does a group serve a release? One that no instance names any more does as long as something of it runs."""
+    there = bool(world.instances) or world.home.processes.exists()
+    return there and world.git.ref(world.live_ref) == found.tag
 
 
 def where_it_was(world: World, known: Records, found: Release) -> World:

@@ -267,6 +267,9 @@ def test_restart_takes_a_group(grouped: Grouped) -> None:
     assert ended.code == 0, ended.said
     assert (ended.json["release"], ended.json["group"]) == ("release/2", "test")
     assert {name for name in before if before[name] != after[name]} == {"test-1", "test-2"}
+    every = grouped.production.gitrelease("restart", "all").out
+    assert "restarted: release/1 runs in a new process, pid " in every
+    assert "; in test release/2 runs in new processes, pids " in every
 
 
 @pytest.mark.long

@@ -89,9 +89,13 @@ def test_down_ends_a_group_that_no_instance_names_any_more_and_uninstall_forgets
     changed(production)
     work.released()  # from now on the settings of the new instances count for what is judged
 
+    name = production.git("cat-file", "-p", "refs/gitrelease/live-test").split("tag ")[1].split("\n")[0]
+    still = production.gitrelease("show", name, "--json").json["served_by"]
     status = production.gitrelease("status").out
     assert production.gitrelease("down").code == 0
 
+    assert "test" in still
+    assert "test" not in production.gitrelease("show", name, "--json").json["served_by"]
     assert "no instance names test any more: gitrelease down && gitrelease up ends it" in status
     assert not production.marked()
     assert production.gitrelease("uninstall").code == 0

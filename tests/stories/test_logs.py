@@ -247,13 +247,14 @@ def test_errors_are_grouped_and_held_against_the_release_before(noisy: Productio
 
 
 def test_without_errors_and_without_output_it_says_so(noisy: Production) -> None:
-    none = noisy.gitrelease("logs", "--errors")
+    none, silent = noisy.gitrelease("logs", "--errors"), noisy.gitrelease("logs")
     for log in (noisy.home / "logs").glob("*@*.log*"):
         log.unlink()
 
     gone = noisy.gitrelease("logs")
 
     assert none.out == "no errors in the output of release/1\n"
+    assert (silent.out, silent.err) == ("", "nothing was printed\n")
     assert gone.code == 0
     assert "no output of release/1 is kept" in gone.said
 
