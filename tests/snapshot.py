@@ -49,7 +49,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\d+ % at most", "5 % at most"),
     (r"(?<!peak memory )\b\d+ MB", "20 MB"),
     (r"\bload [\d.]+ on \d+ cores, \d+ of", "load 0.50 on 2 cores, 20 of"),
-    (r"\d+ others are listened on", "9 others are listened on"),
+    (r"\d+ others? listened on", "9 others listened on"),
     (r"\d+ other processes, \d+ of this user", "99 other processes, 9 of this user"),
     # the agent looks at the inbox when it likes
     (r"(?m)^busy      looking at the inbox .*\n", ""),

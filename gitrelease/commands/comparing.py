@@ -11,7 +11,7 @@ from gitrelease.commands.client import print_json
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import release_name, release_number
 from gitrelease.core.samples import Usage, compare, difference
-from gitrelease.core.text import one_line
+from gitrelease.core.text import counted, one_line
 from gitrelease.edges import samples
 from gitrelease.edges.terminal import say
 from gitrelease.release.selection import chosen
@@ -89,8 +89,9 @@ def _lines(newer: int, now: Usage, older: int, before: Usage, names: Sequence[st
             f"{_rounded(getattr(usage, f'{key}_peak'))} {unit} at most"
             for what, key, unit in _FIGURES
         )
-        missed = f", no answer {usage.unanswered} times" if usage.unanswered else ""
-        yield (f"  {release_name(number)}: {figures}{missed}; {usage.error_lines} error lines, {usage.samples} samples")
+        missed = f", no answer {counted(usage.unanswered, 'time')}" if usage.unanswered else ""
+        logged = f"{counted(usage.error_lines, 'error line')}, {counted(usage.samples, 'sample')}"
+        yield f"  {release_name(number)}: {figures}{missed}; {logged}"
 
 
 def _rounded(value: float | None) -> str:

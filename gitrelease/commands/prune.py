@@ -67,6 +67,6 @@ def _tell(end: Message, *, dry_run: bool) -> None:
     word = "would drop" if dry_run else "dropped"
     typer.echo(f"{word} {counted(len(dropped), 'release')}{span}; {end['kept']} are kept")
     if end["kept_heads"]:
-        typer.echo(f"{word} {end['kept_heads']} marks of replaced heads that the branch holds by now")
+        typer.echo(f"{word} {counted(end['kept_heads'], 'mark')} of replaced heads that the branch holds by now")
     if dropped:
         typer.echo("  protect one: gitrelease pin RELEASE")

@@ -83,7 +83,10 @@ def course_of(number: int, commits: Collection[str], events: Iterable[AnyEvent])
     live: int | None = None
     for event in events:
         match event:
-            case Attempted(outcome=outcome, commit=commit) if commit in commits and outcome != "released":
+            case Attempted(outcome=outcome, commit=commit) if commit in commits and outcome not in (
+                "released",
+                "unchanged",
+            ):
                 if course.promoted is None:
                     course.refused.append(event)
             case WentBack(number=left, to=to):

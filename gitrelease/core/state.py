@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gitrelease.core.redaction import redacted
-from gitrelease.core.text import ago, one_line, short
+from gitrelease.core.text import ago, counted, one_line, short
 
 LARGEST = 65_536  # bytes of one state, written as JSON
 MOST = 100  # items of a list
@@ -87,7 +87,7 @@ def _processes(facts: dict[str, Any]) -> Iterator[str]:
         yield f"{one_line(row['role'], 60)}: pid {row['pid']}, {used}"
     if "ports" in facts:
         ours = ", ".join(str(row["port"]) for row in facts["ports"]["ours"])
-        yield f"ports {ours}; {facts['ports']['others']} others are listened on"
+        yield f"ports {ours}; {counted(facts['ports']['others'], 'other')} listened on"
     if "others" in facts:
         yield f"{facts['others']['all']} other processes, {facts['others']['of_this_user']} of this user"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelease.core import refs
-from gitrelease.core.text import ago
+from gitrelease.core.text import ago, counted
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
 from gitrelease.edges import host, housekeeping, process_table
@@ -96,7 +96,9 @@ def rights(case: Case) -> Iterator[Diagnosis]:
     if foreign:
         first = foreign[0].relative_to(case.root)
         yield problem(
-            "rights", f"{len(foreign)} files cannot be written by their owner's git, such as {first}", fix=mine
+            "rights",
+            f"{counted(len(foreign), 'file')} cannot be written by their owner's git, such as {first}",
+            fix=mine,
         )
     elif not os.access(case.root, os.W_OK):
         yield problem("rights", f"{case.root} cannot be written", fix=f"sudo chown {os.getuid()} {case.root}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitrelease.core import refs
 from gitrelease.core.errors import RepositoryError
-from gitrelease.core.text import short
+from gitrelease.core.text import counted, short
 from gitrelease.edges import records
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.following import follow
@@ -119,10 +119,10 @@ def mend_files(checkout: Checkout, commit: str, source: str, *, torn: bool) -> I
         # Nothing lies there that could be lost, and an edit that removes all is none.
         git.run("read-tree", "--reset", "-u", source)
         follow(checkout, commit, source, at=time.time())
-        yield f"the files of the work tree were gone; {len(paths)} are back"
+        yield f"the files of the work tree were gone; brought back {counted(len(paths), 'file')}"
         return
     before = checkout.edited_paths(commit)
     backups = follow(checkout, commit, source, at=time.time(), clean=True)
     if before:
         kept = f"; what lay there is kept as {' and '.join(backups)}" if backups else ""
-        yield f"brought {len(before)} files to {short(source)}{kept}"
+        yield f"brought {counted(len(before), 'file')} to {short(source)}{kept}"

@@ -55,6 +55,7 @@ def text(journal: list[AnyEvent], **more: Any) -> str:
 
 JOURNAL: list[AnyEvent] = [
     Attempted(at=90, commit=COMMIT, trigger="push", outcome="waiting", reason="needs approval", by="ann"),
+    Attempted(at=95, commit=COMMIT, trigger="shell", outcome="unchanged", reason="nothing had changed", by="ann"),
     Promoting(at=101, number=2, tag="t", commit=COMMIT, source=COMMIT, previous=1),
     Promoted(at=102, number=2, seconds=2.0, backups=("backup/20260105-120000-edit",), late="the index is locked"),
     Attempted(at=102.1, commit=COMMIT, trigger="push", outcome="released", reason="terms +1", by="ann"),
@@ -81,6 +82,7 @@ def test_what_happened_is_in_the_log_in_its_order() -> None:
         "- To go back: gitrelease rollback (to release/1)", "up in 1.1 s",
     ):  # fmt: skip
         assert expected in said
+    assert "nothing had changed" not in said  # it was no trouble of this release
     steps = [at for at, _ in course_of(2, {COMMIT}, JOURNAL).steps()]
     assert steps == sorted(steps)
 

@@ -179,7 +179,7 @@ def test_the_work_tree_comes_back_when_all_of_it_was_deleted(two: Production) ->
 
     ended = recover(two)
 
-    assert "files of the work tree were gone; 3 are back" in done(ended)
+    assert "files of the work tree were gone; brought back 3 files" in done(ended)
     assert two.git("status", "--porcelain") == ""
     assert two.live() == "release/2"
 
