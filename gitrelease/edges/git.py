@@ -43,8 +43,9 @@ class GitError(ReleaseError):
         self.command = tuple(command)
         self.status = status
         self.stderr = stderr.strip()
+        verb = next(word for at, word in enumerate(command) if word != "-c" and (at == 0 or command[at - 1] != "-c"))
         super().__init__(
-            f"git {command[0]} ended with {status}: {self.stderr or 'no message'}",
+            f"git {verb} ended with {status}: {self.stderr or 'no message'}",
             hint="Mend what git says (a full disk, a lock, rights, a name that is taken), then type it again",
             code=Exit.UNEXPECTED,
         )

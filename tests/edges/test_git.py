@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitrelease.edges.git import Git, GitError
+from gitrelease.edges.git import Git, GitError, RefUpdate
 
 
 @pytest.mark.parametrize("name", ["$HOME", "~", "a b", "-C", "caf\udce9"])
@@ -146,3 +146,11 @@ def test_what_is_no_ref_is_none_of_ours(git: Git, name: str) -> None:
     status, said, _ = git.execute("rev-parse", "--verify", "--quiet", "--end-of-options", name)
 
     assert git.ref(name) == (said.decode().strip() if status == 0 else None)
+
+
+def test_what_failed_is_named_whatever_was_set_for_it(tmp_path: Path) -> None:
+    git = Git(tmp_path)
+    git.run("init", "--quiet")
+
+    with pytest.raises(GitError, match="git update-ref ended with 128"):
+        git.update_refs([RefUpdate("refs/heads/x", "1" * 40)], reason="test")
