@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import time
 
 from gitrelease.agent.background import guarded, log, log_outcome, to_log
+from gitrelease.agent.emergency import call_for_a_person, up_again
 from gitrelease.agent.office import Office
 from gitrelease.agent.turn import URGENT_WAIT
+from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Proved, SoakFailed, Stopped
-from gitrelease.core.health import crashed_too_often
+from gitrelease.core.health import CRASHES_ALLOWED, crashed_too_often, pause_after, recent
+from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes
@@ -21,10 +23,11 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.slots import Slot
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
-from gitrelease.release.production import Fate, Production, Worker
+from gitrelease.release.production import Fate, Outage, Production, Worker
 from gitrelease.release.promotion import serves
 
 AGAIN = 5.0  # seconds
+ALONE = 2  # starts of a backend may fail in a row; then a person is needed
 
 
 class Duty:
@@ -47,16 +50,63 @@ class Duty:
         if not serves(production, worker.backend):
             return
         now = time.monotonic()
+        outage = production.outages.get(worker.backend.id)
+        if outage is not None:  # its end was counted; that nothing could be started since is not the release's doing
+            if now >= outage.again:
+                self._again(production, name, worker)
+            return
         production.crashes.append(now)
         log.warning("%s, a backend of release/%d: %s", name, number, why)
         if crashed_too_often(production.crashes, now=now):
             self._go_back_from(number, f"release/{number} ended three times within five minutes ({why})")
         else:
-            guarded("a restart", lambda cancel: self._start_again(production, name, worker, cancel))
+            self._again(production, name, worker)
+
+    def _again(self, production: Production, name: str, worker: Worker, *, told: bool = False) -> None:
+        """Start the live release again for an instance; where that fails the next try waits, longer each time.
+
+        Where a person was `told` already nobody is called.
+        """
+        backend = worker.backend
+
+        def work(cancel: Cancel) -> Outcome | None:
+            try:
+                self._start_again(production, name, worker, cancel)
+            except ReleaseError as error:
+                return Outcome(outcome="stuck", reason=error.message, hint=error.hint)
+            return None
+
+        failed = guarded("a restart", work)
+        live = production.running.live
+        if live is None or not live.runs(backend) or backend.identity.alive:
+            return
+        outage = production.outages.setdefault(backend.id, Outage(told=told))
+        outage.failed += 1
+        pause = pause_after(outage.failed)
+        outage.again = time.monotonic() + pause
+        why, hint = (failed.reason, failed.hint) if failed is not None else ("it failed", "The line above says why")
+        log.warning("%s does not start again: %s. %s; the next try is in %g s", name, why, hint, pause)
+        if outage.failed >= ALONE and not outage.told:
+            outage.told = True
+            self._call(production, f"{release_name(live.number)} does not start again: {why}", hint)
+
+    def _call(self, production: Production, why: str, hint: str) -> None:
+        """Call for a person, once, for what nothing but the host keeps from running."""
+        if production.memory.stopped != why:
+            log.error("a person is needed: %s. %s", why, hint)
+        call_for_a_person(self._office, why)
+
+    def all_well(self) -> None:
+        """Each instance answers, after one did not start: no person is needed for that any more."""
+        production = self._office.serving()
+        production.outages.clear()
+        up_again(self._office, production, by="agent")
 
     def _start_again(self, production: Production, name: str, worker: Worker, cancel: Cancel) -> None:
         """Start the same release again for an instance; its connections are held by the front meanwhile."""
         world = production.world
+        if worker.backend.id in production.outages:  # what was set meanwhile may be the remedy
+            world = world.judged_by(world.live_ref)
         with production.state:
             if not serves(production, worker.backend):
                 return  # what was seen to hang is not what users get any more: it stands by, or leaves
@@ -126,14 +176,19 @@ class Duty:
     def _stuck(self, why: str) -> None:
         """A person is needed: say so, and keep serving the best thing that answers."""
         production = self._office.serving()
-        log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
         if production.memory.stopped != why:
+            log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
             record(production, Stopped(at=time.time(), reason=why))
-        live = production.running.live
+        live, now = production.running.live, time.monotonic()
+        more = recent(production.crashes, now=now) - CRASHES_ALLOWED
         for name, worker in live.workers.items() if live is not None else ():
-            if not worker.backend.identity.alive:
-                again = functools.partial(self._start_again, production, name, worker)
-                guarded("a restart", again)
+            backend = worker.backend
+            if backend.identity.alive or backend.id in production.outages:
+                continue
+            if more > 0:  # it ends again and again, and nobody has come yet
+                production.outages[backend.id] = Outage(again=now + pause_after(more), told=True)
+            else:
+                self._again(production, name, worker, told=True)
 
     def soak_passed(self, number: int) -> None:
         production = self._office.serving()

@@ -70,7 +70,7 @@ def status(
         },
         "checkout": checkout_state(world, known),
         "instances": [
-            _instance(world, instance, running, production is not None)
+            _instance(world, instance, running, production)
             for instance in (production.instances if production is not None else world.instances)
         ]
         + list(chain.from_iterable(_instances_of(there, groups) for there in beside)),
@@ -122,7 +122,7 @@ def _instances_of(there: World, groups: Sequence[Production]) -> list[dict[str, 
     found = next((one for one in groups if one.world.group == there.group), None)
     running = found.running if found is not None else read_running(there.home.processes)
     instances = found.instances if found is not None else there.instances
-    return [_instance(there, instance, running, found is not None) for instance in instances]
+    return [_instance(there, instance, running, found) for instance in instances]
 
 
 def _frozen(known: Records) -> dict[str, Any] | None:
@@ -192,7 +192,8 @@ def _in_sync(world: World, known: Records, disk: str) -> bool:
     return difference(world, known.live.commit, disk).kind is Kind.NONE
 
 
-def _instance(world: World, instance: Instance, running: Running, watched: bool) -> dict[str, Any]:
+def _instance(world: World, instance: Instance, running: Running, watched: Production | None) -> dict[str, Any]:
+    """Tell how an instance stands; one that is `watched` is being started when its process has ended."""
     live = running.live
     host = instance.address if instance.address not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  # shown, not bound
     row: dict[str, Any] = {
@@ -215,10 +216,11 @@ def _instance(world: World, instance: Instance, running: Running, watched: bool)
     # Without the front nobody gets there, whoever answers on the port.
     reached = running.front is not None and running.front.alive
     well = reached and used is not None and probes.healthy(world.settings.app, worker.backend.port, timeout=1.0)[0]
+    starting = watched is not None and worker.backend.id not in watched.outages
     row |= {
-        "pid": worker.backend.identity.pid,
+        "pid": worker.backend.identity.pid if used is not None else None,
         "release": f"release/{live.number}",
-        "health": "healthy" if well else "unhealthy" if used else "starting" if watched else "down",
+        "health": "healthy" if well else "unhealthy" if used else "starting" if starting else "down",
         "restarts": worker.restarts,
     }
     if used is not None:

@@ -42,6 +42,8 @@ class OnDuty(Protocol):
 
     def soak_passed(self, number: int) -> None: ...
 
+    def all_well(self) -> None: ...
+
 
 class Supervisor(threading.Thread):
     """Looks at the live release until `stop`; wakes at once when one of its processes ends."""
@@ -101,15 +103,17 @@ class Supervisor(threading.Thread):
         wrong = {name: why for name, worker in live.workers.items() if (why := self._wrong_with(worker))}
         for name, why in wrong.items():
             self._end_of_backend(live, name, why)
-        if wrong:
-            return
-        known = {backend.id for backend in live.backends}
-        self._failures = {name: count for name, count in self._failures.items() if name in known}
-        self._judge_soak(live)
+        if not wrong:
+            known = {backend.id for backend in live.backends}
+            self._failures = {name: count for name, count in self._failures.items() if name in known}
+            self._judge_soak(live)
+        # Also while an instance does not start: that may last.
         production.retire(now=time.time())
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP
             rotate_logs(production)
+        if not wrong and not any(self._failures.values()) and _was_down(production):
+            self._duty.all_well()
 
     def _wrong_with(self, worker: Worker) -> str:
         """Say why a backend does not serve any more; nothing where it does, as far as can be told yet."""
@@ -182,6 +186,12 @@ def first_error(log: Path, offset: int) -> tuple[str, int]:
             return one_line(redacted(f"{marker}: {last}" if last else marker), 300), offset + len(added)
     # A marker may be cut in two by the end of what is written so far: look at the tail again.
     return "", offset + max(len(added) - max(map(len, SOAK_MARKERS)), 0)
+
+
+def _was_down(production: Production) -> bool:
+    """Had an instance not come up until now, as far as anybody knows?"""
+    on = production.memory.emergency
+    return bool(production.outages) or (on is not None and on.down)
 
 
 def _live_identities(production: Production) -> list[Identity]:

@@ -7,7 +7,6 @@ in the app's interpreter while the app itself starts, so that it costs no time o
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -34,15 +33,13 @@ from gitrelease.core.settings import Instance, seconds
 from gitrelease.core.text import counted, one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
 from gitrelease.edges import backends, limits
-from gitrelease.edges.backends import Backend
+from gitrelease.edges.backends import Backend, NotStarted
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.slots import Slot
 from gitrelease.world import World
 
 _NOTHING = Findings()
-# What the host has run out of says nothing of the app's interpreter.
-_NOT_THE_APP = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 Report = Callable[[str, str, float | None], None]
 
@@ -236,10 +233,8 @@ def _start_and_judge(
         backend = backends.start(
             world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
         )
-    except OSError as error:
-        if error.errno in _NOT_THE_APP:
-            raise
-        problem = f"{error.filename or world.python} cannot be started ({error.strerror}): set app.python in host.toml"
+    except NotStarted as error:
+        problem = f"{error.message}: set app.python in host.toml"
         return None, Findings((Check(name="start", kind="major", status="unknown", detail=problem),))
     passing("stage: started")
     undo.callback(backends.end, backend, world.home, grace=seconds(world.settings.limits.stop))

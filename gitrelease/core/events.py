@@ -93,7 +93,7 @@ class WentBack(Event, frozen=True, tag="went_back"):
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
-    """A person is needed: why; `down` when production did not even come up."""
+    """A person is needed: why; `down` when production, or an instance of it, does not come up."""
 
     reason: str
     down: bool = False

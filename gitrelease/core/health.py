@@ -10,6 +10,7 @@ SOAK_MARKERS = ("Uncaught app execution", "Script compilation error")
 FAILURES_IN_A_ROW = 3
 CRASHES_ALLOWED = 3
 CRASH_WINDOW = 300.0  # seconds
+LONGEST_PAUSE = 60.0  # seconds
 
 
 def unhealthy(failures_in_a_row: int) -> bool:
@@ -19,4 +20,14 @@ def unhealthy(failures_in_a_row: int) -> bool:
 
 def crashed_too_often(crashes: Sequence[float], *, now: float) -> bool:
     """Has the live release crashed three times within five minutes? `crashes` are moments in seconds."""
-    return sum(now - crash < CRASH_WINDOW for crash in crashes) >= CRASHES_ALLOWED
+    return recent(crashes, now=now) >= CRASHES_ALLOWED
+
+
+def recent(crashes: Sequence[float], *, now: float) -> int:
+    """Return how many of the `crashes` count, at `now`."""
+    return sum(now - crash < CRASH_WINDOW for crash in crashes)
+
+
+def pause_after(failures_in_a_row: int) -> float:
+    """Return for how many seconds a start that has failed is not tried again: 1, 2, 4 and so on, a minute at most."""
+    return min(2.0 ** min(failures_in_a_row - 1, 10), LONGEST_PAUSE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from gitrelease.core.errors import ReleaseError
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App, Instance, Settings
 from gitrelease.edges import process_table, processes
@@ -40,6 +42,18 @@ MARK = "GITRELEASE_HOME"
 # Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
 NAME = "GITRELEASE_BACKEND"
 _FIRST = Instance()
+# What the host has run out of says nothing of the app's interpreter.
+_OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+
+
+class NotStarted(ReleaseError):
+    """The app's interpreter, or what else its command names, cannot be started: that says nothing of a release."""
+
+    def __init__(self, program: object, why: str | None) -> None:
+        super().__init__(
+            f"{program} cannot be started ({why})",
+            hint="Bring it back, or set app.python in .git/gitrelease/host.toml",
+        )
 
 
 def forget_marks() -> None:
@@ -148,19 +162,29 @@ def environment(python: Path, home: Path) -> dict[str, str]:
 def start(
     settings: Settings, slot: Slot, *, checkout: Path, home: Home, name: str, instance: Instance = _FIRST
 ) -> Backend:
-    """Start the app from `slot` for `instance`; the slot stays taken until its last process has ended."""
+    """Start the app from `slot` for `instance`; the slot stays taken until its last process has ended.
+
+    `NotStarted` where its program cannot be; `OSError` for what the host has run out of.
+    """
     app = settings.app
     python = interpreter(app, checkout)
     # An instance whose group serves nothing yet does not have its port yet.
     port = free_port({one.port for one in settings.instances})
     log = log_of(home, name, instance.name)
-    child = processes.spawn(
-        command_line(app, instance, python=python, slot=slot.path, port=port),
-        cwd=slot.path,
-        log=log,
-        env={**environment(python, home.root), NAME: str(log)},
-        pass_fds=(slot.lock,),
-    )
+    try:
+        child = processes.spawn(
+            command_line(app, instance, python=python, slot=slot.path, port=port),
+            cwd=slot.path,
+            log=log,
+            env={**environment(python, home.root), NAME: str(log)},
+            pass_fds=(slot.lock,),
+        )
+    except OSError as error:
+        if error.errno in _OUT_OF:
+            raise
+        # A script whose first line names an interpreter that is gone is there, and cannot be started either.
+        scripted = app.kind == "streamlit" and not python.exists()
+        raise NotStarted(python if scripted else error.filename or python, error.strerror) from error
     return Backend(
         id=name,
         commit=slot.commit,

@@ -130,6 +130,15 @@ class Soak:
         return self.watches.setdefault(worker.backend.id, Watch(worker.log_offset))
 
 
+@dataclass
+class Outage:
+    """A backend of the live release that has ended and is not back: how many starts failed, when is the next one?"""
+
+    failed: int = 0  # in a row
+    again: float = 0.0  # monotonic
+    told: bool = False  # a person was called for
+
+
 class Production:
     """The running side of one production checkout; changed only by who holds the agent's lock.
 
@@ -146,6 +155,7 @@ class Production:
         self.soak: Soak | None = None
         self.state = threading.RLock()
         self.crashes: list[float] = []
+        self.outages: dict[str, Outage] = {}  # by backend
 
     # -- who serves ------------------------------------------------------------------------------------------
 

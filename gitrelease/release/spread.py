@@ -12,7 +12,7 @@ from gitrelease.core.history import Release
 from gitrelease.core.outcome import Check
 from gitrelease.core.settings import Instance
 from gitrelease.edges import backends
-from gitrelease.edges.backends import Backend, backend_name
+from gitrelease.edges.backends import Backend, NotStarted, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.release.production import Production, Serving
@@ -33,7 +33,9 @@ def brought_up(
         return staged
     started = spread(production, world, staged.backend, cancel=cancel, report=report)
     if isinstance(started, Check):
-        return Unfit(staged.candidate, (*staged.checks, started), reason=f"{started.name}: {started.detail}")
+        why = f"{started.name}: {started.detail}"
+        unknown = started.status == "unknown"
+        return Unfit(staged.candidate, (*staged.checks, started), reason=why, unknown=unknown)
     return Serving.from_now(release.number, started)
 
 
@@ -67,9 +69,12 @@ def _start(
 
     def start(instance: Instance) -> Check | None:
         name = f"{first.id}-{instance.name}"
-        backend = backends.start(
-            world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
-        )
+        try:
+            backend = backends.start(
+                world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
+            )
+        except NotStarted as error:
+            return Check(name=f"instance {instance.name}", kind="major", status="unknown", detail=error.message)
         started[instance.name] = backend
         passing("spread: one more started")
         return _failed(instance, probe(world, slot, backend, cancel, runs=1, asked=None))

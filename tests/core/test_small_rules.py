@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelease.core.debounce import LONGEST_BURST, concerns, wait_until
-from gitrelease.core.health import crashed_too_often, unhealthy
+from gitrelease.core.health import crashed_too_often, pause_after, unhealthy
 from gitrelease.core.outcome import Check, Outcome
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.settings import seconds
@@ -58,6 +58,10 @@ def test_one_missed_answer_is_a_busy_moment_three_are_not() -> None:
 def test_three_crashes_within_five_minutes_are_too_many() -> None:
     assert crashed_too_often([0, 100, 299], now=299)
     assert not crashed_too_often([0, 100, 310], now=310)
+
+
+def test_a_start_that_fails_waits_longer_each_time_and_a_minute_at_most() -> None:
+    assert [pause_after(failures) for failures in (1, 2, 3, 7, 5000)] == [1, 2, 4, 60, 60]
 
 
 def test_a_burst_is_over_a_quiet_moment_after_its_last_change() -> None:

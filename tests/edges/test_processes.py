@@ -10,7 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gitrelease.edges import process_table, processes
+from gitrelease.core.settings import App, Settings
+from gitrelease.edges import backends, process_table, processes
+from gitrelease.edges.home import Home
+from gitrelease.edges.slots import Slot
 from tests.checkout import until
 
 
@@ -103,3 +106,18 @@ def test_whoever_has_a_port_is_named_without_secrets_and_escape_sequences() -> N
     assert named.startswith(f"pid {child.pid}: ")
     assert "API_TOKEN=***" in named
     assert "\x1b" not in named
+
+
+def test_a_venv_whose_python_is_gone_is_named_by_that_and_not_by_the_script_that_is_there(tmp_path: Path) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    streamlit = python.with_name("streamlit")
+    streamlit.write_text(f"#!{python}\n")
+    streamlit.chmod(0o700)
+    slot, home = Slot("a", tmp_path, "0" * 40, lock=0), Home(tmp_path)
+
+    with pytest.raises(backends.NotStarted) as refused:
+        backends.start(Settings(App(python=str(python))), slot, checkout=tmp_path, home=home, name="one")
+
+    assert refused.value.message == f"{python} cannot be started (No such file or directory)"
+    assert "app.python" in refused.value.hint

@@ -62,6 +62,18 @@ def test_a_killed_backend_answers_again_and_requests_are_held_meanwhile(producti
     until(lambda: production.state()["instances"][0]["restarts"] == 1)
 
 
+def test_what_ends_again_and_again_calls_for_a_person_once_and_is_started_less_often(production: Production) -> None:
+    for ends in range(1, 5):
+        production.kill(production.backend_pid())
+        until(lambda ends=ends: production.state()["instances"][0]["restarts"] == ends, "it is started again")
+
+    assert production.agent_log().count("a person is needed") == 1
+    production.kill(production.backend_pid())
+    until(lambda: production.state()["instances"][0]["health"] == "down", "it is not started at once")
+    until(lambda: production.state()["instances"][0]["restarts"] == 5, "it is started all the same")
+    assert production.answer() == "one revenue profit"
+
+
 def test_a_killed_front_comes_back_with_its_backlog(production: Production) -> None:
     front = production.front_pid()
     answers: list[str] = []
