@@ -55,7 +55,7 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
         else:
             _bring_files(production, live)
             outcome = _serve(production, live, cancel=cancel, report=report)
-            if outcome.outcome == "stuck":
+            if outcome.outcome == "stuck" and not outcome.unknown:  # else the host is at fault
                 outcome = _serve_an_older_one(production, outcome, cancel=cancel, report=report)
     except BaseException:
         take_down(world, production)  # half up is down

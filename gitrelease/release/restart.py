@@ -23,6 +23,7 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
     live = production.world.records().live
     if live is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+    production.world = production.world.judged_by(live.commit)  # what was set on the host may be why it is asked for
     serving = serve(production, live, only=instance, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(

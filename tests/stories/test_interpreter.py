@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,56 @@ def test_a_missing_interpreter_is_named_once_and_tried_less_and_less_often(two: 
     why = f"release/2 does not start again: {python.path} cannot be started (No such file or directory)"
     assert state["person_needed"] == why
     assert "down" in two.gitrelease("status").out
+
+
+def test_a_release_whose_interpreter_was_gone_comes_up_again_by_itself_and_is_not_bad(
+    two: Production, python: Python
+) -> None:
+    python.move_away()
+    two.kill(two.backend_pid())
+    until(lambda: len(tries(two)) >= 3, "a third try")
+
+    python.put_back()
+
+    until(lambda: two.state()["instances"][0]["health"] == "healthy", "the instance is back")
+    until(lambda: two.state()["person_needed"] is None, "nobody is needed any more")
+    assert "second" in two.answer()
+    assert two.live() == "release/2"
+    state = two.status()
+    assert (state["last_good"], state["quarantined"]) == ("release/2", [])
+    emergencies = two.gitrelease("history", "--json").json["emergencies"]
+    assert len(emergencies) == 1
+    assert emergencies[0]["ended"]
+
+    two.kill(two.backend_pid())  # its second end, whatever could not be started between them
+    until(lambda: two.state()["instances"][0]["restarts"] == 2, "the instance is back once more")
+    assert two.live() == "release/2"
+
+
+def test_an_interpreter_that_is_set_meanwhile_is_heard_by_the_next_try(two: Production, python: Python) -> None:
+    python.move_away()
+    two.kill(two.backend_pid())
+    until(lambda: tries(two), "a try")
+
+    settings = two.home / "host.toml"
+    settings.write_text(settings.read_text().replace(str(python.path), sys.executable))
+
+    assert tomllib.loads(settings.read_text())["app"]["python"] == sys.executable
+    until(lambda: two.state()["instances"][0]["health"] == "healthy", "the instance is back")
+    ended = two.gitrelease("restart")
+    assert ended.code == 0, ended.said
+
+
+def test_up_goes_back_from_no_release_that_could_not_be_started(two: Production, python: Python) -> None:
+    two.kill(two.agent_pid())
+    two.kill(two.backend_pid())
+    python.move_away()
+
+    ended = two.gitrelease("up", "--json")
+
+    assert (ended.code, ended.json["release"]) == (5, "release/2")
+    assert f"release/2 does not start: start: {python.path} cannot be started" in ended.json["reason"]
+    python.put_back()
+    two.up()
+    assert two.live() == "release/2"
+    assert "second" in two.answer()
