@@ -134,15 +134,28 @@ def _bring_up(client: Client, tell: Tell) -> dict[str, Any]:
         tried = client.ask(verb, {"by": user(), "reason": f"recover: {wrong}"}, show_progress)
         if "error" not in tried and tried.get("outcome") != "refused":
             end, wrong = tried, _wrong(client)
-    return end if not wrong else _stuck(end, wrong)
+        elif _is_of_host(tried):
+            # No release would start: going back would only mark a good one bad.
+            return _stuck(end, tried["reason"], "Mend that, then: gitrelease recover")
+    read = "Read what the app says (the newest file in .git/gitrelease/logs), or: gitrelease rollback RELEASE"
+    return end if not wrong else _stuck(end, wrong, read)
 
 
-def _stuck(end: dict[str, Any], wrong: str) -> dict[str, Any]:
+def _is_of_host(tried: dict[str, Any]) -> bool:
+    """Was it refused for what says nothing of the release: an interpreter that cannot be started, say?"""
+    import msgspec
+
+    from gitrelease.core.outcome import Outcome
+
+    return "error" not in tried and msgspec.convert(tried, Outcome).unknown
+
+
+def _stuck(end: dict[str, Any], wrong: str, hint: str) -> dict[str, Any]:
     return {
         "outcome": "stuck",
         "release": end.get("release"),
         "reason": wrong,
-        "hint": "Read what the app says (the newest file in .git/gitrelease/logs), or: gitrelease rollback RELEASE",
+        "hint": hint,
         "code": int(Exit.STUCK),
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import Production, until
+from tests.checkout import Place, Production, reserved_port, until
 
 
 class Python:
@@ -118,3 +118,34 @@ def test_up_goes_back_from_no_release_that_could_not_be_started(two: Production,
     two.up()
     assert two.live() == "release/2"
     assert "second" in two.answer()
+
+
+def test_recover_names_the_interpreter_where_an_instance_cannot_be_started(two: Production, python: Python) -> None:
+    two.gitrelease("down")
+    two.others = {"second": Place(reserved_port())}
+    two.set_instances()
+    two.up()
+    python.move_away()
+    two.kill(two.backend_pid())
+    until(lambda: tries(two), "a try")
+
+    ended = two.gitrelease("recover", "--json")
+
+    assert (ended.code, ended.json["release"]) == (5, "release/2")
+    assert f"{python.path} cannot be started (No such file or directory): set app.python" in ended.json["reason"]
+    assert ended.json["hint"] == "Mend that, then: gitrelease recover"
+    assert two.status()["quarantined"] == []
+    python.put_back()
+    assert two.gitrelease("recover").code == 0
+    assert "second" in two.answer()
+
+
+def test_recover_names_the_interpreter_where_nothing_can_be_started(two: Production, python: Python) -> None:
+    python.move_away()
+    two.kill(two.backend_pid())
+    until(lambda: tries(two), "a try")
+
+    ended = two.gitrelease("recover", "--json")
+
+    assert (ended.code, ended.json["release"]) == (5, "release/2")
+    assert f"{python.path} cannot be started (No such file or directory): set app.python" in ended.json["reason"]
