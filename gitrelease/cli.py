@@ -107,12 +107,12 @@ def _unexpected(error: Exception) -> int:
 
 def _explain(message: str, hint: str, code: Exit, *, outcome: str | None = None) -> int:
     """Say what is wrong, what production serves, and what to type next; as JSON too where that was asked for."""
-    served = _served()
+    live, up = _live()
     if "--json" in sys.argv:
-        told = {"release": served, "previous": None, "kind": None, "reason": message, "seconds": 0.0}
+        told = {"release": live, "previous": None, "kind": None, "reason": message, "seconds": 0.0}
         _print_json_once({**({"outcome": outcome} if outcome else {}), **told, "error": message, "hint": hint})
     lines = [Told(f"error: {message}", "error"), f"  {hint}"]
-    say([*lines, f"  production serves {served}"] if served else lines, error=True)
+    say([*lines, f"  production serves {live}"] if live and up else lines, error=True)
     return code
 
 
@@ -123,20 +123,25 @@ def _print_json_once(value: dict[str, object]) -> None:
         print_json(value)
 
 
-def _served() -> str | None:
-    """Return the release that is live in the checkout that the command line means, as far as that can be told."""
+def _live() -> tuple[str | None, bool]:
+    """Return the release that is live in the checkout that the command line means, and whether production is to be up.
+
+    As far as that can be told.
+    """
     from pathlib import Path
 
     from gitrelease.core.refs import LIVE
     from gitrelease.edges.git import Git
+    from gitrelease.edges.home import Home
 
     after = sys.argv.index("-C") + 1 if "-C" in sys.argv[:-1] else None
     try:
         git = Git.discover(Path(sys.argv[after]) if after else Path.cwd())
         tag = git.text("cat-file", "tag", LIVE) if git.ref(LIVE) else ""
+        up = Home(git.directory).wanted.exists()
     except (ReleaseError, OSError):
-        return None
-    return next((line.removeprefix("tag ") for line in tag.splitlines() if line.startswith("tag ")), None)
+        return None, False
+    return next((line.removeprefix("tag ") for line in tag.splitlines() if line.startswith("tag ")), None), up
 
 
 def _save_traceback() -> str:

@@ -47,8 +47,9 @@ def outcome_lines(end: dict[str, Any], *, hint: bool = True) -> list[str]:
         lines = [f"waits for approval: production untouched, {serves}", *_indented(reason)]
     elif outcome == "refused":
         lines = [f"refused: production untouched, {serves}", *_indented(reason)]
-    else:
-        lines = [f"a person is needed: {serves}", *_indented(reason)]
+    else:  # it does not come up, or not as a whole
+        fails = f"{release} does not serve as it should{within}" if release else nothing
+        lines = [f"a person is needed: {fails}", *_indented(reason)]
     first, *rest = lines
     return [Told(first, _state_of(end)), *rest, *(_indented(end.get("hint", "")) if hint else [])]
 

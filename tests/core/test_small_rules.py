@@ -131,7 +131,7 @@ def test_a_step_never_takes_more_than_four_lines(text: str, spent: float) -> Non
             Outcome(outcome="refused", release="release/1", waiting=True),
             "waits for approval: production untouched, production serves release/1",
         ),
-        (Outcome(outcome="stuck", release="release/1"), "a person is needed: production serves release/1"),
+        (Outcome(outcome="stuck", release="release/1"), "a person is needed: release/1 does not serve as it should"),
     ],
 )
 def test_the_end_of_a_command_says_what_production_serves(outcome: Outcome, first: str) -> None:

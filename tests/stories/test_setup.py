@@ -450,6 +450,21 @@ def test_a_failure_says_what_production_serves(production: Production) -> None:
     assert (words.code, told.code) == (2, 2)
 
 
+@pytest.mark.parametrize("words", [("rollback",), ("show", "release/77")], ids=" ".join)
+def test_a_failure_says_of_no_release_that_production_serves_it_while_that_is_down(
+    production: Production, words: tuple[str, ...]
+) -> None:
+    production.gitrelease("down")
+
+    ended = production.gitrelease(*words)
+    told = production.gitrelease(*words, "--json")
+
+    assert ended.code == told.code != 0
+    assert "error: " in ended.said
+    assert "serves" not in ended.said
+    assert told.json["release"] == "release/1"
+
+
 def test_hooks_of_an_earlier_version_are_renewed_when_production_comes_up(checkout: Production) -> None:
     checkout.init()
     hook = checkout.root / ".git" / "hooks" / "update"
