@@ -63,7 +63,8 @@ class Checkout:
     @contextlib.contextmanager
     def _scratch_index(self) -> Iterator[dict[str, str]]:
         """A copy of the index to work on: neither HEAD nor the index itself is touched."""
-        with tempfile.TemporaryDirectory() as folder:
+        # An agent that ends meanwhile must not complain that its git writes there still.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             scratch = Path(folder) / "index"
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy2(self.directory / "index", scratch)

@@ -327,7 +327,7 @@ class Git:
 
     def tree_with(self, tree: str, files: Mapping[str, tuple[str, str] | None]) -> str:
         """Return `tree` (or a commit's) with `files` (path to mode and blob id, None to remove) laid over it."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", tree, env=env)
             lines = b"".join(
