@@ -115,6 +115,7 @@ def init(
     write_atomically(home.installed, msgspec.json.encode(installed))
     home.installing.unlink(missing_ok=True)
     passing("init: written down")
+    settings_files.keep(git, world.host)
     if git.ref(refs.CHECKOUT) is None:
         git.update_refs([RefUpdate(refs.CHECKOUT, git.resolve("HEAD") or "")], reason="init")
     ignored = world.checkout.ignores_carried() and (git.root / world.settings.app.schema).exists()

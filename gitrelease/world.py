@@ -19,7 +19,7 @@ from gitrelease.edges import records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.backends import interpreter
 from gitrelease.edges.checkout import Checkout
-from gitrelease.edges.git import Git
+from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.home import Home
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.records import Records
@@ -114,21 +114,39 @@ class World:
         return dataclasses.replace(self, settings=settings, checkout=_checkout(self.git, settings), host=host)
 
     def _host_now(self) -> Mapping[str, Any]:
-        file = self.home.settings
         try:
-            if self.host and not file.exists():
-                raise SettingsError(f"{file} is gone", hint="Bring it back: gitrelease recover")
-            return settings_files.tables_of_host(file)
+            return self._read_host()
         except (SettingsError, OSError) as error:
             log.warning("settings of the host cannot be read, those that were read last hold on: %s", error)
             return self.host
 
+    def _read_host(self) -> Mapping[str, Any]:
+        read = settings_files.written_by_init if self.host else settings_files.tables_of_host
+        return read(self.home.settings)
 
-def open_world(directory: Path, *, initialised: bool = True) -> World:
+    def keep_host(self) -> None:
+        """Keep the settings of this host as they were read last; a full disk stops nothing that goes on without."""
+        try:
+            settings_files.keep(self.git, self.host)
+        except (GitError, OSError) as error:
+            log.warning("the settings of the host are not kept: %s", error)
+
+    @property
+    def wrong(self) -> str | None:
+        """What is wrong with the settings of this host as they are written now, and the remedy; None where nothing."""
+        try:
+            self._read_host()
+        except SettingsError as error:
+            return f"{error.message}. {error.hint}"
+        return None
+
+
+def open_world(directory: Path, *, initialised: bool = True, kept: bool = False) -> World:
     """Open the production checkout that `directory` is in.
 
     Settings are those of the live release, before the first one those of HEAD. `RepositoryError` where
-    there is no repository, or where `init` was never run and `initialised` asks for it.
+    there is no repository, or where `init` was never run and `initialised` asks for it. `kept` is for who only looks,
+    or moves refs: where those of this host cannot be read, what was read last holds, and `World.wrong` says so.
     """
     git = Git.discover(directory)
     home = Home(git.directory)
@@ -138,7 +156,7 @@ def open_world(directory: Path, *, initialised: bool = True) -> World:
             f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {git.root} init"
         )
     live = git.resolve(refs.LIVE) or git.resolve("HEAD")
-    host = settings_files.tables_of_host(home.settings)
+    host = _host(git, home, initialised=initialised, kept=kept)
     settings = settings_files.load(git, host, live)
     return World(
         git=git,
@@ -149,6 +167,17 @@ def open_world(directory: Path, *, initialised: bool = True) -> World:
         journal=Journal(home.journal),
         host=host,
     )
+
+
+def _host(git: Git, home: Home, *, initialised: bool, kept: bool) -> Mapping[str, Any]:
+    read = settings_files.written_by_init if initialised else settings_files.tables_of_host
+    try:
+        return read(home.settings)
+    except SettingsError:
+        known = settings_files.kept(git) if kept else None
+        if known is None:
+            raise
+        return known
 
 
 def _checkout(git: Git, settings: Settings) -> Checkout:

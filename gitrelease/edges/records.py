@@ -10,6 +10,7 @@ refs/gitrelease/quarantine/KEY   the same for content: KEY is the content withou
 refs/gitrelease/kept/ID          heads and candidates that something replaced, still reachable
 refs/gitrelease/pinned/N         the tag object of a release that is never pruned
 refs/gitrelease/state/N          blob: how things stood before release N
+refs/gitrelease/host             blob: the settings of this host that were read well last, but for who is told
 refs/gitrelease/frozen           tag object whose message says who froze production, why and until when
 """
 

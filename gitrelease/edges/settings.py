@@ -5,6 +5,7 @@ Host settings win. A wrong key or value is refused with its file, line and path,
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from gitrelease.core import refs
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
@@ -35,7 +37,7 @@ from gitrelease.core.settings import (
     Settings,
     seconds,
 )
-from gitrelease.edges.git import Git
+from gitrelease.edges.git import Git, RefUpdate
 
 
 class PartialPolicy(Setting, frozen=True):
@@ -71,6 +73,37 @@ def load(git: Git, host: Mapping[str, Any], revision: str | None) -> Settings:
 def tables_of_host(file: Path) -> dict[str, Any]:
     """Return the settings of this host, checked, but for who is told: what is wrong there must stop no release."""
     return read(of_host(file), str(file), told=False)
+
+
+def written_by_init(file: Path) -> dict[str, Any]:
+    """Return the same of a host that was set up; `SettingsError` also where the file is gone, or was emptied."""
+    tables = tables_of_host(file)
+    if "app" not in tables:  # `init` writes more than that
+        raise SettingsError(f"{file} is gone, or empty", hint="Bring it back: gitrelease recover")
+    return tables
+
+
+def keep(git: Git, host: Mapping[str, Any]) -> None:
+    """Keep the settings of this host, as `tables_of_host` has read them, for when nobody can read them any more.
+
+    Whoever may fetch can ask for them: who is told, whose addresses are secrets, is not among them.
+    """
+    content = msgspec.json.encode(host)
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if git.ref(refs.HOST) != blob:
+        git.update_refs([RefUpdate(refs.HOST, git.write_blob(content))], reason="settings of the host")
+
+
+def kept(git: Git) -> dict[str, Any] | None:
+    """Return the settings of this host that were read well last; None where none are kept, or none that hold now."""
+    blob = git.ref(refs.HOST)
+    content = git.blobs([blob]).get(blob) if blob else None
+    try:
+        table = msgspec.json.decode(content or b"", type=dict[str, Any])
+        _check_values(msgspec.convert(table, Written), "", refs.HOST)
+    except (msgspec.DecodeError, SettingsError):  # of a later version, say
+        return None
+    return table
 
 
 def told_of(host_file: Path) -> Written:
@@ -279,6 +312,13 @@ def _wrong(name: str, text: str, path: str, what: str, accepted: str) -> Setting
     return SettingsError(
         f"{name}{_line(text, path)}: {path} {what}", hint=f"Accepted is {accepted}; change it in {name}"
     )
+
+
+def as_toml(tables: Mapping[str, Any]) -> bytes:
+    """Return settings of a host as they stand in its file."""
+    import tomlkit
+
+    return f"{_HEAD}{tomlkit.dumps(tables)}".encode()
 
 
 _HEAD = "# Settings of this host; they win over gitrelease.toml. See docs/configuration.md.\n\n"

@@ -49,7 +49,8 @@ def mend_unreadable(git: Git) -> Iterator[str]:
 def unreadable(git: Git) -> list[str]:
     """Return our refs whose object, or whose commit's tree, nobody can read."""
     found = git.text("for-each-ref", "--format=%(refname)", refs.RELEASES.rstrip("/"), refs.OURS.rstrip("/"))
-    names = {ref: ref if ref.startswith(refs.STATE) else f"{ref}^{{tree}}" for ref in found.split()}
+    blobs = (refs.STATE, refs.HOST)
+    names = {ref: ref if ref.startswith(blobs) else f"{ref}^{{tree}}" for ref in found.split()}
     asked = "".join(f"{name}\n" for name in names.values()).encode()
     status, output, _ = git.execute("cat-file", "--batch-check", stdin=asked)
     answers = output.decode(errors="replace").splitlines()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from gitrelease import installation
-from gitrelease.core.errors import SettingsError
+from gitrelease.core import refs
+from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.edges import hooks
 from gitrelease.edges import settings as settings_files
+from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import Git
-from gitrelease.edges.home import Home
+from gitrelease.edges.home import Home, write_atomically
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.slots import Slots
 
@@ -28,13 +31,77 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     python: str | None = None
 
 
-def mend_settings(git: Git, home: Home, options: Options) -> Iterator[str]:
-    """Set the checkout up again where settings or hooks are gone; what cannot be read is put aside."""
-    aside = _put_aside(home)
-    if aside is not None:
-        yield f"the settings of this host could not be read; they are kept as {aside.name}, and made anew"
+def bring_settings_back(git: Git, home: Home, options: Options) -> Generator[str, None, bool]:
+    """Let the settings of this host be those that were read well last, where they cannot be read any more.
+
+    What cannot be read is put aside. Returns whether anything was done, or is still to be made anew. `ReleaseError`
+    where nothing tells on which address production is served: made anew, it would move to another one.
+    """
+    if _can_be_read(home.settings):
+        return False
+    known = settings_files.kept(git)
+    lived = git.ref(refs.LIVE) is not None or home.journal.exists()
+    if known is None and lived and (options.port is None or options.python is None):
+        raise _unknown(home)
+    there = home.settings.exists()
+    aside = _aside(home.settings) if there else None
+    where = f"the settings of this host could not be read; they are kept as {aside.name}, and" if aside else ""
+    if known is not None:
+        write_atomically(home.settings, settings_files.as_toml(known))
+        again = f"those that were read last hold again: {_addresses(git, known)}"
+        yield f"{where or 'the settings of this host were gone;'} {again}"
+        yield f"who is told of what happens is kept nowhere else: set it again ([notify], [[on]]){_from(aside)}"
+    elif aside is not None:
+        yield f"{where} made anew"
+    return True
+
+
+def _can_be_read(file: Path) -> bool:
+    try:
+        settings_files.written_by_init(file)
+    except SettingsError:
+        return False
+    return True
+
+
+def _addresses(git: Git, host: Mapping[str, Any]) -> str:
+    """Name the branch and the addresses that are set, those of the live release's settings where the host has none."""
+    settings = settings_files.load(git, host, git.resolve(refs.LIVE))
+    told = (f"{one.name} {one.address}:{one.port}" for one in settings.instances)
+    return f"{', '.join(told)}, from {settings.app.branch}"
+
+
+def _from(aside: Path | None) -> str:
+    return f" from {aside.name}" if aside is not None else ""
+
+
+def _unknown(home: Home) -> SettingsError:
+    """Return the refusal where nothing tells what was set: what is served now is the best that there is."""
+    served = ", ".join(address for one in home.every() for address in _served(one))
+    what = f"; served now: {served}" if served else ""
+    return SettingsError(
+        f"{home.settings} is lost, and no other place has what was set there{what}",
+        hint="Say what production had: gitrelease recover --port PORT --python PATH; or write the file again, several "
+        "instances and groups with it: docs/configuration.md",
+    )
+
+
+def _served(home: Home) -> Iterator[str]:
+    """Yield the addresses that the front of a group listens on, each with its instance."""
+    try:
+        listeners = FrontControl(home.front_socket).listeners()
+    except ReleaseError:
+        return
+    for name, listener in listeners.items():
+        host, port = listener.getsockname()[:2]
+        yield f"{name} {host}:{port}"
+        listener.close()
+
+
+def set_up_again(git: Git, home: Home, options: Options, *, anew: bool) -> Iterator[str]:
+    """Do what `init` does where settings were brought back or made `anew`, or hooks or marks of ours are gone."""
     lost = hooks.missing(git) if home.initialised else []
-    if aside is None and home.initialised and not lost:
+    if not anew and home.initialised and not lost:
         return
     known = home.initialised
     prepared = installation.init(
@@ -50,19 +117,6 @@ def mend_settings(git: Git, home: Home, options: Options) -> Iterator[str]:
     elif not known:
         app = f"{prepared.script} from {prepared.branch}, run by {prepared.python}"
         yield f"{home.root.name} was gone; set up again: {app}"
-
-
-def _put_aside(home: Home) -> Path | None:
-    """Rename host settings that cannot be read, so that `init` writes new ones."""
-    if not home.settings.exists():
-        return None
-    try:
-        written = settings_files.read(settings_files.of_host(home.settings), str(home.settings))
-    except SettingsError:
-        written = {}
-    if not written.get("app"):  # `init` writes more than that: a power cut has emptied it, say
-        return _aside(home.settings)
-    return None
 
 
 def _aside(path: Path) -> Path:

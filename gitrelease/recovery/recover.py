@@ -24,23 +24,25 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     Nothing is lost: work on disk that has to make way becomes a `backup/…` tag, replaced heads stay reachable.
     """
     directory = root / ".git"
-    branch = options.branch or _branch(home)
     if (directory / "index.lock").exists():
         home.recovering.touch(mode=0o600)  # the lock is what tells of the mixture; this outlives it
     cleared = locks.clear_locks(root, directory)
     for lock in cleared:
         yield f"removed {lock.relative_to(directory)}, which a git that was killed had left"
     passing("recover: locks")
-    yield from heads.mend_head(directory, branch)
+    yield from heads.mend_head(directory, options.branch or _branch(home))
     yield from heads.mend_refs(directory)
     git = Git.discover(root)
     yield from heads.mend_unreadable(git)
+    anew = yield from house.bring_settings_back(git, home, options)
+    passing("recover: settings back")
+    branch = options.branch or _branch(home)
     if git.head_ref() != f"refs/heads/{branch}":
         home.recovering.touch(mode=0o600)
     yield from heads.mend_branch(git, branch)
     passing("recover: branch")
     yield from heads.mend_index(git)
-    yield from house.mend_settings(git, home, options)
+    yield from house.set_up_again(git, home, options, anew=anew)
     passing("recover: settings")
     world = open_world(root)
     for one in world.every():

@@ -167,6 +167,8 @@ def take_effect(production: Production, known: Records, live: Release, *, soak: 
     `soak` is in seconds. Who was cut off after the refs had moved does this later, from the refs.
     """
     production.world = production.world.judged_by(live.commit)
+    if production.world.is_production:
+        production.world.keep_host()
     production.crashes.clear()
     production.soak = None
     good = known.good is not None and known.good.number == live.number

@@ -34,6 +34,8 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
             hint=f"{live.name} goes on in its old process; what the new one printed is in {production.world.home.logs}",
             checks=serving.checks,
         )
+    if production.world.is_production:
+        production.world.keep_host()
     return Outcome(
         outcome="released",
         release=live.name,

@@ -325,8 +325,8 @@ def stands(pid: int) -> bool:
 
 INIT = ("init: what was is written down", "init: on the branch", "init: settings written", "init: before the hooks",
         "init: hooks installed", "init: written down")  # fmt: skip
-RECOVER = ("recover: locks", "recover: branch", "recover: settings", "recover: pointers", "recover: files",
-           "recover: slots")  # fmt: skip
+RECOVER = ("recover: locks", "recover: settings back", "recover: branch", "recover: settings", "recover: pointers",
+           "recover: files", "recover: slots")  # fmt: skip
 
 
 def killed(production: Production, point: str, *arguments: str) -> None:

@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.checkout import Ended, Production, until
+from tests.checkout import Ended, Production, make_several, until
 
 
 @pytest.fixture
@@ -440,3 +442,102 @@ def test_settings_that_a_power_cut_emptied_are_made_anew(two: Production) -> Non
 
     assert "settings of this host could not be read" in done(ended)
     assert f"port = {two.port}" in (two.home / "host.toml").read_text()
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Iterator[Production]:
+    """A production of three instances, and two in the group `test`, with release/1 live and good."""
+    made = make_several(tmp_path)
+    made.up()
+    made.await_idle()
+    yield made
+    made.clear_away()
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def half(file: Path) -> None:
+    file.write_text("x [[\n")
+
+
+def gone(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("broken", [half, emptied, gone])
+def test_what_production_ran_with_stays_where_its_settings_are_lost(
+    several: Production, broken: Callable[[Path], None]
+) -> None:
+    """Address, interpreter, instances and groups: users notice nothing, and nobody has to remember them."""
+    file = several.home / "host.toml"
+    before, front = tomllib.loads(file.read_text()), several.front_pid()
+    broken(file)
+
+    ended = recover(several)
+
+    assert f"primary 127.0.0.1:{several.port}" in done(ended)
+    assert f"test-1 127.0.0.1:{several.others['test-1'].port}" in done(ended)
+    assert "who is told of what happens is kept nowhere else" in done(ended)
+    assert tomllib.loads(file.read_text()) == before
+    assert several.front_pid() == front
+    assert several.answer() == "one revenue profit"
+    assert several.answer(port=several.others["other"].port) == "one of the other revenue profit"
+
+
+def test_what_production_ran_with_comes_back_with_a_home_that_was_deleted(checkout: Production) -> None:
+    checkout.git("checkout", "--quiet", "-b", "main")
+    checkout.gitrelease("init", "--branch", "main", "--port", str(checkout.port), "--python", sys.executable)
+    checkout.up()
+    checkout.await_idle()
+    shutil.rmtree(checkout.home)
+    until(lambda: not agents(checkout), "the agent without a home ends")
+
+    ended = recover(checkout)
+
+    assert f"run by {sys.executable}" in done(ended)
+    assert checkout.git("symbolic-ref", "HEAD") == "refs/heads/main"
+    assert checkout.answer() == "one revenue profit"
+
+
+def test_where_nothing_tells_what_was_set_production_is_moved_nowhere(two: Production) -> None:
+    """As an earlier version leaves it, which kept no settings."""
+    two.git("update-ref", "-d", "refs/gitrelease/host")
+    half(two.home / "host.toml")
+
+    ended = two.gitrelease("recover")
+
+    assert ended.code == 2
+    assert f"served now: primary 127.0.0.1:{two.port}" in ended.said
+    assert "gitrelease recover --port PORT --python PATH" in ended.said
+    assert (two.home / "host.toml").read_text() == "x [[\n"
+    assert "second" in two.answer()
+    recover(two, "--port", str(two.port), "--python", sys.executable)
+    assert "second" in two.answer()
+
+
+def test_what_a_restart_has_taken_up_is_kept(production: Production) -> None:
+    file = production.home / "host.toml"
+    file.write_text(file.read_text() + "\n[limits]\nlog_mb = 7\n")
+
+    assert production.gitrelease("restart").code == 0
+
+    assert '"log_mb":7' in production.git("cat-file", "blob", "refs/gitrelease/host")
+
+
+def test_who_is_told_is_in_no_object_of_git(production: Production) -> None:
+    """Its addresses are secrets, and whoever may fetch may ask for the objects of every ref."""
+    file = production.home / "host.toml"
+    file.write_text(
+        '[notify]\nurls = ["json://user:hidden@127.0.0.1:9/"]\n\n' + file.read_text() + "\n[limits]\nlog_mb = 7\n"
+    )
+
+    production.commit_term("second")
+
+    production.await_live("release/2")
+    production.await_idle()
+    kept = production.git("cat-file", "blob", "refs/gitrelease/host")
+    assert '"log_mb":7' in kept
+    assert "hidden" not in kept
+    assert "notify" not in kept
