@@ -156,7 +156,7 @@ def open_world(directory: Path, *, initialised: bool = True, kept: bool = False)
             f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {git.root} init"
         )
     live = git.resolve(refs.LIVE) or git.resolve("HEAD")
-    host = _host(git, home, initialised=initialised, kept=kept)
+    host = _host(git, home, written=initialised or (kept and ready), kept=kept)
     settings = settings_files.load(git, host, live)
     return World(
         git=git,
@@ -169,8 +169,8 @@ def open_world(directory: Path, *, initialised: bool = True, kept: bool = False)
     )
 
 
-def _host(git: Git, home: Home, *, initialised: bool, kept: bool) -> Mapping[str, Any]:
-    read = settings_files.written_by_init if initialised else settings_files.tables_of_host
+def _host(git: Git, home: Home, *, written: bool, kept: bool) -> Mapping[str, Any]:
+    read = settings_files.written_by_init if written else settings_files.tables_of_host
     try:
         return read(home.settings)
     except SettingsError:

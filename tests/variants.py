@@ -43,6 +43,7 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     "test_a_tag_whose_object_is_damaged_bars_nobody": ("refs/tags/release/2",),
     "test_a_push_does_not_change_what_was_released": ("delete the tag of what is live",),
     "test_a_release_and_the_way_back_go_on_with_what_was_read_last": ("gone",),
+    "test_what_only_looks_or_moves_refs_goes_by_what_was_read_last": ("no_toml",),
     "test_a_rollback_works_on_a_full_disk": ("a cold one",),
     "test_a_database_that_cannot_be_used_disturbs_nobody": ("spoil-is damaged",),
     "test_what_endangers_production_is_a_problem": ("no agent", "no tag"),

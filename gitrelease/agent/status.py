@@ -82,6 +82,7 @@ def status(
         "frozen": _frozen(known),
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
+        "settings": {"wrong": world.wrong},
         "notify": {"wrong": settings_files.told_wrong(world.home.settings)},
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
         "drill": _drill(memory),

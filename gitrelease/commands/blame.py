@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitrelease.commands.client import print_json
+from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.moments import when
 from gitrelease.core.text import one_line, short
@@ -27,9 +27,8 @@ def run(
 ) -> int:
     """Say which release brought TERM (a term, a metric, a field, a pattern) and which one lost it."""
     from gitrelease.release.blame import blame
-    from gitrelease.world import open_world
 
-    world = open_world(context.obj)
+    world = look_at(context.obj)
     told = blame(world, world.records(), term)
     if as_json:
         print_json(told)

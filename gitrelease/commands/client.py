@@ -14,18 +14,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.signs import Told
 from gitrelease.core.steps import first, following
+from gitrelease.core.text import one_line
 from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK, Home, find, open_log, user_name
 from gitrelease.edges.terminal import say
 from gitrelease.edges.underway import under_way
 
+if TYPE_CHECKING:
+    from gitrelease.world import World
+
 AGENT_START = 20.0  # seconds
+LAST_HOLDS = "what was read last holds on, but no up works: mend it, or bring that back: gitrelease recover"
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
 
 
@@ -181,6 +186,18 @@ def client_for(directory: Path) -> Client:
     if not home.initialised:
         raise RepositoryError(f"{root} is not set up for releases yet", hint=f"Run once: gitrelease -C {root} init")
     return Client(root, home)
+
+
+def look_at(directory: Path, *, initialised: bool = True) -> World:
+    """Open production for a command that only looks, or moves refs: settings of the host that cannot be read stop none
+    of them. It is said that what was read last is taken.
+    """
+    from gitrelease.world import open_world
+
+    world = open_world(directory, initialised=initialised, kept=True)
+    if world.wrong is not None:
+        say([Told(f"warning: {one_line(world.wrong, 400)}", "warning"), f"  {LAST_HOLDS}"], error=True)
+    return world
 
 
 def show_progress(message: wire.Message) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gitrelease.commands import offers
-from gitrelease.commands.client import print_json
+from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.edges.terminal import say
 
@@ -33,9 +33,8 @@ def run(
     """What a change means: kind, regions, lines, terms, fields (default: live → the deploy branch)."""
     from gitrelease.candidate import commit_of
     from gitrelease.core.render import diff_lines
-    from gitrelease.world import open_world
 
-    world = open_world(context.obj, initialised=False)
+    world = look_at(context.obj, initialised=False)
     old = commit_of(world, before) if before else live_commit(world)
     new = world.checkout.disk_tree() if worktree else commit_of(world, after or world.settings.app.branch)
     change = describe(world, old, new)

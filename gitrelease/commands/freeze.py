@@ -48,7 +48,7 @@ def freeze(client: Client, *, by: str, reason: str, until: str | None) -> Freeze
     from gitrelease.core.errors import ReleaseError
     from gitrelease.core.freeze import Freeze, moment
     from gitrelease.edges import records, wire
-    from gitrelease.world import open_world
+    from gitrelease.edges.git import Git
 
     require_owner(client)
     now = float(int(time.time()))  # as the tag keeps it
@@ -58,7 +58,7 @@ def freeze(client: Client, *, by: str, reason: str, until: str | None) -> Freeze
         raise ReleaseError(
             f"--until {until}: {error}", hint="Write a length (30m, 2h), a time (18:30) or a date (2026-01-05 18:30)"
         ) from error
-    git = open_world(client.root).git
+    git = Git.discover(client.root)
     held = Freeze(by=by, since=now, reason=reason, until=end)
     update = records.freeze(git, held, commit=git.resolve("HEAD") or "")
     git.update_refs([update], reason="freeze")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gitrelease.commands import offers
-from gitrelease.commands.client import print_json
+from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import when
@@ -50,11 +50,10 @@ def run(
 ) -> int:
     """Releases and attempts, newest first; with --in those of a group, and what was tried there."""
     from gitrelease.release.past import history
-    from gitrelease.world import open_world
 
     chosen = _chosen(form, as_json)
     most = count or (None if chosen in (Form.JSON, Form.CSV) else _SHOWN)
-    told = history(open_world(context.obj).of_group(group or PRODUCTION), most)
+    told = history(look_at(context.obj).of_group(group or PRODUCTION), most)
     if chosen is Form.JSON:
         print_json({**told, "attempts": told["attempts"][:most]})
     elif chosen is Form.TEXT:

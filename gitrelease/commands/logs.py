@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gitrelease.commands import offers
+from gitrelease.commands.client import look_at
 from gitrelease.commands.options import ending
 
 
@@ -33,11 +34,10 @@ def run(
     """The app's output, without secrets; long lines are cut. No agent is needed."""
     from gitrelease.commands import printing
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.world import open_world
 
     if errors and follow:
         raise ReleaseError("--errors counts what there is, -f waits for more", hint="Take one of the two")
-    asked = printing.asked_for(open_world(context.obj), instance, release)
+    asked = printing.asked_for(look_at(context.obj), instance, release)
     if errors:
         from gitrelease.commands.failures import print_errors
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gitrelease.commands import offers
+from gitrelease.commands.client import look_at
 from gitrelease.commands.options import ending
 
 
@@ -38,17 +39,15 @@ def run(
 
     Ctrl-C ends it early, with the summary of what was seen.
     """
-    from gitrelease.world import open_world
-
     instance, releases = _understood(words or (), compare=compare)
     if compare:
         from gitrelease.commands.comparing import compare_releases
 
-        return compare_releases(open_world(context.obj), releases, instance, as_json=as_json)
+        return compare_releases(look_at(context.obj), releases, instance, as_json=as_json)
     from gitrelease.commands.watching import Span, watch
 
     span = Span(length, every)
-    return watch(open_world(context.obj), instance, span, as_json=as_json)
+    return watch(look_at(context.obj), instance, span, as_json=as_json)
 
 
 def _understood(words: Sequence[str], *, compare: bool) -> tuple[str | None, tuple[str, ...]]:

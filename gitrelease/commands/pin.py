@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitrelease.commands import offers
-from gitrelease.commands.client import client_for, print_json, require_owner
+from gitrelease.commands.client import client_for, look_at, print_json, require_owner
 from gitrelease.commands.options import Json, ending
 
 if TYPE_CHECKING:
@@ -49,11 +49,10 @@ def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
     from gitrelease.core.history import release_number
     from gitrelease.release.going_back import no_release
-    from gitrelease.world import open_world
 
     client = client_for(directory)
     require_owner(client)
-    world = open_world(client.root)
+    world = look_at(client.root)
     known = world.records()
     found = known.every.numbered(release_number(name))  # what only a group has had as well
     if found is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gitrelease.commands.client import print_json
+from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.diff import describe
 from gitrelease.commands.options import Json, Revision, ending
 from gitrelease.core.signs import Told
@@ -29,9 +29,8 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     """Say what releasing REV (default: the head of the deploy branch) would mean and do."""
     from gitrelease.candidate import commit_of
     from gitrelease.core.render import diff_lines
-    from gitrelease.world import open_world
 
-    world = open_world(context.obj)
+    world = look_at(context.obj)
     planned = plan(world, commit_of(world, revision or world.settings.app.branch))
     if as_json:
         print_json(planned)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gitrelease.commands.client import print_json
+from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.options import Json, Revision, ending
 from gitrelease.edges.terminal import say
 
@@ -22,9 +22,8 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     """Say on which lines the regions of REV stand (default: the head of the deploy branch)."""
     from gitrelease.candidate import commit_of, compose, lost_revision
     from gitrelease.core.refs import LIVE
-    from gitrelease.world import open_world
 
-    world = open_world(context.obj, initialised=False)
+    world = look_at(context.obj, initialised=False)
     named = commit_of(world, revision or world.settings.app.branch)
     live = world.git.resolve(LIVE)
     # What git ignores is in no commit of a person: the export is then the live release's.

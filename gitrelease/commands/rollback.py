@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitrelease.commands import offers
-from gitrelease.commands.client import client_for, finish, print_json, show_progress, user
+from gitrelease.commands.client import client_for, finish, look_at, print_json, show_progress, user
 from gitrelease.commands.options import DryRun, Json, Reason, ending
 from gitrelease.core.signs import Told
 from gitrelease.edges.terminal import say
@@ -62,9 +62,8 @@ def _preview(root: Path, release: str | None, only: str | None, group: str | Non
     from gitrelease.core.groups import PRODUCTION
     from gitrelease.release.going_back import no_target, target_of_rollback
     from gitrelease.release.takeback import target_of_part
-    from gitrelease.world import open_world
 
-    world = open_world(root).of_group(group or PRODUCTION)
+    world = look_at(root).of_group(group or PRODUCTION)
     known = world.records()
     target = target_of_part(world, known, release, only) if only else target_of_rollback(world, known, release)
     if known.live is None or target is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gitrelease.commands import offers
-from gitrelease.commands.client import print_json
+from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import zoned
@@ -45,12 +45,11 @@ def run(
 ) -> int:
     """What one release changed, who released it, when, how, and what became of it."""
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.world import open_world
 
     if form is not None and (as_json or not log):
         example = f"gitrelease show {one_line(release, 40)} --log --format {form}"
         raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
-    world = open_world(context.obj)
+    world = look_at(context.obj)
     known, found = find_release(world, release)
     told = describe_release(world, known, found)
     if log:

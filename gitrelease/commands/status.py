@@ -8,7 +8,15 @@ from typing import Any
 
 import typer
 
-from gitrelease.commands.client import AGENT_ANSWER, Client, client_for, end_or_raise, print_json, silent
+from gitrelease.commands.client import (
+    AGENT_ANSWER,
+    LAST_HOLDS,
+    Client,
+    client_for,
+    end_or_raise,
+    print_json,
+    silent,
+)
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import since, when
@@ -44,7 +52,7 @@ def read_status(client: Client) -> dict[str, Any]:
         from gitrelease.agent import status
         from gitrelease.world import open_world
 
-        return status.status(open_world(client.root), None, None, None, agent=None)
+        return status.status(open_world(client.root, kept=True), None, None, None, agent=None)
 
 
 def lines(state: dict[str, Any]) -> list[str]:
@@ -109,7 +117,11 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     if state["person_needed"]:
         yield Told(f"PERSON    needed: {one_line(state['person_needed'], 300)}", "problem")
         yield f"          {_acknowledged(state['emergency'], now)}"
-    if state["notify"]["wrong"]:
+    wrong = state.get("settings", {}).get("wrong")  # an agent of an earlier version, while it is busy, tells none
+    if wrong:
+        yield Told(f"settings  {one_line(wrong, 400)}", "problem")
+        yield f"          {LAST_HOLDS}"
+    elif state["notify"]["wrong"]:
         yield Told(f"notify    {one_line(state['notify']['wrong'], 400)}", "warning")
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"

@@ -31,11 +31,10 @@ def end(client: Client, *, asked: str = "") -> Freeze | None:
     """End a freeze and return what it was; `asked` is who, where it is not who runs this."""
     from gitrelease.core import refs
     from gitrelease.edges import records
-    from gitrelease.edges.git import RefUpdate
-    from gitrelease.world import open_world
+    from gitrelease.edges.git import Git, RefUpdate
 
     require_owner(client)
-    git = open_world(client.root).git
+    git = Git.discover(client.root)
     was = records.read(git).frozen
     if was is not None:
         git.update_refs([RefUpdate(refs.FROZEN, None)], reason=f"unfreeze by {asked}" if asked else "unfreeze")

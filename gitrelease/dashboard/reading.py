@@ -28,7 +28,7 @@ def root() -> Path:
 
 def world() -> World:
     """Open the checkout; settings are those of what is live now."""
-    return open_world(root())
+    return open_world(root(), kept=True)
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)

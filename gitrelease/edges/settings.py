@@ -127,7 +127,7 @@ def of_host(file: Path) -> bytes:
     except IsADirectoryError as error:
         raise SettingsError(
             f"{file} is a folder, the settings of this host are a file of that name",
-            hint=f"Move it away: mv {file} {file}.old; then: gitrelease init",
+            hint=f"Move it away: mv {file} {file}.old; then: gitrelease recover, or init the first time",
         ) from error
 
 

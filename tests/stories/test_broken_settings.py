@@ -62,3 +62,49 @@ def test_a_release_that_fails_its_soak_goes_back_by_itself_without_the_settings(
     until(lambda: checkout.answer() == "one revenue profit", "release/1 is served")
     assert "automatic" in (checkout.home / "journal.jsonl").read_text()
     assert "host.toml is not TOML" in checkout.gitrelease("status").said
+
+
+def test_status_says_that_the_next_up_fails_and_what_to_type(production: Production) -> None:
+    file = production.home / "host.toml"
+    assert production.status()["settings"] == {"wrong": None}
+
+    no_toml(file)
+
+    for state in (production.status(), production.gitrelease("status", "--json").json):
+        assert state["settings"]["wrong"].startswith(f"{file} is not TOML")
+    said = production.gitrelease("status").out
+    assert f"settings  {file} is not TOML" in said
+    assert "no up works: mend it, or bring that back: gitrelease recover" in said
+    assert "notify    " not in said
+
+
+LOOKS = (
+    ("status",), ("logs",), ("history",), ("show", "release/1"), ("diff", "release/1", "HEAD"), ("regions",),
+    ("rollback", "--dry-run"), ("monitor", "--for", "1s", "--every", "1s"), ("pin", "release/1"),
+    ("unpin", "release/1"), ("freeze",), ("unfreeze",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", [no_toml, gone])
+def test_what_only_looks_or_moves_refs_goes_by_what_was_read_last(
+    production: Production, broken: Callable[[Path], None]
+) -> None:
+    production.commit_term("margin")
+    production.await_live("release/2")
+    production.await_idle()
+    production.kill(production.agent_pid())
+    file = production.home / "host.toml"
+    kept = file.read_bytes()
+    broken(file)
+
+    try:
+        for verb in LOOKS:
+            ended = production.gitrelease(*verb)
+
+            assert ended.code == 0, f"{verb}: {ended.said}"
+            if verb not in (("freeze",), ("unfreeze",)):  # they need no settings at all
+                assert "what was read last holds on" in ended.said, f"{verb}: {ended.said}"
+        assert f"127.0.0.1:{production.port} healthy" in production.gitrelease("status").out
+        assert production.gitrelease("up").code == 2
+    finally:
+        file.write_bytes(kept)  # without, no agent starts that takes production down
