@@ -7,12 +7,13 @@ leave the repository as it was.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -64,6 +65,8 @@ class Prepared(msgspec.Struct, kw_only=True):
     shared: list[str]
     carried: str | None
     made_branch: bool
+    up: bool  # production was brought up, and goes on by what it has read
+    changed: list[str]  # settings of this host that are not what they were
 
 
 def init(
@@ -74,17 +77,25 @@ def init(
     schema: str | None,
     port: int | None,
     python: str | None,
+    recovering: bool = False,
 ) -> Prepared:
-    """Make the checkout that `directory` is in a production checkout; safe to repeat. None keeps what is set."""
+    """Make the checkout that `directory` is in a production checkout; safe to repeat. None keeps what is set.
+
+    A production that is up follows its branch until it is down; one that is `recovering` takes up what is set here.
+    """
     git = Git.discover(directory)
     home = Home(git.directory)
     home.require_folder()
     written = _host_tables(home)
+    before = copy.deepcopy(written)
     app = written.setdefault("app", {})
     given = {"branch": branch, "script": script, "schema": schema}
     app |= {key: value for key, value in given.items() if value is not None}
     app.setdefault("branch", App().branch)
     installed = _read_installed(home)
+    up = home.wanted.exists()
+    if up and not recovering:
+        _require_its_branch(before, app["branch"])
     require_own_repository(git)
     require_commits(git)
     require_python_and_script(git, app, python)
@@ -99,7 +110,7 @@ def init(
     passing("init: on the branch")
     app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
     content = settings_files.changed(_host_text(home), app=app, port=port).encode()
-    settings_files.read(content, str(home.settings))
+    changed = _changed(before, settings_files.read(content, str(home.settings)))
     write_atomically(home.settings, content)
     passing("init: settings written")
     # A wrong setting is reported here, before anything is installed.
@@ -128,7 +139,27 @@ def init(
         shared=list(world.settings.app.shared),
         carried=world.settings.app.schema if ignored and world.checkout.carries() else None,
         made_branch=make_branch,
+        up=up,
+        changed=changed,
     )
+
+
+def _require_its_branch(host: Mapping[str, Any], wanted: str) -> None:
+    """Raise where production is up and follows another branch: hooks would follow this one, and the agent that."""
+    followed = host.get("app", {}).get("branch", wanted)
+    if followed != wanted:
+        raise ReleaseError(
+            f"production is up, and follows {followed}",
+            hint=f"Let it change in between: gitrelease down && gitrelease init --branch {wanted} && gitrelease up",
+            code=Exit.REFUSED,
+        )
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Name the settings of a host that `init` may change, and that are not as they were."""
+    was, app = before.get("app", {}), now.get("app", {})
+    found = [f"app.{key}" for key in app if app[key] != was.get(key)]
+    return [*found, *(["instance.port"] if before.get("instance") != now.get("instance") else [])]
 
 
 def _host_tables(home: Home) -> dict[str, Any]:

@@ -65,5 +65,11 @@ def run(
             f"git ignores {done.carried}: every release carries it all the same\n"
             f"  to let git track it: git add -f {done.carried} && git commit"
         )
-    typer.echo("next: gitrelease up")
+    if not done.up:
+        typer.echo("next: gitrelease up")
+    elif done.changed:
+        changed = ", ".join(done.changed)
+        typer.echo(f"production is up; what was changed ({changed}) counts after: gitrelease down && gitrelease up")
+    else:
+        typer.echo("production is up, and nothing was changed: gitrelease status")
     return 0

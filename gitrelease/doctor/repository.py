@@ -112,6 +112,11 @@ def branch(case: Case) -> Iterator[Diagnosis]:
         detail = f"a {begun} is under way in the checkout: what lies there is no edit"
         yield warning("branch", detail, fix=f"git {begun} --continue, or git {begun} --abort")
         return
+    followed = (case.agent.status or {}).get("branch", case.branch)
+    if followed != case.branch:
+        detail = f"{case.branch} is set, and production follows {followed}: what was changed does not count yet"
+        yield warning("branch", detail, fix="gitrelease down && gitrelease up")
+        return
     yield well("branch", f"HEAD is on {case.branch}")
 
 

@@ -111,6 +111,7 @@ def set_up_again(git: Git, home: Home, options: Options, *, anew: bool) -> Itera
         schema=options.schema,
         port=options.port,
         python=options.python,
+        recovering=True,
     )
     if lost:
         yield f"hooks were missing and are there again: {', '.join(lost)}"

@@ -606,6 +606,17 @@ def test_an_instance_that_is_set_after_production_came_up_is_told(production: Pr
     assert lines["ports"][1]["fix"] == "gitrelease down && gitrelease up"
 
 
+def test_a_branch_that_is_set_after_production_came_up_is_told(production: Production) -> None:
+    production.git("checkout", "--quiet", "-b", "other")
+    write_host(production, 'branch = "deploy"', 'branch = "other"')
+
+    code, lines = examined(production)
+
+    assert code == 0
+    assert lines["branch"][0]["detail"].startswith("other is set, and production follows deploy")
+    assert lines["branch"][0]["fix"] == "gitrelease down && gitrelease up"
+
+
 @pytest.mark.long
 def test_an_address_that_is_set_after_production_came_up_is_told(production: Production) -> None:
     host = production.home / "host.toml"

@@ -51,6 +51,35 @@ assign = "VERSION"
     assert settings.read_text() == before.replace(f"port = {checkout.port}", f"port = {port}")
 
 
+def test_init_says_when_what_it_changed_counts_for_a_production_that_is_up(production: Production) -> None:
+    assert "production is up, and nothing was changed" in production.gitrelease("init").out
+
+    port = str(backends.free_port())
+    changed = production.gitrelease("init", "--port", port)
+    told = production.gitrelease("init", "--port", str(production.port), "--json").json
+
+    assert changed.code == 0
+    assert "what was changed (instance.port) counts after: gitrelease down && gitrelease up" in changed.out
+    assert "next: gitrelease up" not in changed.out
+    assert (told["up"], told["changed"]) == (True, ["instance.port"])
+
+
+def test_a_production_that_is_up_is_given_no_other_branch(production: Production) -> None:
+    """Its hooks would follow the new one, and its agent the old one."""
+    settings = (production.home / "host.toml").read_text()
+    production.git("checkout", "--quiet", "-b", "other")
+
+    ended = production.gitrelease("init", "--branch", "other")
+
+    assert ended.code == 3
+    assert "production is up, and follows deploy" in ended.said
+    assert "gitrelease down && gitrelease init --branch other && gitrelease up" in ended.said
+    assert (production.home / "host.toml").read_text() == settings
+    assert production.gitrelease("down").code == 0
+    assert production.gitrelease("init", "--branch", "other").code == 0
+    assert production.up().status()["branch"] == "other"
+
+
 def test_a_release_with_a_carried_file_can_be_deployed_again_by_its_name(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path, {"server.py": SERVER, "gitrelease.toml": SETTINGS, ".gitignore": "*.json\n"})
     try:
