@@ -276,8 +276,7 @@ def require_python_and_script(git: Git, app: dict[str, Any], python: str | None)
             hint="Make the app's environment, or name its Python: gitrelease init --python PATH",
         )
     kind = app.get("kind") or repository.get("kind") or "streamlit"
-    if kind == "streamlit":
-        _require_streamlit(Path(app["python"]))
+    _require_python(Path(app["python"]), streamlit=kind == "streamlit")
 
 
 def _usual_pythons() -> Iterator[str]:
@@ -290,25 +289,28 @@ def _usual_pythons() -> Iterator[str]:
         yield found
 
 
-def _require_streamlit(python: Path) -> None:
-    question = "import importlib.util, sys; sys.exit(importlib.util.find_spec('streamlit') is None)"
+def _require_python(python: Path, *, streamlit: bool) -> None:
+    """Raise unless it is a Python that runs, and has `streamlit` where that is asked for."""
+    question = "import importlib.util; print(importlib.util.find_spec('streamlit') is not None)"
     try:
         asked = subprocess.run([str(python), "-c", question], capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SettingsError(
-            f"{python} is no Python that runs: {error}",
-            hint="Name the app's Python: gitrelease init --python PATH",
-        ) from error
-    if asked.returncode == 1 and not asked.stderr:
+        raise _no_python(python, str(error)) from error
+    answer = asked.stdout.decode(errors="replace").strip().rpartition("\n")[2]
+    if asked.returncode != 0 or answer not in ("True", "False"):  # there are programs that take any argument
+        said = asked.stderr.decode(errors="replace").strip()[-200:]
+        raise _no_python(python, said or f"it ended with {asked.returncode}, and answers as none")
+    if streamlit and answer == "False":
         raise SettingsError(
             f"{python} has no Streamlit",
             hint=f"Install it there: {python} -m pip install streamlit; or name another: gitrelease init --python PATH",
         )
-    if asked.returncode != 0:
-        raise SettingsError(
-            f"{python} is no Python that runs: {asked.stderr.decode(errors='replace').strip()[-200:]}",
-            hint="Name the app's Python: gitrelease init --python PATH",
-        )
+
+
+def _no_python(python: Path, why: str) -> SettingsError:
+    return SettingsError(
+        f"{python} is no Python that runs: {why}", hint="Name the app's Python: gitrelease init --python PATH"
+    )
 
 
 def find_shared(git: Git, app: dict[str, Any]) -> list[str]:

@@ -211,6 +211,10 @@ BROKEN = [
         "interpreter", "there is no Python at /nowhere/python", "gitrelease init --python", id="no interpreter",
     ),
     pytest.param(
+        lambda p: write_host(p, sys.executable, "/bin/ls"),
+        "interpreter", "/bin/ls is no Python that runs", "gitrelease init --python", id="another program",
+    ),
+    pytest.param(
         commit("server.py", "import no_such_module\n" + SERVER),
         "imports", "no_such_module", "-m pip install", id="a package is missing",
     ),

@@ -338,6 +338,16 @@ def test_an_interpreter_that_is_none_is_refused(checkout: Production) -> None:
     assert "--python PATH" in ended.said
 
 
+@pytest.mark.parametrize("program", ["/bin/ls", "/bin/true"])
+def test_a_program_that_is_no_python_is_refused_whatever_the_app_is(checkout: Production, program: str) -> None:
+    ended = checkout.gitrelease("init", "--python", program)
+
+    assert ended.code == 2
+    assert f"{program} is no Python that runs: " in ended.said
+    assert not checkout.home.exists()
+    assert "--python PATH" in ended.said
+
+
 @pytest.mark.parametrize(
     ("line", "message", "accepted"),
     [
