@@ -6,6 +6,7 @@ Host settings win. A wrong key or value is refused with its file, line and path,
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,10 @@ def of_host(file: Path) -> bytes:
             f"{file} is a folder, the settings of this host are a file of that name",
             hint=f"Move it away: mv {file} {file}.old; then: gitrelease recover, or init the first time",
         ) from error
+    except PermissionError as error:
+        owner = file.stat().st_uid
+        mend = f"chmod u+rw {file}" if owner == os.getuid() else f"sudo chown {os.getuid()} {file}"
+        raise SettingsError(f"{file} cannot be read: {error.strerror}", hint=f"Give it back: {mend}") from error
 
 
 def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
@@ -60,6 +61,8 @@ def _can_be_read(file: Path) -> bool:
     try:
         settings_files.written_by_init(file)
     except SettingsError:
+        if file.is_file() and not os.access(file, os.R_OK):
+            raise  # its rights are wrong; what it says may be right
         return False
     return True
 

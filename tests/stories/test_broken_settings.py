@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ordinary
 from tests.checkout import Production, until
 
 
@@ -108,3 +109,18 @@ def test_what_only_looks_or_moves_refs_goes_by_what_was_read_last(
         assert production.gitrelease("up").code == 2
     finally:
         file.write_bytes(kept)  # without, no agent starts that takes production down
+
+
+def test_settings_that_their_owner_may_not_read_are_told_with_the_remedy(checkout: Production) -> None:
+    file = checkout.init().home / "host.toml"
+    file.chmod(0)
+
+    looked, refused, mended = (ordinary.run(checkout, verb) for verb in ("status", "up", "recover"))
+
+    assert looked.code == 0
+    for ended in (looked, refused, mended):
+        assert f"{file} cannot be read: Permission denied" in ended.said
+        assert f"chmod u+rw {file}" in ended.said
+        assert "chown" not in ended.said
+    assert (refused.code, mended.code) == (2, 2)
+    assert list(checkout.home.glob("host.toml.broken-*")) == []
