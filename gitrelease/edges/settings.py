@@ -17,7 +17,7 @@ import msgspec
 
 from gitrelease.core import refs
 from gitrelease.core.errors import SettingsError
-from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.kinds import Kind
 from gitrelease.core.notices import EVENTS, LEVELS, is_address, shown_address
 from gitrelease.core.regions import Region
@@ -205,6 +205,8 @@ def _check_values(written: Written, text: str, name: str) -> None:
             word = getattr(instance, key)
             if not _WORD.fullmatch(word):
                 raise _wrong(name, text, f"instance.{key}", f"is {word!r}", "letters, digits, - and _, 40 at most")
+            if word == ALL:
+                raise _wrong(name, text, f"instance.{key}", f"is {word!r}", f"another one: {ALL} means all instances")
     _check_instances(written.instance, text, name)
     regions = [region.name for region in written.region]
     for twice in {name for name in regions if regions.count(name) > 1}:

@@ -353,6 +353,8 @@ def test_a_program_that_is_no_python_is_refused_whatever_the_app_is(checkout: Pr
     [
         ('[app]\nkindd = "x"', "gitrelease.toml, line 2: there is no setting app.kindd", "kind, script, schema"),
         ("[[instance]]\nport = 85010", "gitrelease.toml, line 2: instance.port is 85010", "1 to 65535"),
+        ('[[instance]]\nname = "all"', "line 2: instance.name is 'all'", "another one: all means all instances"),
+        ('[[instance]]\n[[instance]]\nname = "b"\nport = 1\ngroup = "all"', "instance.group is 'all'", "another one"),
         ('[policy.major]\nsoak = "soon"', "gitrelease.toml, line 2: policy.major.soak is 'soon'", "500ms"),
         ('[policy.major]\nautomation = "maybe"', "line 2: policy.major.automation is 'maybe'", "auto or approve"),
         ("[app", "gitrelease.toml is not TOML", "Mend that line"),
