@@ -85,7 +85,7 @@ def init(
     """
     git = Git.discover(directory)
     home = Home(git.directory)
-    home.require_folder()
+    up = home.initialised and home.wanted.exists()  # refused here where another user's cannot be seen
     written = _host_tables(home)
     before = copy.deepcopy(written)
     app = written.setdefault("app", {})
@@ -93,7 +93,6 @@ def init(
     app |= {key: value for key, value in given.items() if value is not None}
     app.setdefault("branch", App().branch)
     installed = _read_installed(home)
-    up = home.wanted.exists()
     if up and not recovering:
         _require_its_branch(before, app["branch"])
     require_own_repository(git)

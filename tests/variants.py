@@ -53,7 +53,7 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     ),
     "test_a_line_of_the_crontab_is_known": ("alone",),
     # who may, who looks
-    "test_a_command_of_another_user_is_refused_with_whom_to_be": ("status", "rollback", "up", "pin"),
+    "test_a_command_of_another_user_is_refused_with_whom_to_be": ("status", "rollback", "up", "pin", "init"),
     "test_another_user_is_refused_with_the_remedy": ("agent",),
     "test_without_the_right_token_there_is_one_line": ("",),
     "test_what_only_looks_works_without_an_agent": ("history",),

@@ -168,6 +168,7 @@ def test_a_push_of_another_user_is_refused_with_whom_to_push_as(visited: Product
         ["down"],
         ["check"],
         ["pin", "release/1"],
+        ["init"],
     ],
     ids=lambda command: command[0],
 )
