@@ -100,7 +100,19 @@ def rights(case: Case) -> Iterator[Diagnosis]:
             f"{counted(len(foreign), 'file')} cannot be written by their owner's git, such as {first}",
             fix=mine,
         )
+    elif shut := list(_shut(case)):
+        names = " ".join(str(place) for place in shut)
+        shown = ", ".join(str(place.relative_to(case.root)) for place in shut)
+        yield problem("rights", f"their owner cannot write {shown}", fix=f"chmod -R u+rwX {names}")
     elif not os.access(case.root, os.W_OK):
         yield problem("rights", f"{case.root} cannot be written", fix=f"sudo chown {os.getuid()} {case.root}")
     else:
         yield well("rights", "everything in .git can be written")
+
+
+def _shut(case: Case) -> Iterator[Path]:
+    """Yield what a release writes in `.git`, git's side of it and ours, and its owner may not."""
+    yield from (path for name in ("refs", "objects") if not host.can_write_below(path := case.directory / name))
+    for home in case.home.every():
+        ours = (home.root, home.run, home.logs, home.slots, home.journal)
+        yield from (path for path in ours if not host.can_write(path))

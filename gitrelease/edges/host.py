@@ -90,6 +90,18 @@ def foreign_files(folder: Path, *, most: int) -> list[Path]:
     return found
 
 
+def can_write(path: Path) -> bool:
+    """May this user write a file, or make files in a folder? What is not there is in nobody's way."""
+    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK) or not path.exists()
+
+
+def can_write_below(folder: Path) -> bool:
+    """May this user make files in a folder, and in every folder below it?"""
+    return can_write(folder) and all(
+        can_write(Path(place) / name) for place, names, _ in os.walk(folder) for name in names
+    )
+
+
 def system() -> dict[str, Any]:
     """Return name, kernel, cores and load; the load is that of the last minute, five, and fifteen."""
     told = os.uname()

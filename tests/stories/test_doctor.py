@@ -21,6 +21,7 @@ import pytest
 from gitrelease.edges import backends
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.units import systemd_runs
+from tests import ordinary
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
 
 NOBODY = 65534
@@ -475,6 +476,32 @@ def test_another_user_is_told_whom_to_be(checkout: Production) -> None:
     assert "production belongs to nobody" in ended.said
     assert "sudo -u nobody" in ended.said
     shutil.chown(checkout.home, 0)
+
+
+@pytest.mark.parametrize(
+    "shut",
+    [("refs", "objects"), ("refs/tags",), ("gitrelease/slots",), ("gitrelease/journal.jsonl",)],
+    ids=lambda shut: shut[-1],
+)
+def test_what_the_owner_himself_may_not_write_is_named(production: Production, shut: tuple[str, ...]) -> None:
+    places = [production.root / ".git" / name for name in shut]
+    before = {path: path.stat().st_mode for path in places}
+    for path, mode in before.items():
+        path.chmod(mode & 0o555)
+
+    told = ordinary.run(production, "doctor", "--json")
+
+    for path, mode in before.items():
+        path.chmod(mode)
+    rights = next(line for line in told.json["checks"] if line["name"] == "rights")
+    top = [path.parent if path.name == "tags" else path for path in places]
+    assert told.code == 3
+    assert rights["status"] == "problem"
+    assert (
+        rights["detail"]
+        == f"their owner cannot write {', '.join(str(path.relative_to(production.root)) for path in top)}"
+    )
+    assert rights["fix"] == f"chmod -R u+rwX {' '.join(map(str, top))}"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
