@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -103,7 +104,7 @@ class Client:
                 _require_settings(self.root)
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise ReleaseError(
-                    f"the agent does not start: {' '.join(last)}",
+                    f"the agent does not start{_how(child)}: {' '.join(last)}",
                     hint=f"Its log is {log}",
                     code=Exit.UNEXPECTED,
                 )
@@ -136,6 +137,12 @@ class Client:
         except TimeoutError as error:
             raise silent() from error
         return True
+
+
+def _how(child: subprocess.Popen[bytes]) -> str:
+    """Say by which signal a process was ended, which its log cannot tell; nothing where none did."""
+    code = child.returncode
+    return f" (ended by {signal.Signals(-code).name})" if code is not None and code < 0 else ""
 
 
 def _require_settings(root: Path) -> None:
