@@ -21,6 +21,7 @@ import msgspec
 
 from gitrelease.core import refs
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import App
 from gitrelease.edges import backends, hooks
 from gitrelease.edges import settings as settings_files
@@ -172,11 +173,14 @@ def _host_text(home: Home) -> str:
     return settings_files.of_host(home.settings).decode()
 
 
+_INSTALLED = ReadAs(Installed)
+
+
 def _read_installed(home: Home) -> Installed:
     """Return what `init` wrote down, also one that was cut off."""
     for path in (home.installed, home.installing):
         with contextlib.suppress(FileNotFoundError):
-            return msgspec.json.decode(path.read_bytes(), type=Installed)
+            return _INSTALLED.decode(path.read_bytes())
     return Installed()
 
 

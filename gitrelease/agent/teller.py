@@ -21,6 +21,7 @@ from gitrelease.core.bound import Bound, Held
 from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.notices import Notice, notice_of
+from gitrelease.core.reading import ReadAs
 from gitrelease.edges.home import write_atomically
 from gitrelease.edges.journal import Journal, Place
 
@@ -39,6 +40,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     place: Place
     held: dict[str, Held] = {}
+
+
+_PROGRESS = ReadAs(Progress)
 
 
 class Teller(threading.Thread):
@@ -143,7 +147,7 @@ class Teller(threading.Thread):
     def _go_on(self, _: Cancel) -> None:
         """Begin where an earlier agent had come to."""
         try:
-            last = msgspec.json.decode(self._path.read_bytes(), type=Progress)
+            last = _PROGRESS.decode(self._path.read_bytes())
         except msgspec.DecodeError:
             last = Progress(place=self._journal.after(None)[1])
         self._place, self._bound = last.place, Bound(last.held)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.checks.findings import Findings
+from gitrelease.core.reading import ReadAs
 from gitrelease.edges import records
 from gitrelease.edges.home import write_atomically
 from gitrelease.world import World
@@ -38,8 +39,11 @@ def drop_baselines(world: World) -> None:
             file.unlink(missing_ok=True)
 
 
+_FINDINGS = ReadAs(Findings)
+
+
 def read_baseline(world: World, commit: str) -> Findings | None:
     """Return what was kept for `commit`; None where there is nothing that can be read."""
     with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-        return msgspec.json.decode((world.home.baselines / f"{commit}.json").read_bytes(), type=Findings)
+        return _FINDINGS.decode((world.home.baselines / f"{commit}.json").read_bytes())
     return None

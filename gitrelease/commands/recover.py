@@ -143,11 +143,9 @@ def _bring_up(client: Client, tell: Tell) -> dict[str, Any]:
 
 def _is_of_host(tried: dict[str, Any]) -> bool:
     """Was it refused for what says nothing of the release: an interpreter that cannot be started, say?"""
-    import msgspec
+    from gitrelease.core.outcome import outcome_from
 
-    from gitrelease.core.outcome import Outcome
-
-    return "error" not in tried and msgspec.convert(tried, Outcome).unknown
+    return "error" not in tried and outcome_from(tried).unknown
 
 
 def _stuck(end: dict[str, Any], wrong: str, hint: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 from gitrelease.core.errors import Exit
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
+from gitrelease.core.reading import ReadAs
 
 SIGNATURE = "signature"  # the check of who signed a candidate: it says nothing about its content
 
@@ -65,3 +66,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         if self.outcome == "stuck":
             return Exit.STUCK
         return Exit.ROLLED_BACK if self.failed else Exit.DONE
+
+
+outcome_from = ReadAs(Outcome).convert  # what the agent has answered

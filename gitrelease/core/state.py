@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import ago, counted, one_line, short
 
@@ -51,10 +52,13 @@ def encoded(state: State) -> bytes:
     return msgspec.json.encode({"at": state.at, "facts": facts, "missing": bounded(missing)})
 
 
+_STATE = ReadAs(State)
+
+
 def decoded(content: bytes | None) -> State | None:
     """Return what was kept; None where that is nothing, or nothing that can be read."""
     try:
-        return msgspec.json.decode(content or b"", type=State)
+        return _STATE.decode(content or b"")
     except msgspec.DecodeError:
         return None
 

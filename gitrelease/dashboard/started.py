@@ -12,6 +12,8 @@ import os
 
 import msgspec
 
+from gitrelease.core.reading import ReadAs
+
 VARIABLE = "GITRELEASE_DASHBOARD"
 
 
@@ -30,7 +32,10 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         return hmac.compare_digest(token.encode("utf-8", "backslashreplace"), self.token.encode())
 
 
+_STARTED = ReadAs(Started)
+
+
 @functools.cache
 def started() -> Started:
     """Return how this process was started; what it starts itself does not get to see it."""
-    return msgspec.json.decode(os.environ.pop(VARIABLE), type=Started)
+    return _STARTED.decode(os.environ.pop(VARIABLE).encode())

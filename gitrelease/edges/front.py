@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.reading import ReadAs
 from gitrelease.edges import processes
 from gitrelease.edges.home import short_name
 
@@ -105,6 +106,10 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 class _Done(msgspec.Struct, frozen=True):
     pass
+
+
+_STATUS, _SWITCHED, _NAMES = ReadAs(FrontStatus), ReadAs(_Switched), ReadAs(_Names)
+_REFUSAL, _DONE = ReadAs(_Refusal), ReadAs(_Done)
 
 
 def listen(address: str, port: int, *, owner_of: Callable[[int], str | None]) -> socket.socket:
@@ -205,31 +210,31 @@ class FrontControl:
     def switch(self, instance: str, host: str, port: int, backend: str) -> float:
         """Send the next connections of `instance` to a backend; return how many microseconds it took."""
         message = {"verb": "switch", "instance": instance, "host": host, "port": port, "backend": backend}
-        return self._ask(message, _Switched).microseconds
+        return self._ask(message, _SWITCHED).microseconds
 
     def clear(self, instance: str) -> None:
         """Hold the next connections of `instance`."""
-        self._ask({"verb": "clear", "instance": instance}, _Done)
+        self._ask({"verb": "clear", "instance": instance}, _DONE)
 
     def status(self) -> FrontStatus:
-        return self._ask({"verb": "status"}, FrontStatus)
+        return self._ask({"verb": "status"}, _STATUS)
 
     def stop(self, *, seconds: float) -> None:
         """Let the front accept no more, and end when its connections have, after `seconds` at the latest."""
-        self._ask({"verb": "stop", "seconds": seconds}, _Done)
+        self._ask({"verb": "stop", "seconds": seconds}, _DONE)
 
     def listeners(self) -> dict[str, socket.socket]:
         """Return the listening sockets by instance: the front keeps its own as well."""
         answer, descriptors = self._exchange({"verb": "listeners"})
         sockets = [socket.socket(fileno=number) for number in descriptors]
         try:
-            return dict(zip(_understood(answer, _Names).names, sockets, strict=True))
+            return dict(zip(_understood(answer, _NAMES).names, sockets, strict=True))
         except BaseException:
             for one in sockets:
                 one.close()
             raise
 
-    def _ask(self, message: dict[str, Any], kind: type[T]) -> T:
+    def _ask(self, message: dict[str, Any], kind: ReadAs[T]) -> T:
         return _understood(self._exchange(message)[0], kind)
 
     def _exchange(self, message: dict[str, Any]) -> tuple[bytes, list[int]]:
@@ -270,13 +275,13 @@ def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
     return line, list(numbers)
 
 
-def _understood(line: bytes, kind: type[T]) -> T:
+def _understood(line: bytes, kind: ReadAs[T]) -> T:
     try:
         answer = msgspec.json.decode(line)
         if isinstance(answer, dict) and "error" in answer:
-            refusal = msgspec.convert(answer, _Refusal)
+            refusal = _REFUSAL.convert(answer)
             raise ReleaseError(f"the front refused: {refusal.error}", hint=refusal.hint, code=Exit.UNEXPECTED)
-        return msgspec.convert(answer, kind)
+        return kind.convert(answer)
     except msgspec.MsgspecError as error:
         raise ReleaseError(
             f"the front's answer is not understood: {error}",

@@ -16,6 +16,7 @@ import msgspec
 
 import gitrelease
 from gitrelease.core.outcome import Check
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.replay import Answer
 from gitrelease.edges import process_table, processes
 from gitrelease.edges.backends import environment
@@ -112,6 +113,9 @@ class Said(NamedTuple):
     facts: dict[str, dict[str, str]]
 
 
+_CHECK, _ANSWER, _ENTRY = ReadAs(Check), ReadAs(Answer), ReadAs(dict[str, Any])
+
+
 def contract_results(running: Inside, *, finished: bool) -> Said:
     """Return what the contract said so far; a check that never came back has failed, and is named."""
     checks: list[Check] = []
@@ -123,7 +127,7 @@ def contract_results(running: Inside, *, finished: bool) -> Said:
         elif "facts" in entry:
             facts |= entry["facts"]
         else:
-            checks.append(msgspec.convert(entry, Check))
+            checks.append(_CHECK.convert(entry))
             begun = None
     if begun is not None or not checks:
         checks.append(_never_returned(running, begun or "contract", finished=finished))
@@ -132,20 +136,20 @@ def contract_results(running: Inside, *, finished: bool) -> Said:
 
 def replay_results(running: Inside) -> dict[str, Answer]:
     """Return what each sample document gave; of one that was cut off, nothing."""
-    answers = _lines(running, "replay", Answer)
+    answers = _lines(running, "replay", _ANSWER)
     return {answer.document: answer for answer in answers}
 
 
 def _entries(running: Inside) -> Iterator[dict[str, Any]]:
-    return _lines(running, "results", dict[str, Any])
+    return _lines(running, "results", _ENTRY)
 
 
-def _lines(running: Inside, name: str, kind: type[T]) -> Iterator[T]:
+def _lines(running: Inside, name: str, kind: ReadAs[T]) -> Iterator[T]:
     """Yield the lines of a file of results; what the app or a check wrote in between is no result."""
     # Cut off at its deadline, the process may have been in the middle of a line: that one is no result either.
     for line in running.read(name).split(b"\n")[:-1]:
         with contextlib.suppress(msgspec.DecodeError):
-            yield msgspec.json.decode(line, type=kind)
+            yield kind.decode(line)
 
 
 def _never_returned(running: Inside, name: str, *, finished: bool) -> Check:

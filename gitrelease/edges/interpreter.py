@@ -9,6 +9,7 @@ import msgspec
 
 import gitrelease
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.text import one_line
 from gitrelease.edges.backends import environment
 
@@ -26,6 +27,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     folders: tuple[str, ...]
 
 
+_INTERPRETER = ReadAs(Interpreter)
 _known: dict[Path, tuple[_Stamp, Interpreter]] = {}
 
 
@@ -39,7 +41,7 @@ def describe(python: Path, home: Path) -> Interpreter:
             [str(python), "-I", str(_ASKED)], cwd=home, env=environment(python, home), stdin=subprocess.DEVNULL,
             capture_output=True, timeout=_LIMIT, check=True,
         )  # fmt: skip
-        found = msgspec.json.decode(asked.stdout, type=Interpreter)
+        found = _INTERPRETER.decode(asked.stdout)
     except subprocess.CalledProcessError as error:
         said = one_line(error.stderr.decode(errors="replace").strip()[-200:])
         raise ReleaseError(f"{python} ended with {error.returncode}: {said}", hint="See: gitrelease init") from error

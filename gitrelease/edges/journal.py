@@ -18,7 +18,7 @@ import msgspec
 from gitrelease.core.events import MOST_ATTEMPTS, AnyEvent, Memory, replay
 from gitrelease.edges.home import write_all, write_atomically
 
-_decode = msgspec.json.Decoder(AnyEvent).decode
+_decode = msgspec.json.Decoder(AnyEvent).decode  # made here, once: see core/reading.py
 _encode = msgspec.json.Encoder().encode
 
 _TAIL = 1 << 16  # bytes

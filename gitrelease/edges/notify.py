@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from gitrelease.core.notices import shown_address, without_address
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges.process_table import identify
@@ -83,7 +84,7 @@ def _asked(messages: Sequence[Message], *, limit: float, send: bool) -> list[Del
     return [_delivery(message, ends.get(place, unknown)) for place, message in enumerate(messages)]
 
 
-_decode = msgspec.json.Decoder(_Told).decode
+_decode = ReadAs(_Told).decode
 
 
 def _delivery(message: Message, end: _Told) -> Delivery:

@@ -20,6 +20,7 @@ from gitrelease.core.errors import SettingsError
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.kinds import Kind
 from gitrelease.core.notices import EVENTS, LEVELS, is_address, shown_address
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.regions import Region
 from gitrelease.core.settings import (
     DEFAULT_POLICY,
@@ -65,6 +66,11 @@ class Written(Setting, frozen=True):
     monitor: Monitor = Monitor()
 
 
+_TABLE, _WRITTEN, _APP, _POLICY = ReadAs(dict[str, Any]), ReadAs(Written), ReadAs(App), ReadAs(Policy)
+_LIMITS, _CONTRACT, _MONITOR = ReadAs(Limits), ReadAs(Contract), ReadAs(Monitor)
+_INSTANCES, _REGIONS = ReadAs(tuple[Instance, ...]), ReadAs(tuple[Region, ...])
+
+
 def load(git: Git, host: Mapping[str, Any], revision: str | None) -> Settings:
     """Return the settings that hold when `revision` is live; without one, those of the `host` and the defaults."""
     repository = git.blob(revision, SETTINGS_FILE) if revision else None
@@ -100,8 +106,8 @@ def kept(git: Git) -> dict[str, Any] | None:
     blob = git.ref(refs.HOST)
     content = git.blobs([blob]).get(blob) if blob else None
     try:
-        table = msgspec.json.decode(content or b"", type=dict[str, Any])
-        _check_values(msgspec.convert(table, Written), "", refs.HOST)
+        table = _TABLE.decode(content or b"")
+        _check_values(_WRITTEN.convert(table), "", refs.HOST)
     except (msgspec.DecodeError, SettingsError):  # of a later version, say
         return None
     return table
@@ -109,7 +115,7 @@ def kept(git: Git) -> dict[str, Any] | None:
 
 def told_of(host_file: Path) -> Written:
     """Return the settings of this host as they are written now: who is told, and what runs, when something happens."""
-    return msgspec.convert(read(of_host(host_file), str(host_file)), Written)
+    return _WRITTEN.convert(read(of_host(host_file), str(host_file)))
 
 
 def told_wrong(host_file: Path) -> str | None:
@@ -149,18 +155,16 @@ def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
     for written in (repository, host):
         for kind, values in written.get("policy", {}).items():
             policies[Kind(kind)] |= values
-    app = msgspec.convert(tables["app"], App)
+    app = _APP.convert(tables["app"])
     regions = (*repository.get("region", ()), *host.get("region", ()))
     return Settings(
         app=app,
-        instances=msgspec.convert(
-            host.get("instance") or repository.get("instance") or [{}], tuple[Instance, ...], strict=True
-        ),
-        policy={kind: msgspec.convert(values, Policy) for kind, values in policies.items()},
-        regions=msgspec.convert(regions, tuple[Region, ...]) if regions else _built_in_regions(app),
-        limits=msgspec.convert(tables["limits"], Limits),
-        contract=msgspec.convert(tables["contract"], Contract),
-        monitor=msgspec.convert(tables["monitor"], Monitor),
+        instances=_INSTANCES.convert(host.get("instance") or repository.get("instance") or [{}]),
+        policy={kind: _POLICY.convert(values) for kind, values in policies.items()},
+        regions=_REGIONS.convert(regions) if regions else _built_in_regions(app),
+        limits=_LIMITS.convert(tables["limits"]),
+        contract=_CONTRACT.convert(tables["contract"]),
+        monitor=_MONITOR.convert(tables["monitor"]),
     )
 
 
@@ -189,7 +193,7 @@ def read(content: bytes, name: str, *, told: bool = True) -> dict[str, Any]:
                 hint=f"Take it out of {name}: everybody who clones would have it; set it in .git/gitrelease/host.toml",
             )
     try:
-        written = msgspec.convert(table, Written)
+        written = _WRITTEN.convert(table)
     except msgspec.ValidationError as error:
         raise _explain(str(error), text, name) from error
     _check_values(written, text, name)

@@ -17,12 +17,15 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core.errors import Busy, Exit, ReleaseError
+from gitrelease.core.reading import ReadAs
 from gitrelease.edges import process_table
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
 
 NAMES = ("a", "b", "c", "d", "e")
 CHECK = "check"
+
+_TAKER = ReadAs(Identity)
 
 
 @dataclass
@@ -167,7 +170,7 @@ class Slots:
         """Return what still holds a slot whose taker has ended: nobody else will end it."""
         lock = self.folder / f"{name}.lock"
         try:
-            taker = msgspec.json.decode(lock.read_bytes(), type=Identity)
+            taker = _TAKER.decode(lock.read_bytes())
         except (FileNotFoundError, msgspec.DecodeError):
             return []
         return [] if taker.alive else process_table.with_open(lock)

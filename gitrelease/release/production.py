@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core.events import Memory
+from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, limits, probes, process_table, processes
 from gitrelease.edges import front as fronts
@@ -354,10 +355,13 @@ def _used_mb(measured: Iterable[Backend]) -> float:
     return sum(used.memory_mb for used in usages if used)
 
 
+_RUNNING = ReadAs(Running)
+
+
 def read_running(path: Path) -> Running:
     """Return the processes that were written down last, as far as they still run."""
     try:
-        written = msgspec.json.decode(path.read_bytes(), type=Running)
+        written = _RUNNING.decode(path.read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return Running()
 

@@ -117,3 +117,22 @@ def test_each_outside_library_has_one_door(path: Path) -> None:
     found = {one.split(".")[0] for one in imports(path)}
 
     assert all(name(path) == door for library, door in ONLY_IN.items() if library in found)
+
+
+def test_types_are_prepared_where_a_module_is_imported() -> None:
+    """In `core/reading.py` it says why. What is made within a function, a second thread may need just then."""
+    found = set()
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        within = {inner for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for inner in ast.walk(one)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                what = ast.unparse(node.func)
+                typed = any(keyword.arg == "type" for keyword in node.keywords)
+                if (
+                    what in ("msgspec.convert", "msgspec.json.Decoder")
+                    or (what == "msgspec.json.decode" and typed)
+                    or (what == "ReadAs" and node in within)
+                ):
+                    found.add(str(path.relative_to(PACKAGE)))
+    assert found == {"core/reading.py", "edges/journal.py"}
