@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import Place, Production, reserved_port, until
+from tests.checkout import Ended, Place, Production, reserved_port, until
 
 
 class Python:
@@ -49,10 +49,21 @@ def tries(production: Production) -> list[str]:
     return [line for line in production.agent_log().splitlines() if "does not start again: " in line and "try" in line]
 
 
-def test_a_missing_interpreter_is_named_once_and_tried_less_and_less_often(two: Production, python: Python) -> None:
+def lose(production: Production, python: Python, *, times: int = 1) -> None:
+    """Take the interpreter away and end what it runs; wait until it was tried in vain so many times."""
     python.move_away()
-    two.kill(two.backend_pid())
-    until(lambda: len(tries(two)) >= 3, "a third try")
+    production.kill(production.backend_pid())
+    until(lambda: len(tries(production)) >= times, f"try {times}")
+
+
+def refused_for_it(ended: Ended, python: Python) -> None:
+    """It says that the interpreter is gone; release/2 stays."""
+    assert (ended.code, ended.json["release"]) == (5, "release/2")
+    assert f"{python.path} cannot be started (No such file or directory): set app.python" in ended.json["reason"]
+
+
+def test_a_missing_interpreter_is_named_once_and_tried_less_and_less_often(two: Production, python: Python) -> None:
+    lose(two, python, times=3)
 
     first, second, third = tries(two)[:3]
     assert f"{python.path} cannot be started (No such file or directory)" in first
@@ -70,9 +81,7 @@ def test_a_missing_interpreter_is_named_once_and_tried_less_and_less_often(two: 
 def test_a_release_whose_interpreter_was_gone_comes_up_again_by_itself_and_is_not_bad(
     two: Production, python: Python
 ) -> None:
-    python.move_away()
-    two.kill(two.backend_pid())
-    until(lambda: len(tries(two)) >= 3, "a third try")
+    lose(two, python, times=3)
 
     python.put_back()
 
@@ -92,9 +101,7 @@ def test_a_release_whose_interpreter_was_gone_comes_up_again_by_itself_and_is_no
 
 
 def test_an_interpreter_that_is_set_meanwhile_is_heard_by_the_next_try(two: Production, python: Python) -> None:
-    python.move_away()
-    two.kill(two.backend_pid())
-    until(lambda: tries(two), "a try")
+    lose(two, python)
 
     settings = two.home / "host.toml"
     settings.write_text(settings.read_text().replace(str(python.path), sys.executable))
@@ -125,14 +132,11 @@ def test_recover_names_the_interpreter_where_an_instance_cannot_be_started(two: 
     two.others = {"second": Place(reserved_port())}
     two.set_instances()
     two.up()
-    python.move_away()
-    two.kill(two.backend_pid())
-    until(lambda: tries(two), "a try")
+    lose(two, python)
 
     ended = two.gitrelease("recover", "--json")
 
-    assert (ended.code, ended.json["release"]) == (5, "release/2")
-    assert f"{python.path} cannot be started (No such file or directory): set app.python" in ended.json["reason"]
+    refused_for_it(ended, python)
     assert ended.json["hint"] == "Mend that, then: gitrelease recover"
     assert two.status()["quarantined"] == []
     python.put_back()
@@ -141,11 +145,8 @@ def test_recover_names_the_interpreter_where_an_instance_cannot_be_started(two: 
 
 
 def test_recover_names_the_interpreter_where_nothing_can_be_started(two: Production, python: Python) -> None:
-    python.move_away()
-    two.kill(two.backend_pid())
-    until(lambda: tries(two), "a try")
+    lose(two, python)
 
     ended = two.gitrelease("recover", "--json")
 
-    assert (ended.code, ended.json["release"]) == (5, "release/2")
-    assert f"{python.path} cannot be started (No such file or directory): set app.python" in ended.json["reason"]
+    refused_for_it(ended, python)
