@@ -17,7 +17,7 @@ import msgspec
 from gitrelease.candidate import of_branch
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import Abandoned, Memory
+from gitrelease.core.events import RECENT_ATTEMPTS, Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import Instance, seconds
@@ -44,7 +44,7 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
     """
     if world.is_production:
         world.checkout.require_branch()
-    memory = world.journal.memory(attempts=1)  # the last one is all that is asked for here
+    memory = world.journal.memory(attempts=RECENT_ATTEMPTS)
     running = _with_who_answers(world, read_running(world.home.processes))
     end_strays(world, running)
     production = with_front(world, running, memory)

@@ -21,8 +21,8 @@ import msgspec
 from gitrelease import __version__
 from gitrelease.agent.background import log
 from gitrelease.agent.chores import Chores
+from gitrelease.agent.looks import Looks
 from gitrelease.agent.request import Request, cancelled_when_gone
-from gitrelease.agent.status import status
 from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, carried, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError, of_host
@@ -44,7 +44,6 @@ from gitrelease.release.takeback import take_back, target_of_part
 if TYPE_CHECKING:
     from gitrelease.agent.agent import Agent
 
-
 _WRITE_LIMIT = 5.0  # seconds: a client that does not read must not hold up a release
 
 
@@ -54,17 +53,16 @@ class Desk:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._verbs: dict[str, Callable[[Request], msgspec.Struct | dict[str, Any]]] = {
-            "ping": self._ping,
             "up": self._up,
             "down": self._down,
             "make-way": self._make_way,
-            "status": self._status,
             "deploy": self._deploy,
             "rollback": self._rollback,
             "restart": self._restart,
             "push-stage": self._push_stage,
             "push-promote": self._push_promote,
             **Chores(agent).verbs,
+            **Looks(agent).verbs,
         }
 
     def serve(self, connection: socket.socket) -> None:
@@ -132,19 +130,6 @@ class Desk:
 
     # -- verbs -----------------------------------------------------------------------------------------------
 
-    def _ping(self, _: Request) -> dict[str, Any]:
-        """Say that we are there, and what is under way: without a look at refs or files."""
-        agent = self._agent
-        holder = agent.turn.holder
-        every = (agent.production, *agent.groups.every()) if agent.production else ()
-        soak = next((one.soak for one in every if one.soak is not None), None)
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "doing": holder.doing if holder else None,
-            "soaking": soak.number if soak else None,
-        }
-
     def _up(self, request: Request) -> Outcome:
         agent = self._agent
         try:
@@ -161,11 +146,6 @@ class Desk:
     def _make_way(self, _: Request) -> dict[str, Any]:
         self._agent.make_way()
         return {}
-
-    def _status(self, _: Request) -> dict[str, Any]:
-        agent = self._agent
-        groups = agent.groups.every()
-        return status(agent.world, agent.production, agent.turn.holder, agent.inbox, agent=os.getpid(), groups=groups)
 
     def _deploy(self, request: Request) -> Outcome:
         production = self._agent.serving()

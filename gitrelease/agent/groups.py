@@ -22,7 +22,7 @@ from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.events import Abandoned, AnyEvent, Memory
+from gitrelease.core.events import RECENT_ATTEMPTS, Abandoned, AnyEvent, Memory
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
@@ -131,7 +131,7 @@ class Groups:
         found = self._productions.get(name)
         if found is None:
             there.home.create()
-            found = with_front(there, Running(), there.journal.memory(attempts=1))
+            found = with_front(there, Running(), there.journal.memory(attempts=RECENT_ATTEMPTS))
             passing("group: its front waits for a release")
             self._look_after(found)
         return found

@@ -152,9 +152,14 @@ def _require_settings(root: Path) -> None:
     open_world(root)
 
 
+def is_owner(client: Client) -> bool:
+    """Are we the user whose production this is?"""
+    return client.home.root.stat().st_uid == os.getuid()
+
+
 def require_owner(client: Client) -> None:
     """Raise unless we are the user whose production this is: another one's files would be in its way."""
-    if client.home.root.stat().st_uid != os.getuid():
+    if not is_owner(client):
         raise client.home.not_ours()
 
 
@@ -202,9 +207,14 @@ def look_at(directory: Path, *, initialised: bool = True) -> World:
     from gitrelease.world import open_world
 
     world = open_world(directory, initialised=initialised, kept=True)
-    if world.wrong is not None:
-        say([Told(f"warning: {one_line(world.wrong, 400)}", "warning"), f"  {LAST_HOLDS}"], error=True)
+    warn_of(world.wrong)
     return world
+
+
+def warn_of(wrong: str | None) -> None:
+    """Say what is wrong with the settings of the host, where something is, and that what was read last is taken."""
+    if wrong is not None:
+        say([Told(f"warning: {one_line(wrong, 400)}", "warning"), f"  {LAST_HOLDS}"], error=True)
 
 
 def show_progress(message: wire.Message) -> None:

@@ -15,6 +15,8 @@ from gitrelease.core.history import release_name
 
 MOST_ATTEMPTS = 10_000  # that are remembered; a journal is read as a whole
 
+RECENT_ATTEMPTS = 1_000  # likewise by an agent: what people look at, without what lies years back
+
 MOST_EMERGENCIES = 200  # likewise
 
 MOST_STEPS = 100  # of the trail, likewise

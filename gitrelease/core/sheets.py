@@ -20,9 +20,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def is_missed(outcome: str) -> bool:
+    """Did an attempt of that outcome become no release, though something was to change?"""
+    return outcome not in ("released", "unchanged")
+
+
 def missed(told: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the attempts that became no release, though something was to change."""
-    return [row for row in told["attempts"] if row["outcome"] not in ("released", "unchanged")]
+    return [row for row in told["attempts"] if is_missed(row["outcome"])]
 
 
 def why_left(row: dict[str, Any], *, limit: int = 160) -> str:

@@ -3,32 +3,59 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gitrelease.core.events import Attempted, Emergency, Memory
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, outcome_of, release_name, release_number
 from gitrelease.core.redaction import redacted
+from gitrelease.core.sheets import is_missed
 from gitrelease.core.text import one_line
 from gitrelease.edges.records import Records
 from gitrelease.world import World
 
+Remember = Callable[[World], Memory]  # what the journal of a group remembers
 
-def history(world: World, count: int | None = None) -> dict[str, Any]:
+
+def from_journal(world: World) -> Memory:
+    """Read what the journal of a group remembers; of a long one that takes a tenth of a second."""
+    return world.journal.memory()
+
+
+def history(world: World, count: int | None = None, remember: Remember = from_journal) -> dict[str, Any]:
     """Return the history object of a group, newest first: the newest `count` releases that it has had, or all, and what
-    was tried there.
+    was tried there: the newest `count` attempts, and as many of those that became no release, or all.
     """
     known = world.records()
-    memory = world.journal.memory()
-    been = Been(world, known, memory)
+    memory = remember(world)
+    been = Been(world, known, memory, remember)
     had = (one for one in known.releases.newest() if world.group in been.where(one))
     return {
         "schema": 1,
         "group": world.group,
         "releases": [release_row(known, memory, release, been) for release in itertools.islice(had, count)],
-        "attempts": [_attempt_row(attempt) for attempt in reversed(memory.attempts)],
-        "emergencies": [emergency_row(one) for one in reversed(memory.emergencies)],
+        "attempts": [_attempt_row(attempt) for attempt in _newest(memory.attempts, count)],
+        "emergencies": [emergency_row(one) for one in reversed(tuple(memory.emergencies))],
     }
+
+
+def tells(memory: Memory, count: int) -> bool:
+    """Does `memory`, in which the oldest attempts may be missing, tell `history` all that it tells of `count`?"""
+    attempts = tuple(memory.attempts)
+    return len(attempts) < memory.most_attempts or (
+        len(attempts) >= count and sum(is_missed(attempt.outcome) for attempt in attempts) >= count
+    )
+
+
+def _newest(attempts: Sequence[Attempted], count: int | None) -> Iterator[Attempted]:
+    """Yield the attempts that `history` tells of `count`, newest first."""
+    told = 0
+    for place, attempt in enumerate(reversed(tuple(attempts))):  # an agent may be adding one
+        missed = is_missed(attempt.outcome)
+        if count is None or place < count or (missed and told < count):
+            yield attempt
+        told += missed
 
 
 def of_all_groups(world: World) -> dict[str, Any]:
@@ -65,13 +92,12 @@ def _attempt_row(attempt: Attempted) -> dict[str, Any]:
 class Been:
     """Which groups of instances have had which release, by refs and journals?"""
 
-    def __init__(self, world: World, known: Records, memory: Memory) -> None:
+    def __init__(self, world: World, known: Records, memory: Memory, remember: Remember = from_journal) -> None:
         """`memory` is what the journal of `world` remembers: a long one is read once."""
         self._known = known
         main = world.of_group(PRODUCTION)
         self._served = {
-            one.group: (memory if one.group == world.group else one.journal.memory(attempts=1)).served
-            for one in (main, *main.beside())
+            one.group: (memory if one.group == world.group else remember(one)).served for one in (main, *main.beside())
         }
 
     def where(self, release: Release) -> tuple[str, ...]:

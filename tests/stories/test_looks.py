@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import time
+from typing import Any
 
 import pytest
 
 from gitrelease.commands.history import lines
+from gitrelease.core.events import RECENT_ATTEMPTS, Attempted, AttemptOutcome
+from gitrelease.core.sheets import missed
+from gitrelease.edges import wire
 from gitrelease.edges.git import Git
 from gitrelease.edges.records import condemn
+from gitrelease.release.past import history
+from gitrelease.world import open_world
 from tests.checkout import SETTINGS, Production, until
 
 
@@ -92,6 +98,7 @@ def test_history_says_why_a_release_was_rolled_back_and_by_whom(production: Prod
 
     said = production.gitrelease("history").out
     row = production.gitrelease("history", "--json").json["releases"][0]["rolled_back"]
+    production.kill(production.agent_pid())  # it would remember
     (production.home / "journal.jsonl").unlink()
     without_journal = production.gitrelease("history").out
 
@@ -114,6 +121,40 @@ def test_history_comes_as_a_sheet_a_page_and_json(production: Production) -> Non
     assert "| release/2 | " in page
     assert "=1+1 &#124; &lt;b&gt;" in page
     assert same == production.gitrelease("history", "--json").json
+
+
+def test_an_agent_tells_the_history_that_is_on_the_disk(checkout: Production) -> None:
+    checkout.init()
+    world = open_world(checkout.root)
+    for at in range(5):
+        world.journal.append(attempt(at, "refused"))
+    for at in range(5, 2 * RECENT_ATTEMPTS + 5):  # an agent no longer remembers the first ones
+        world.journal.append(attempt(at, "unchanged"))
+    checkout.up()
+    checkout.commit_term("second")
+    checkout.await_live("release/2")
+    checkout.gitrelease("rollback", "-m", "it is slow")
+    checkout.await_idle()
+
+    def told(count: int) -> dict[str, Any]:
+        asked = {"group": "production", "count": count}
+        return wire.ask(checkout.home / "run" / "agent.sock", "history", asked, lambda _: None)
+
+    for count in (1, 3, 20):
+        assert told(count) == {**history(world, count), "wrong": None}
+    assert [row["reason"] for row in missed(told(3))] == ["the try 4", "the try 3", "the try 2"]
+    assert told(3)["releases"][0]["rolled_back"]["reason"] == "it is slow"
+    shown = [checkout.gitrelease("history", "-n", "3", "--format", form).out for form in ("text", "json", "md", "csv")]
+    checkout.kill(checkout.agent_pid())
+    assert shown == [
+        checkout.gitrelease("history", "-n", "3", "--format", form).out for form in ("text", "json", "md", "csv")
+    ]
+
+
+def attempt(at: int, outcome: AttemptOutcome) -> Attempted:
+    return Attempted(
+        at=1_700_000_000.0 + at, commit="c" * 40, trigger="push", outcome=outcome, reason=f"the try {at}", by="ann"
+    )
 
 
 @pytest.mark.long
