@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from gitrelease.agent import instances
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
-from gitrelease.core.settings import Instance
-from gitrelease.edges import probes, process_table, records
+from gitrelease.edges import records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.release.past import emergency_row
-from gitrelease.release.production import Production, Running, read_running
+from gitrelease.release.production import Production, read_running
 from gitrelease.world import World
 
 if TYPE_CHECKING:
@@ -69,11 +68,7 @@ def status(
             "seconds_left": round(max(soak.until - time.monotonic(), 0), 1),
         },
         "checkout": checkout_state(world, known),
-        "instances": [
-            _instance(world, instance, running, production)
-            for instance in (production.instances if production is not None else world.instances)
-        ]
-        + list(chain.from_iterable(_instances_of(there, groups) for there in beside)),
+        "instances": instances.rows((world, *beside), (production, *groups) if production is not None else groups),
         "groups": [_group(there, groups) for there in beside],
         "agent": {"running": agent is not None, "pid": agent},
         "lock": None
@@ -117,13 +112,6 @@ def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:
         "person_needed": memory.stopped,
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
     }
-
-
-def _instances_of(there: World, groups: Sequence[Production]) -> list[dict[str, Any]]:
-    found = next((one for one in groups if one.world.group == there.group), None)
-    running = found.running if found is not None else read_running(there.home.processes)
-    instances = found.instances if found is not None else there.instances
-    return [_instance(there, instance, running, found) for instance in instances]
 
 
 def _frozen(known: Records) -> dict[str, Any] | None:
@@ -191,39 +179,3 @@ def _in_sync(world: World, known: Records, disk: str) -> bool:
     from gitrelease.candidate import difference
 
     return difference(world, known.live.commit, disk).kind is Kind.NONE
-
-
-def _instance(world: World, instance: Instance, running: Running, watched: Production | None) -> dict[str, Any]:
-    """Tell how an instance stands; one that is `watched` is being started when its process has ended."""
-    live = running.live
-    host = instance.address if instance.address not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  # shown, not bound
-    row: dict[str, Any] = {
-        "name": instance.name,
-        "group": instance.group,
-        "url": f"http://{host}:{instance.port}",
-        "port": instance.port,
-        "pid": None,
-        "release": None,
-        "health": "down",
-        "cpu_percent": 0.0,
-        "memory_mb": 0.0,
-        "uptime_s": 0.0,
-        "restarts": 0,
-    }
-    worker = live.workers.get(instance.name) if live is not None else None
-    if live is None or worker is None:
-        return row
-    used = process_table.usage(worker.backend.identity)
-    # Without the front nobody gets there, whoever answers on the port.
-    reached = running.front is not None and running.front.alive
-    well = reached and used is not None and probes.healthy(world.settings.app, worker.backend.port, timeout=1.0)[0]
-    starting = watched is not None and worker.backend.id not in watched.outages
-    row |= {
-        "pid": worker.backend.identity.pid if used is not None else None,
-        "release": f"release/{live.number}",
-        "health": "healthy" if well else "unhealthy" if used else "starting" if starting else "down",
-        "restarts": worker.restarts,
-    }
-    if used is not None:
-        row |= {"cpu_percent": used.cpu_percent, "memory_mb": used.memory_mb, "uptime_s": used.uptime_s}
-    return row

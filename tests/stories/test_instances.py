@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +75,22 @@ def test_each_instance_runs_its_script_in_a_process_of_its_own(several: Several)
     assert len(set(several.pids().values())) == len(NAMES)
     assert several.answers()["visual"] == "one of visual.py revenue profit"
     assert several.answers()["second"] == "one revenue profit"
+
+
+def test_many_that_hang_are_told_as_fast_as_one(several: Several) -> None:
+    hung = several.pids()
+    for pid in hung.values():
+        os.kill(pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    state = several.production.status()
+    spent = time.monotonic() - begun
+    for pid in hung.values():
+        os.kill(pid, signal.SIGCONT)
+
+    assert {row["name"]: (row["pid"], row["health"]) for row in state["instances"]} == {
+        name: (pid, "unhealthy") for name, pid in hung.items()
+    }
+    assert spent < len(hung) - 1  # each is given a second
 
 
 def test_a_push_brings_every_instance_to_the_new_release_and_a_rollback_brings_all_back(several: Several) -> None:
