@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gitrelease.commands import offers
-from gitrelease.commands.client import AGENT_ANSWER, client_for, end_or_raise, is_owner, look_at, print_json, warn_of
+from gitrelease.commands.client import client_for, is_owner, look_at, print_json, warn_of
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.moments import when
@@ -21,6 +21,7 @@ from gitrelease.edges.terminal import say
 
 _SHOWN = 20  # to people, where nobody says how many
 _ASKED = 200  # are told by an agent, which remembers the newest
+_PATIENCE = 2.0  # seconds in which it has to
 
 
 class Form(enum.StrEnum):
@@ -67,7 +68,9 @@ def run(
 
 
 def _told_by_agent(directory: Path, group: str, most: int | None) -> dict[str, Any] | None:
-    """Return what the agent tells, in half the time; None where so many are ours to read, or no agent tells."""
+    """Return what the agent tells, in half the time; None where that is ours to read: what has happened is on the disk
+    as well, also where an agent hangs, or is of an earlier version that cannot tell.
+    """
     if most is None or most > _ASKED:
         return None
     client = client_for(directory)
@@ -75,9 +78,11 @@ def _told_by_agent(directory: Path, group: str, most: int | None) -> dict[str, A
         return None
     asked = {"group": group, "count": most}
     try:
-        told = end_or_raise(wire.ask(client.home.agent_socket, "history", asked, lambda _: None, timeout=AGENT_ANSWER))
-    except (wire.NoAgent, wire.AgentGone, TimeoutError):  # what has happened is on the disk as well
+        told = wire.ask(client.home.agent_socket, "history", asked, lambda _: None, timeout=_PATIENCE)
+    except (wire.NoAgent, wire.AgentGone, TimeoutError):
         return None
+    if "error" in told:
+        return None  # whatever is wrong is said by who reads
     warn_of(told.pop("wrong"))
     return told
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import signal
 import time
 from typing import Any
 
@@ -144,11 +146,19 @@ def test_an_agent_tells_the_history_that_is_on_the_disk(checkout: Production) ->
         assert told(count) == {**history(world, count), "wrong": None}
     assert [row["reason"] for row in missed(told(3))] == ["the try 4", "the try 3", "the try 2"]
     assert told(3)["releases"][0]["rolled_back"]["reason"] == "it is slow"
-    shown = [checkout.gitrelease("history", "-n", "3", "--format", form).out for form in ("text", "json", "md", "csv")]
-    checkout.kill(checkout.agent_pid())
-    assert shown == [
-        checkout.gitrelease("history", "-n", "3", "--format", form).out for form in ("text", "json", "md", "csv")
-    ]
+    assert checkout.gitrelease("history", "-n", "3", "--in", "nowhere").code == 2
+
+    def shown() -> list[str]:
+        forms = ("json", "md", "csv")
+        return [checkout.gitrelease("history", "-n", "3", "--format", form).out for form in forms]
+
+    answered, agent = shown(), checkout.agent_pid()
+    os.kill(agent, signal.SIGSTOP)
+    hanging = checkout.gitrelease("history", "-n", "3", "--json").out
+    os.kill(agent, signal.SIGCONT)
+    checkout.kill(agent)
+    assert answered == shown()
+    assert answered[0] == hanging
 
 
 def attempt(at: int, outcome: AttemptOutcome) -> Attempted:
