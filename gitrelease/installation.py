@@ -10,8 +10,6 @@ import contextlib
 import copy
 import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -19,11 +17,11 @@ from typing import Any
 
 import msgspec
 
-from gitrelease.core import refs
+from gitrelease.core import refs, settings_text
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import App
-from gitrelease.edges import backends, hooks
+from gitrelease.edges import hooks, interpreter, kept_settings
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
@@ -110,7 +108,7 @@ def init(
     passing("init: on the branch")
     app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
     content = settings_files.changed(_host_text(home), app=app, port=port).encode()
-    changed = _changed(before, settings_files.read(content, str(home.settings)))
+    changed = _changed(before, settings_text.read(content, str(home.settings)))
     write_atomically(home.settings, content)
     passing("init: settings written")
     # A wrong setting is reported here, before anything is installed.
@@ -126,7 +124,7 @@ def init(
     write_atomically(home.installed, msgspec.json.encode(installed))
     home.installing.unlink(missing_ok=True)
     passing("init: written down")
-    settings_files.keep(git, world.host)
+    kept_settings.keep(git, world.host)
     if git.ref(refs.CHECKOUT) is None:
         git.update_refs([RefUpdate(refs.CHECKOUT, git.resolve("HEAD") or "")], reason="init")
     ignored = world.checkout.ignores_carried() and (git.root / world.settings.app.schema).exists()
@@ -165,7 +163,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _host_tables(home: Home) -> dict[str, Any]:
     """Return what is set on this host; `SettingsError` when a key or a value is wrong."""
     content = _host_text(home).encode()
-    settings_files.read(content, str(home.settings))
+    settings_text.read(content, str(home.settings))
     return tomllib.loads(content.decode())
 
 
@@ -259,7 +257,7 @@ def _check_port(port: int | None) -> None:
 
 def require_python_and_script(git: Git, app: dict[str, Any], python: str | None) -> None:
     """Find the app's interpreter and see that it can run the app."""
-    repository = settings_files.read(git.blob("HEAD", "gitrelease.toml") or b"", "gitrelease.toml").get("app", {})
+    repository = settings_text.read(git.blob("HEAD", "gitrelease.toml") or b"", "gitrelease.toml").get("app", {})
     script = app.get("script") or repository.get("script") or App().script
     if git.blob("HEAD", script) is None:
         raise RepositoryError(
@@ -267,9 +265,9 @@ def require_python_and_script(git: Git, app: dict[str, Any], python: str | None)
             hint="Commit it, or name the app's file: gitrelease init --script FILE",
         )
     chosen = python or app.get("python")
-    candidates = [chosen] if chosen else list(_usual_pythons())
+    candidates = [chosen] if chosen else list(interpreter.usual())
     for candidate in candidates:
-        path = backends.interpreter(App(python=candidate), git.root)
+        path = App(python=candidate).interpreter(git.root)
         if path.is_file() and os.access(path, os.X_OK):
             app["python"] = str(path)
             break
@@ -279,41 +277,7 @@ def require_python_and_script(git: Git, app: dict[str, Any], python: str | None)
             hint="Make the app's environment, or name its Python: gitrelease init --python PATH",
         )
     kind = app.get("kind") or repository.get("kind") or "streamlit"
-    _require_python(Path(app["python"]), streamlit=kind == "streamlit")
-
-
-def _usual_pythons() -> Iterator[str]:
-    yield from (".venv/bin/python", "venv/bin/python", "env/bin/python")
-    if os.environ.get("VIRTUAL_ENV"):
-        yield f"{os.environ['VIRTUAL_ENV']}/bin/python"
-    yield sys.executable
-    found = shutil.which("python3")
-    if found:
-        yield found
-
-
-def _require_python(python: Path, *, streamlit: bool) -> None:
-    """Raise unless it is a Python that runs, and has `streamlit` where that is asked for."""
-    question = "import importlib.util; print(importlib.util.find_spec('streamlit') is not None)"
-    try:
-        asked = subprocess.run([str(python), "-c", question], capture_output=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _no_python(python, str(error)) from error
-    answer = asked.stdout.decode(errors="replace").strip().rpartition("\n")[2]
-    if asked.returncode != 0 or answer not in ("True", "False"):  # there are programs that take any argument
-        said = asked.stderr.decode(errors="replace").strip()[-200:]
-        raise _no_python(python, said or f"it ended with {asked.returncode}, and answers as none")
-    if streamlit and answer == "False":
-        raise SettingsError(
-            f"{python} has no Streamlit",
-            hint=f"Install it there: {python} -m pip install streamlit; or name another: gitrelease init --python PATH",
-        )
-
-
-def _no_python(python: Path, why: str) -> SettingsError:
-    return SettingsError(
-        f"{python} is no Python that runs: {why}", hint="Name the app's Python: gitrelease init --python PATH"
-    )
+    interpreter.require(Path(app["python"]), streamlit=kind == "streamlit")
 
 
 def find_shared(git: Git, app: dict[str, Any]) -> list[str]:

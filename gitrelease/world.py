@@ -15,9 +15,8 @@ from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
-from gitrelease.edges import records
+from gitrelease.edges import kept_settings, records
 from gitrelease.edges import settings as settings_files
-from gitrelease.edges.backends import interpreter
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.home import Home
@@ -43,7 +42,7 @@ class World:
 
     @property
     def python(self) -> Path:
-        return interpreter(self.settings.app, self.git.root)
+        return self.settings.app.interpreter(self.git.root)
 
     @property
     def is_production(self) -> bool:
@@ -127,7 +126,7 @@ class World:
     def keep_host(self) -> None:
         """Keep the settings of this host as they were read last; a full disk stops nothing that goes on without."""
         try:
-            settings_files.keep(self.git, self.host)
+            kept_settings.keep(self.git, self.host)
         except (GitError, OSError) as error:
             log.warning("the settings of the host are not kept: %s", error)
 
@@ -174,7 +173,7 @@ def _host(git: Git, home: Home, *, written: bool, kept: bool) -> Mapping[str, An
     try:
         return read(home.settings)
     except SettingsError:
-        known = settings_files.kept(git) if kept else None
+        known = kept_settings.kept(git) if kept else None
         if known is None:
             raise
         return known

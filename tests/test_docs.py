@@ -16,7 +16,8 @@ from gitrelease.core import settings
 from gitrelease.core.errors import Exit
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
-from gitrelease.edges.settings import combine, read
+from gitrelease.core.settings_text import read
+from gitrelease.edges.settings import combine
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

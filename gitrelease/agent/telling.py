@@ -16,12 +16,12 @@ from gitrelease.core.events import AnyEvent, Emergency, Escalated, Memory
 from gitrelease.core.history import Release, release_name
 from gitrelease.core.notices import Notice, Scene, body_of, receivers, title_of, until_told_again, variables, wants
 from gitrelease.core.settings import Receiver, seconds
+from gitrelease.core.settings_text import Written
 from gitrelease.edges import notify, reactions, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.notify import Message
-from gitrelease.edges.settings import Written
 from gitrelease.release.production import Production
 from gitrelease.world import World
 

@@ -8,6 +8,7 @@ import os
 import msgspec
 
 from gitrelease.candidate import Candidate, lost_revision
+from gitrelease.core import settings_text
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.exports import LARGEST, NotJson, parse_json
 from gitrelease.core.links import LINK, SUBMODULE, leads_outside, no_file
@@ -77,7 +78,7 @@ def _elsewhere(world: World, candidate: Candidate) -> list[Check]:
 
 def _settings_problem(world: World, content: bytes) -> str:
     try:
-        settings = settings_files.combine(settings_files.read(content, SETTINGS_FILE), {})
+        settings = settings_files.combine(settings_text.read(content, SETTINGS_FILE), {})
     except ReleaseError as error:
         return f"{error.message}. {error.hint}"
     return lost_revision(world.git, settings.regions)

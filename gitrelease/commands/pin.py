@@ -47,8 +47,7 @@ def pin(directory: Path, name: str, *, asked: str = "") -> Release:
 
 def find(directory: Path, name: str) -> tuple[World, Records, Release]:
     """Return the release that `name` names, for a change of its marks; `ReleaseError` where there is none."""
-    from gitrelease.core.history import release_number
-    from gitrelease.release.going_back import no_release
+    from gitrelease.core.history import no_release, release_number
 
     client = client_for(directory)
     require_owner(client)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gitrelease.commands.client import print_json
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.history import Release, release_name
+from gitrelease.core.history import Release, no_release, release_name
 from gitrelease.core.text import one_line
 from gitrelease.edges.records import Records
 from gitrelease.edges.terminal import say
@@ -50,9 +50,7 @@ def _release(records: Records, name: str | None) -> Release:
     if found is None and name is None:
         raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
     if found is None:
-        raise ReleaseError(
-            f"there is no release {one_line(name or '', 80)!r}", hint="See which there are: gitrelease history"
-        )
+        raise no_release(name or "")
     return found
 
 

@@ -98,12 +98,13 @@ def _search_path() -> str:
 
 def _stop_seconds(client: Client) -> int:
     """Return in how many seconds production goes down at most: its backends are ended one after the other."""
+    from gitrelease.core import settings_text
     from gitrelease.core.settings import SETTINGS_FILE, seconds
     from gitrelease.edges import settings as files
 
     # Of the work tree: root, who writes the unit, need not be let in by git.
-    repository = files.read(files.of_host(client.root / SETTINGS_FILE), SETTINGS_FILE)
-    host = files.read(files.of_host(client.home.settings), str(client.home.settings))
+    repository = settings_text.read(files.of_host(client.root / SETTINGS_FILE), SETTINGS_FILE)
+    host = settings_text.read(files.of_host(client.home.settings), str(client.home.settings))
     settings = files.combine(repository, host)
     grace = seconds(settings.limits.stop) * len(settings.instances) * _BACKENDS
     return max(_LEAST, int(grace) + _SPARE)

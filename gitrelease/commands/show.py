@@ -63,13 +63,12 @@ def run(
 
 def find_release(world: World, name: str) -> tuple[Records, Release]:
     """Return the release that is named, also where only a group has had it, and the records of production."""
-    from gitrelease.core.errors import ReleaseError
-    from gitrelease.core.history import release_number
+    from gitrelease.core.history import no_release, release_number
 
     known = world.records()
     found = known.every.numbered(release_number(name))
     if found is None:
-        raise ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")
+        raise no_release(name)
     return known, found
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from gitrelease.core.errors import ReleaseError
 from gitrelease.core.kinds import Kind
 from gitrelease.core.text import one_line
 
@@ -51,6 +52,11 @@ def release_number(name: str) -> int | None:
     bare = name.removeprefix("refs/tags/")
     match = _NAME.fullmatch(bare if "/" in bare else f"release/{bare}")
     return int(match[1]) if match else None
+
+
+def no_release(name: str) -> ReleaseError:
+    """Return the error for a name that no release has."""
+    return ReleaseError(f"there is no release {one_line(name, 80)!r}", hint="See which there are: gitrelease history")
 
 
 def tag_message(release: Release) -> str:

@@ -1,11 +1,13 @@
 """What can be set, what are the defaults, and what do durations look like?
 
-The values only; `edges/settings.py` reads them from `gitrelease.toml` and `host.toml`.
+The values only; `settings_text.py` reads them, `edges/settings.py` knows where they are written.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -52,6 +54,10 @@ class App(Setting, frozen=True):
     require_signed: Signed = "none"  # what must carry a good signature before anything of a candidate runs
     command: tuple[str, ...] = ()  # kind = "command": the argument list; {port}, {address}, {python} are filled in
     health: str = "/"  # kind = "command": the path that answers 2xx when the app is well
+
+    def interpreter(self, checkout: Path) -> Path:
+        """Return the app's Python; a relative one is relative to the checkout. Links are kept: a venv is one."""
+        return Path(posixpath.normpath(checkout / self.python))
 
 
 class Instance(Setting, frozen=True):

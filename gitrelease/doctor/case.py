@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gitrelease import installation
+from gitrelease.core import settings_text
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.settings import DEFAULT_BRANCH
 from gitrelease.edges import settings as settings_files
@@ -70,7 +71,7 @@ class Case:
 
     @cached_property
     def host_tables(self) -> dict[str, Any]:
-        return settings_files.read(settings_files.of_host(self.home.settings), str(self.home.settings))
+        return settings_text.read(settings_files.of_host(self.home.settings), str(self.home.settings))
 
     @property
     def branch(self) -> str:

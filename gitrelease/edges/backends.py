@@ -99,11 +99,6 @@ def logs_in(home: Home) -> list[LogName]:
     return sorted(told, key=lambda one: (one.begun, one.restarts, one.path.name))
 
 
-def interpreter(app: App, checkout: Path) -> Path:
-    """Return the app's Python; a relative one is relative to the checkout. Links are kept: a venv is one."""
-    return Path(os.path.normpath(checkout / app.python))
-
-
 def command_line(app: App, instance: Instance, *, python: Path, slot: Path, port: int) -> list[str]:
     """Return the argument list that starts the app from `slot` on a private port, as it runs for `instance`."""
     script = instance.script or app.script
@@ -167,7 +162,7 @@ def start(
     `NotStarted` where its program cannot be; `OSError` for what the host has run out of.
     """
     app = settings.app
-    python = interpreter(app, checkout)
+    python = app.interpreter(checkout)
     # An instance whose group serves nothing yet does not have its port yet.
     port = free_port({one.port for one in settings.instances})
     log = log_of(home, name, instance.name)

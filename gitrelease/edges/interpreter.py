@@ -1,14 +1,18 @@
-"""Which Python runs the app, and with which packages? Asked once, and again when something was installed there."""
+"""Which Python runs the app, and with which packages?"""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 import gitrelease
-from gitrelease.core.errors import ReleaseError
+from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.text import one_line
 from gitrelease.edges.backends import environment
@@ -32,7 +36,10 @@ _known: dict[Path, tuple[_Stamp, Interpreter]] = {}
 
 
 def describe(python: Path, home: Path) -> Interpreter:
-    """Return what the interpreter `python` is; `ReleaseError` where it does not say so."""
+    """Return what the interpreter `python` is; `ReleaseError` where it does not say so.
+
+    It is asked once, and again when something was installed there.
+    """
     known = _known.get(python)
     if known is not None and known[0] == _stamp(python, known[1]):
         return known[1]
@@ -61,3 +68,38 @@ def _changed(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def usual() -> Iterator[str]:
+    """Yield where the app's Python may be: in the checkout, else what is active, ours, the host's."""
+    yield from (".venv/bin/python", "venv/bin/python", "env/bin/python")
+    if os.environ.get("VIRTUAL_ENV"):
+        yield f"{os.environ['VIRTUAL_ENV']}/bin/python"
+    yield sys.executable
+    found = shutil.which("python3")
+    if found:
+        yield found
+
+
+def require(python: Path, *, streamlit: bool) -> None:
+    """Raise unless it is a Python that runs, and has `streamlit` where that is asked for."""
+    question = "import importlib.util; print(importlib.util.find_spec('streamlit') is not None)"
+    try:
+        asked = subprocess.run([str(python), "-c", question], capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _no_python(python, str(error)) from error
+    answer = asked.stdout.decode(errors="replace").strip().rpartition("\n")[2]
+    if asked.returncode != 0 or answer not in ("True", "False"):  # there are programs that take any argument
+        said = asked.stderr.decode(errors="replace").strip()[-200:]
+        raise _no_python(python, said or f"it ended with {asked.returncode}, and answers as none")
+    if streamlit and answer == "False":
+        raise SettingsError(
+            f"{python} has no Streamlit",
+            hint=f"Install it there: {python} -m pip install streamlit; or name another: gitrelease init --python PATH",
+        )
+
+
+def _no_python(python: Path, why: str) -> SettingsError:
+    return SettingsError(
+        f"{python} is no Python that runs: {why}", hint="Name the app's Python: gitrelease init --python PATH"
+    )

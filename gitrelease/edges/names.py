@@ -70,6 +70,7 @@ def summaries(directory: Path, wanted: tuple[int, ...]) -> dict[int, str]:
 
 def settings(directory: Path) -> Settings | None:
     """Return the settings that hold now: the live release's, before the first one those of HEAD, and this host's."""
+    from gitrelease.core import settings_text
     from gitrelease.core.errors import ReleaseError
     from gitrelease.core.settings import SETTINGS_FILE
     from gitrelease.edges import settings as files
@@ -82,7 +83,7 @@ def settings(directory: Path) -> Settings | None:
     written = _git(directory, "cat-file", "blob", f"{revision}:{SETTINGS_FILE}")
     host = Home(directory / repository).settings
     try:
-        return files.combine(files.read(written, SETTINGS_FILE), files.tables_of_host(host))
+        return files.combine(settings_text.read(written, SETTINGS_FILE), files.tables_of_host(host))
     except (ReleaseError, OSError):
         return None
 

@@ -13,7 +13,7 @@ import msgspec
 from gitrelease import installation
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, SettingsError
-from gitrelease.edges import hooks
+from gitrelease.edges import hooks, kept_settings
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import Git
@@ -40,7 +40,7 @@ def bring_settings_back(git: Git, home: Home, options: Options) -> Generator[str
     """
     if _can_be_read(home.settings):
         return False
-    known = settings_files.kept(git)
+    known = kept_settings.kept(git)
     lived = git.ref(refs.LIVE) is not None or home.journal.exists()
     if known is None and lived and (options.port is None or options.python is None):
         raise _unknown(home)

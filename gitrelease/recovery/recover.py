@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelease.candidate import belonging_to
+from gitrelease.core import settings_text
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.settings import DEFAULT_BRANCH
 from gitrelease.edges import records
@@ -63,7 +64,7 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
 def _branch(home: Home) -> str:
     """Return the deploy branch as far as this host's settings can be read."""
     try:
-        table = settings_files.read(settings_files.of_host(home.settings), str(home.settings))
+        table = settings_text.read(settings_files.of_host(home.settings), str(home.settings))
     except SettingsError:
         return DEFAULT_BRANCH
     return str(table.get("app", {}).get("branch", DEFAULT_BRANCH))

@@ -15,7 +15,7 @@ from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.events import Memory, Promoting, WentBack
 from gitrelease.core.groups import PRODUCTION
-from gitrelease.core.history import Release, good_after, rollback_target, trodden
+from gitrelease.core.history import Release, good_after, no_release, rollback_target, trodden
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import short
@@ -216,8 +216,3 @@ def no_target(world: World, name: str | None) -> ReleaseError:
         hint=f"See which there are: gitrelease history; name one: gitrelease rollback RELEASE{world.within}",
         code=Exit.REFUSED,
     )
-
-
-def no_release(name: str) -> ReleaseError:
-    """Return the error for a name that no release has."""
-    return ReleaseError(f"there is no release {name!r}", hint="See which there are: gitrelease history")

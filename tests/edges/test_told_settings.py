@@ -9,7 +9,8 @@ import pytest
 
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.settings import Reaction, Receiver
-from gitrelease.edges.settings import read, told_of
+from gitrelease.core.settings_text import read
+from gitrelease.edges.settings import told_of
 from tests.checkout import Production
 
 GOOD = """\

@@ -1,0 +1,263 @@
+"""What is written in a settings file, and is it right? Text in, checked values out.
+
+A wrong key or value is refused with its file, line and path, and what is accepted.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gitrelease.core.errors import SettingsError
+from gitrelease.core.groups import ALL, PRODUCTION
+from gitrelease.core.kinds import Kind
+from gitrelease.core.notices import EVENTS, LEVELS, is_address, shown_address
+from gitrelease.core.reading import ReadAs
+from gitrelease.core.regions import Region
+from gitrelease.core.settings import (
+    SETTINGS_FILE,
+    App,
+    Contract,
+    Instance,
+    Limits,
+    Monitor,
+    Notify,
+    Reaction,
+    Receiver,
+    Setting,
+    seconds,
+)
+
+
+class PartialPolicy(Setting, frozen=True):
+    """A `[policy.KIND]` table as written: what is left out keeps its default."""
+
+    risk: str | None = None
+    automation: str | None = None
+    soak: str | None = None
+    strict: bool | None = None
+    via: str | None = None
+
+
+class Written(Setting, frozen=True):
+    """A settings file as written."""
+
+    app: App = App()
+    instance: tuple[Instance, ...] = ()
+    policy: dict[Kind, PartialPolicy] = msgspec.field(default_factory=dict)
+    region: tuple[Region, ...] = ()
+    limits: Limits = Limits()
+    contract: Contract = Contract()
+    notify: Notify = Notify()
+    on: tuple[Reaction, ...] = ()
+    monitor: Monitor = Monitor()
+
+
+_WRITTEN = ReadAs(Written)
+
+
+def read(content: bytes, name: str, *, told: bool = True) -> dict[str, Any]:
+    """Parse and check one settings file; `SettingsError` says where it is wrong.
+
+    Without `told`, who is told of what happens is left out: what is wrong there must stop no release.
+    """
+    try:
+        text = content.decode()
+        table = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{name} is not TOML: {error}", hint=f"Mend that line of {name}") from error
+    if not told:
+        table = {key: value for key, value in table.items() if key not in _HOST_ONLY}
+    for alien in _HOST_ONLY if name == SETTINGS_FILE else ():
+        if alien in table:
+            raise SettingsError(
+                f"{name}{_line(text, alien)}: {alien} is for host settings only",
+                hint=f"Take it out of {name}: everybody who clones would have it; set it in .git/gitrelease/host.toml",
+            )
+    try:
+        written = _WRITTEN.convert(table)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), text, name) from error
+    _check_values(written, text, name)
+    return table
+
+
+def from_table(table: dict[str, Any], name: str) -> Written:
+    """Return settings that were checked before as values, checked once more; `SettingsError`, `msgspec.DecodeError`."""
+    written = _WRITTEN.convert(table)
+    _check_values(written, "", name)
+    return written
+
+
+def _check_values(written: Written, text: str, name: str) -> None:
+    """Check what types cannot say: ports, durations, words, names that must be told apart."""
+    for instance in written.instance:
+        if not 1 <= instance.port <= 65535:
+            raise _wrong(name, text, "instance.port", f"is {instance.port}", "a port from 1 to 65535")
+        for key in ("name", "group"):
+            word = getattr(instance, key)
+            if not _WORD.fullmatch(word):
+                raise _wrong(name, text, f"instance.{key}", f"is {word!r}", "letters, digits, - and _, 40 at most")
+            if word == ALL:
+                raise _wrong(name, text, f"instance.{key}", f"is {word!r}", f"another one: {ALL} means all instances")
+    _check_instances(written.instance, text, name)
+    regions = [region.name for region in written.region]
+    for twice in {name for name in regions if regions.count(name) > 1}:
+        raise _wrong(name, text, "region.name", f"{twice!r} is used twice", "a name of its own for each region")
+    for limit, value in msgspec.structs.asdict(written.limits).items():
+        if isinstance(value, str):
+            _check_duration(value, f"limits.{limit}", text, name)
+    for limit, least in _LEAST.items():
+        _check_number(getattr(written.limits, limit), least, f"limits.{limit}", text, name)
+    _check_monitor(written.monitor, text, name)
+    for kind, policy in written.policy.items():
+        _check_policy(kind, policy, text, name)
+    _check_telling(written, text, name)
+    if written.app.kind == "command" and not written.app.command:
+        raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
+
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+def _check_instances(instances: Sequence[Instance], text: str, name: str) -> None:
+    """Check what several instances must not share: a name, a port; one of them at least is production's."""
+    if len({instance.name for instance in instances}) < len(instances):
+        raise _wrong(name, text, "instance.name", "is used twice", "a name of its own for each instance")
+    ports = [instance.port for instance in instances]
+    for port in {port for port in ports if ports.count(port) > 1}:
+        raise _wrong(name, text, "instance.port", f"{port} is used twice", "a port of its own for each instance")
+    groups = {instance.group for instance in instances}
+    if instances and PRODUCTION not in groups:
+        raise _wrong(name, text, "instance.group", "never is production", "production for one instance at least")
+    both = groups & {instance.name for instance in instances}
+    if both:
+        raise _wrong(name, text, "instance.name", f"{min(both)!r} is a group as well", "names that no group has")
+
+
+_HOST_ONLY = ("notify", "on")
+_ADDRESS = "a URL of Apprise, such as mailto://USER:PASSWORD@HOST?to=WHOM or json://HOST:PORT/PATH"
+
+
+def _check_telling(written: Written, text: str, name: str) -> None:
+    """Check who is told of what, and what runs then; an address is never shown whole."""
+    notify = written.notify
+    for path, addresses in (("notify.urls", notify.urls), ("notify.to.url", [one.url for one in notify.to])):
+        for number, address in enumerate(addresses, start=1):
+            if not is_address(address):
+                raise _wrong(name, text, path, f"({number}: {shown_address(address)}) is no URL", _ADDRESS)
+    _check_duration(notify.acknowledge, "notify.acknowledge", text, name)
+    _check_duration(notify.timeout, "notify.timeout", text, name)
+    for receiver in notify.to:
+        _check_events(receiver.events, "notify.to.events", text, name)
+        if set(receiver.levels) - set(LEVELS):
+            accepted = f"numbers from {LEVELS[0]} to {LEVELS[-1]}"
+            raise _wrong(name, text, "notify.to.levels", f"is {list(receiver.levels)}", accepted)
+    for reaction in written.on:
+        _check_events((reaction.event,), "on.event", text, name)
+        _check_duration(reaction.timeout, "on.timeout", text, name)
+        if not reaction.run or not reaction.run[0] or any("\0" in word for word in reaction.run):
+            raise _wrong(name, text, "on.run", "names no command", 'a list such as ["/usr/local/bin/told", "--now"]')
+
+
+def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> None:
+    for event in events:
+        if event not in EVENTS:
+            raise _wrong(name, text, path, f"is {event!r}", ", ".join(EVENTS))
+
+
+_LEAST = {
+    "memory_mb": 0, "memory_most_mb": 0, "disk_mb": 0, "checks_memory_mb": 1, "log_mb": 1, "processes_most": 1,
+}  # fmt: skip
+
+
+def _check_number(value: int, least: int, path: str, text: str, name: str) -> None:
+    if value < least:
+        unit = "megabytes" if path.endswith("_mb") else "processes"
+        accepted = f"a number of {unit}" + (f", {least} at least" if least else "")
+        raise _wrong(name, text, path, f"is {value}", accepted)
+
+
+def _check_monitor(monitor: Monitor, text: str, name: str) -> None:
+    for key, least in (("every", 1), ("keep", 60)):
+        value = getattr(monitor, key)
+        _check_duration(value, f"monitor.{key}", text, name)
+        if seconds(value) < least:
+            raise _wrong(name, text, f"monitor.{key}", f"is {value!r}", f"a duration, {least}s at least")
+    for key, unit in (("cpu_percent", "percent"), ("memory_mb", "megabytes"), ("history_mb", "megabytes")):
+        value = getattr(monitor, key)
+        if value < 1:
+            raise _wrong(name, text, f"monitor.{key}", f"is {value}", f"a number of {unit}, 1 at least")
+
+
+def _check_policy(kind: Kind, policy: PartialPolicy, text: str, name: str) -> None:
+    if policy.strict is not None and kind is not Kind.SCHEMA:
+        raise _wrong(name, text, f"policy.{kind}.strict", "is for schema", "strict in [policy.schema] only")
+    if policy.soak is not None:
+        _check_duration(policy.soak, f"policy.{kind}.soak", text, name)
+    for key, accepted in (("risk", ("low", "medium", "high")), ("automation", ("auto", "approve"))):
+        value = getattr(policy, key)
+        if value is not None and value not in accepted:
+            raise _wrong(name, text, f"policy.{kind}.{key}", f"is {value!r}", " or ".join(accepted))
+
+
+def _check_duration(value: str, path: str, text: str, name: str) -> None:
+    try:
+        seconds(value)
+    except ValueError as error:
+        raise _wrong(name, text, path, f"is {value!r}", "a number and a unit: 500ms, 10s, 2m, 1h, 14d") from error
+
+
+def _wrong(name: str, text: str, path: str, what: str, accepted: str) -> SettingsError:
+    return SettingsError(
+        f"{name}{_line(text, path)}: {path} {what}", hint=f"Accepted is {accepted}; change it in {name}"
+    )
+
+
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+_PLACE = re.compile(r"at `(?:key in )?\$\.?([^`]*)`")
+
+
+def _explain(error: str, text: str, name: str) -> SettingsError:
+    """Turn a validation error into one with a line and with what is accepted there."""
+    place = _PLACE.search(error)
+    path = re.sub(r"\[(\.\.\.|\d+)\]", "", place[1]) if place else ""
+    what = error.split(" - at ", maxsplit=1)[0]
+    unknown = _UNKNOWN.search(error)
+    if unknown:
+        path = f"{path}.{unknown[1]}".lstrip(".")
+        table = path.rpartition(".")[0]
+        accepted = ", ".join(_accepted_keys(table))
+        return SettingsError(
+            f"{name}{_line(text, path)}: there is no setting {path}", hint=f"Accepted there: {accepted}"
+        )
+    return SettingsError(
+        f"{name}{_line(text, path)}: {path or 'the file'}: {what}",
+        hint=f"Change it in {name}; see docs/configuration.md",
+    )
+
+
+def _accepted_keys(table: str) -> tuple[str, ...]:
+    types: dict[str, type[msgspec.Struct]] = {
+        "": Written, "app": App, "instance": Instance, "policy": PartialPolicy, "region": Region,
+        "limits": Limits, "contract": Contract, "notify": Notify, "notify.to": Receiver, "on": Reaction,
+        "monitor": Monitor,
+    }  # fmt: skip
+    return types.get(table, types.get(table.split(".", maxsplit=1)[0], Written)).__struct_fields__
+
+
+def _line(text: str, path: str) -> str:
+    """Return `, line N` for the line of `text` on which the key at the end of `path` stands."""
+    *tables, key = path.split(".")
+    header = re.compile(r"\s*\[\[?\s*" + re.escape(".".join(tables[:2])) + r"\s*\]\]?") if tables else None
+    inside = header is None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header is not None and line.lstrip().startswith("["):
+            inside = header.match(line) is not None
+        if inside and re.match(rf"\s*[\[\"']*{re.escape(key)}\b", line):
+            return f", line {number}"
+    return ""

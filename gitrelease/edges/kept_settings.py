@@ -1,0 +1,39 @@
+"""How are the settings of this host kept in git, for when nobody can read them any more? A blob under a ref of ours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gitrelease.core import refs, settings_text
+from gitrelease.core.errors import SettingsError
+from gitrelease.core.reading import ReadAs
+from gitrelease.edges.git import Git, RefUpdate
+
+_TABLE = ReadAs(dict[str, Any])
+
+
+def keep(git: Git, host: Mapping[str, Any]) -> None:
+    """Keep the settings of this host, as `tables_of_host` has read them, for when nobody can read them any more.
+
+    Whoever may fetch can ask for them: who is told, whose addresses are secrets, is not among them.
+    """
+    content = msgspec.json.encode(host)
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if git.ref(refs.HOST) != blob:
+        git.update_refs([RefUpdate(refs.HOST, git.write_blob(content))], reason="settings of the host")
+
+
+def kept(git: Git) -> dict[str, Any] | None:
+    """Return the settings of this host that were read well last; None where none are kept, or none that hold now."""
+    blob = git.ref(refs.HOST)
+    content = git.blobs([blob]).get(blob) if blob else None
+    try:
+        table = _TABLE.decode(content or b"")
+        settings_text.from_table(table, refs.HOST)
+    except (msgspec.DecodeError, SettingsError):  # of a later version, say
+        return None
+    return table
