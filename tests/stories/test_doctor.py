@@ -120,7 +120,8 @@ def test_before_init_it_says_so_and_changes_nothing(checkout: Production) -> Non
 
     code, lines = examined(checkout, "--fix")
 
-    assert (code, ill(lines)) == (3, {"init"})
+    # The port that `init` would take is 8501, which somebody else may have on this host.
+    assert (code, ill(lines) - {"ports"}) == (3, {"init"})
     assert lines["init"][0]["fix"] == "gitrelease init"
     assert lines["imports"][0]["status"] == "ok"
     assert everything(checkout) == before
