@@ -27,7 +27,10 @@ def run(
         ),
     ] = None,
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="How long to watch.")] = "10m",
-    every: Annotated[str, typer.Option("--every", metavar="TIME", help="Between two samples.")] = "30s",
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="TIME", help="Between two samples; by default 30s, of a short time a tenth."),
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare two releases by what was kept; default: live, the one before.")
     ] = False,

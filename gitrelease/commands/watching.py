@@ -25,6 +25,8 @@ from gitrelease.release.selection import Selection, chosen
 from gitrelease.world import World
 
 _FIRST = 1.0  # seconds to the first sample: CPU is what was spent between two looks
+_EVERY = 30.0  # seconds between two, where nobody says how many;
+_FEW = 10  # of a short time so many samples
 _SHORTEST = 0.1
 _ROUNDING = 1e-6
 
@@ -40,14 +42,17 @@ class View(Protocol):
 class Span:
     """For how long is watched, and how often; `ReleaseError` for what is no length of time."""
 
-    def __init__(self, length: str, every: str) -> None:
-        self.length, self.every = _length("--for", length), _length("--every", every)
+    def __init__(self, length: str, every: str | None = None) -> None:
+        self.length = _length("--for", length)
+        self.every = _length("--every", every) if every else min(_EVERY, max(self.length / _FEW, _FIRST))
 
     def moments(self) -> Iterator[float]:
-        """Yield when to take a sample, in seconds from the begin: soon, then regularly, at the end at the latest."""
-        first = min(_FIRST, self.every, self.length)
+        """Yield when to take a sample, in seconds from the begin: soon, then regularly, and at the end."""
+        first = moment = min(_FIRST, self.every, self.length)
         for count in range(1 + int((self.length - first) / self.every + _ROUNDING)):
-            yield first + count * self.every
+            yield (moment := first + count * self.every)
+        if self.length - moment >= min(_FIRST, self.every):  # else it is as good as over
+            yield self.length
 
 
 def _length(option: str, text: str) -> float:

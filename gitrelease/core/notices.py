@@ -75,8 +75,8 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
     match event:
         case Attempted(outcome="refused"):
             return _attempted("refused", TOLD, event)
-        case Attempted(outcome="waiting", trigger="pull" | "branch" | "edit"):
-            return None if _waited(event, before) else _attempted("waiting", TOLD if event.frozen else PERSON, event)
+        case Attempted(outcome="waiting"):
+            return None if _waited(event, before) else _attempted("waiting", _how_urgent(event), event)
         case Promoted(number=number):
             return _promoted(event, before, releases(number))
         case SoakFailed(number=number, reason=reason):
@@ -99,6 +99,11 @@ def _attempted(name: str, level: int, event: Attempted) -> Notice:
     return Notice(
         event=name, level=level, at=event.at, kind=event.kind, reason=event.reason, by=event.by, commit=event.commit
     )
+
+
+def _how_urgent(event: Attempted) -> int:
+    """Must a person act? Git has told who pushes or deploys; what waits for the end of a freeze goes on by itself."""
+    return PERSON if event.trigger in ("pull", "branch", "edit") and not event.frozen else TOLD
 
 
 def _waited(event: Attempted, before: Memory) -> bool:
@@ -167,7 +172,7 @@ _TITLES = {
 _NEXT = {
     "released": "undo it: gitrelease{where} rollback{within}",
     "refused": "read why: gitrelease{where} history",
-    "waiting": "what for: gitrelease{where} status; when you want it: gitrelease{where} deploy {commit} --approve",
+    "waiting": "what for: gitrelease{where} history; when you want it: gitrelease{where} deploy {commit} --approve",
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
@@ -215,7 +220,7 @@ def _group(scene: Scene) -> str:
 
 
 # What would be a tag, a link, a mention or code to one of the services.
-_MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", "@": "＠", "[": "(", "]": ")", "&": "＆"})
+_MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", "@": "＠", "[": "［", "]": "］", "&": "＆"})
 
 
 def safe(text: str, limit: int = 300) -> str:

@@ -20,14 +20,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def is_missed(outcome: str) -> bool:
-    """Did an attempt of that outcome become no release, though something was to change?"""
-    return outcome not in ("released", "unchanged")
+def is_missed(attempt: dict[str, Any]) -> bool:
+    """Did an attempt become no release to this day, though something was to change?"""
+    return attempt["outcome"] not in ("released", "unchanged") and not attempt["over"]
 
 
 def missed(told: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the attempts that became no release, though something was to change."""
-    return [row for row in told["attempts"] if is_missed(row["outcome"])]
+    return [row for row in told["attempts"] if is_missed(row)]
 
 
 def why_left(row: dict[str, Any], *, limit: int = 160) -> str:

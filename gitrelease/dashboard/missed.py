@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.sheets import is_missed
 from gitrelease.core.text import short
 from gitrelease.dashboard import reading, showing
 from gitrelease.dashboard.frame import OFTEN, section
@@ -54,7 +55,7 @@ def attempts() -> None:
     rows = [
         {**one, "at": showing.moment(one["at"]), "commit": short(one["commit"]), "why": one["reason"]}
         for one in told
-        if one["outcome"] not in ("released", "unchanged")
+        if is_missed(one)
     ]
     columns = ATTEMPTS if all(row["group"] == PRODUCTION for row in rows) else IN_GROUPS
     _table_or(rows[:MOST], columns, "attempts", "All that came in was released.")

@@ -35,7 +35,7 @@ def history(world: World, count: int | None = None, remember: Remember = from_jo
         "schema": 1,
         "group": world.group,
         "releases": [release_row(known, memory, release, been) for release in itertools.islice(had, count)],
-        "attempts": [_attempt_row(attempt) for attempt in _newest(memory.attempts, count)],
+        "attempts": list(_newest(memory.attempts, count)),
         "emergencies": [emergency_row(one) for one in reversed(tuple(memory.emergencies))],
     }
 
@@ -43,19 +43,19 @@ def history(world: World, count: int | None = None, remember: Remember = from_jo
 def tells(memory: Memory, count: int) -> bool:
     """Does `memory`, in which the oldest attempts may be missing, tell `history` all that it tells of `count`?"""
     attempts = tuple(memory.attempts)
-    return len(attempts) < memory.most_attempts or (
-        len(attempts) >= count and sum(is_missed(attempt.outcome) for attempt in attempts) >= count
-    )
+    return len(attempts) < memory.most_attempts or sum(map(is_missed, _newest(attempts, count))) >= count
 
 
-def _newest(attempts: Sequence[Attempted], count: int | None) -> Iterator[Attempted]:
+def _newest(attempts: Sequence[Attempted], count: int | None) -> Iterator[dict[str, Any]]:
     """Yield the attempts that `history` tells of `count`, newest first."""
-    told = 0
+    told, released = 0, set[str]()
     for place, attempt in enumerate(reversed(tuple(attempts))):  # an agent may be adding one
-        missed = is_missed(attempt.outcome)
-        if count is None or place < count or (missed and told < count):
-            yield attempt
-        told += missed
+        if attempt.outcome == "released":
+            released.add(attempt.commit)
+        row = _attempt_row(attempt, over=attempt.outcome == "waiting" and attempt.commit in released)
+        if count is None or place < count or (is_missed(row) and told < count):
+            yield row
+        told += is_missed(row)
 
 
 def of_all_groups(world: World) -> dict[str, Any]:
@@ -78,11 +78,13 @@ def of_all_groups(world: World) -> dict[str, Any]:
     return {**told, "releases": releases, "attempts": attempts, "serving": names}
 
 
-def _attempt_row(attempt: Attempted) -> dict[str, Any]:
+def _attempt_row(attempt: Attempted, *, over: bool) -> dict[str, Any]:
+    """Return one attempt as `history` shows it; `over`: it waited, and was released since."""
     return {
         "commit": attempt.commit,
         "trigger": attempt.trigger,
         "outcome": attempt.outcome,
+        "over": over,
         "reason": attempt.reason,
         "by": attempt.by,
         "at": attempt.at,

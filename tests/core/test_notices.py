@@ -67,7 +67,7 @@ BACK = Promoting(at=1.0, number=1, tag="t", commit="c", source="s", previous=2)
         pytest.param(waits("pull"), ("waiting", 2), id="a pull that waits for approval"),
         pytest.param(waits("edit"), ("waiting", 2), id="an edit that waits for approval"),
         pytest.param(waits("branch", frozen=True), ("waiting", 0), id="one that waits for the end of a freeze"),
-        pytest.param(waits("push"), None, id="one whose pusher reads that it needs approval"),
+        pytest.param(waits("push"), ("waiting", 0), id="one whose pusher reads that it needs approval"),
         pytest.param(msgspec.structs.replace(refused(), outcome="released"), None, id="told as a release already"),
         pytest.param(
             WentBack(at=1.0, number=2, to=1, reason="", by="Ann", automatic=False), ("rolled_back", 0), id="by a person"

@@ -73,7 +73,7 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
         "pinned", "rolled_back", "groups",
     }  # fmt: skip
     assert history["releases"][0]["summary"] == "terms +1 (second)"
-    assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "reason", "by", "at"}
+    assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "over", "reason", "by", "at"}
 
 
 def test_a_row_of_the_history_has_room_on_a_terminal_of_80_columns_however_long_ago_it_was() -> None:
@@ -159,6 +159,25 @@ def test_an_agent_tells_the_history_that_is_on_the_disk(checkout: Production) ->
     checkout.kill(agent)
     assert answered == shown()
     assert answered[0] == hanging
+
+
+def test_what_waited_and_was_released_since_is_not_told_as_missed(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_version("two")
+    assert developer.push().code != 0
+    commit = developer.git("rev-parse", "HEAD")
+    waits = production.gitrelease("history").out
+
+    assert production.gitrelease("deploy", commit, "--approve").code == 0
+    told = production.gitrelease("history", "--json").json["attempts"]
+
+    assert f"{commit[:10]} waiting push" in waits
+    assert "not released" not in production.gitrelease("history").out
+    assert [(row["commit"], row["outcome"], row["over"]) for row in told] == [
+        (commit, "released", False),
+        (commit, "waiting", True),
+        (production.git("rev-parse", "release/1^{}"), "released", False),
+    ]
 
 
 def attempt(at: int, outcome: AttemptOutcome) -> Attempted:

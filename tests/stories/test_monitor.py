@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.commands.watching import Span
 from gitrelease.edges import samples
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
 from tests.stories.test_disk import Small, small  # noqa: F401
@@ -141,6 +142,21 @@ def test_errors_sessions_and_a_hang_are_seen_as_they_come(talking: Production) -
     assert silent["pid"] == hung != back["pid"]
     assert summary["restarts"] == 1
     assert summary["unanswered"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("length", "every", "moments"),
+    [
+        ("10s", None, [float(moment) for moment in range(1, 11)]),
+        ("5s", None, [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("10m", None, [*(1.0 + 30 * count for count in range(20)), 600.0]),
+        ("10s", "30s", [1.0, 10.0]),
+        ("1s", "500ms", [0.5, 1.0]),
+        ("500ms", "30s", [0.5]),
+    ],
+)
+def test_all_of_the_time_is_watched(length: str, every: str | None, moments: list[float]) -> None:
+    assert list(Span(length, every).moments()) == moments
 
 
 def test_ctrl_c_ends_it_with_the_summary_of_what_was_seen(production: Production) -> None:
