@@ -274,7 +274,8 @@ class Agent:
     def _go_down(self, owner: str) -> None:
         home = self.world.home
         home.wanted.unlink(missing_ok=True)
-        write_atomically(home.down, f"{owner}\n".encode())
+        if not home.down.exists():  # a service manager that ends us later did not ask first
+            write_atomically(home.down, f"{owner}\n".encode())
         for worker in (self._supervisor, self._sampler):
             if worker is not None:
                 worker.stop()

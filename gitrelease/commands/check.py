@@ -67,7 +67,8 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     if as_json:
         print_json({"ok": ok, "kind": kind.value, "checks": checks, "replay": msgspec.to_builtins(replay)})
     else:
-        verdict = Told(f"{'fit' if ok else 'not fit'} to be released: {kind} change", "fit" if ok else "refused")
+        what = "nothing that runs has changed" if kind is Kind.NONE else f"{kind} change"
+        verdict = Told(f"{'fit' if ok else 'not fit'} to be released: {what}", "fit" if ok else "refused")
         why = [f"  {judged.reason}"] if isinstance(judged, Unfit) else []
         say([*check_lines(checks), verdict, *why, *([f"  {asking}: it needs approval"] if asking else [])])
     return Exit.DONE if ok else Exit.REFUSED

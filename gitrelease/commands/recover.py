@@ -78,7 +78,8 @@ def run(
     elif code:
         say(outcome_lines({**end, "code": code}), error=True)
     else:
-        what = f"recovered: {end['release']} is live and was verified" + ("" if done else "; nothing was wrong")
+        what = f"recovered: {end['release']} is live and was verified, a new agent looks after it"
+        what += "" if done else "; nothing was wrong"
         say([Told(what, "done")])
         if end.get("hint"):
             say([Told(one_line(end["hint"], 400), "warning")], error=True)  # a group may not have come up

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.options import Json, Revision, ending
 from gitrelease.edges.terminal import say
-
-if TYPE_CHECKING:
-    from gitrelease.world import World
 
 
 def register(app: typer.Typer) -> None:
@@ -22,55 +19,28 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     """Say on which lines the regions of REV stand (default: the head of the deploy branch)."""
     from gitrelease.candidate import commit_of, compose, lost_revision
     from gitrelease.core.refs import LIVE
+    from gitrelease.release.regions import places
 
     world = look_at(context.obj, initialised=False)
     named = commit_of(world, revision or world.settings.app.branch)
     live = world.git.resolve(LIVE)
     # What git ignores is in no commit of a person: the export is then the live release's.
     commit = compose(world, named, carried_from=live) if live else named
-    rows = regions(world, commit)
+    rows = places(world, commit)
     if as_json:
         print_json({"commit": named, "regions": rows})
         return 0
     problem = lost_revision(world.git, world.settings.regions)
     if problem:
         typer.echo(problem, err=True)
-    say(map(_line, rows))
+    say(map(_line, rows) if rows else [_none(world.settings.app.script)])
     return 0
+
+
+def _none(script: str) -> str:
+    return f"no regions are known of {script}: every change of it is major; set some: docs/configuration.md, [[region]]"
 
 
 def _line(row: dict[str, Any]) -> str:
     lines = f"{row['lines'][0]}-{row['lines'][1]}" if row["lines"] else "not there"
     return f"{row['region']:<20} {row['kind']:<11} {row['file']}:{lines}  {row['where']}".rstrip()
-
-
-def regions(world: World, commit: str) -> list[dict[str, Any]]:
-    """Return each region with its lines in `commit`; null where it is not."""
-    from gitrelease.candidate import placed
-    from gitrelease.core.filechange import whole
-    from gitrelease.core.parsing import Broken, parse
-    from gitrelease.core.resolve import resolve as find
-    from gitrelease.core.scopes import Scopes
-
-    rows = []
-    found: dict[str, Any] = {}
-    lines = placed(world, commit)
-    for path in world.settings.region_files:
-        content = world.git.blob(commit, path)
-        there = world.settings.regions_of(path)
-        found |= {region.name: whole(content) for region in there if region.form == "file"}
-        source = parse(content) if content is not None and path.endswith(".py") else None
-        if source is not None and not isinstance(source, Broken):
-            found |= {name: item.lines for name, item in find(Scopes(source), there, lines).items()}
-    for region in world.settings.regions:
-        where = ", ".join(filter(None, (region.symbol, region.assign)))
-        rows.append(
-            {
-                "region": region.name,
-                "kind": region.kind.value,
-                "file": world.settings.file_of(region),
-                "lines": list(found[region.name]) if found.get(region.name) else None,
-                "where": where,
-            }
-        )
-    return rows

@@ -62,8 +62,9 @@ def lines(state: dict[str, Any]) -> list[str]:
     if live is None:
         out: list[str] = ["live      nothing yet; release what is checked out: gitrelease up"]
     else:
+        out = list(_down(state))
         what = f"live      {live['release']} ({short(live['commit'])}), {live['kind']}, {since(live['since'], now)}"
-        out = [Told(what, "live"), f"          {one_line(live['summary'], 300)}"]
+        out += [Told(what, "live"), f"          {one_line(live['summary'], 300)}"]
     if state["soaking"]:
         left = f"soaking   {state['soaking']['release']}, {state['soaking']['seconds_left']:.0f} s left"
         out.append(Told(left, "soaking"))
@@ -84,6 +85,12 @@ def lines(state: dict[str, Any]) -> list[str]:
     if not state["agent"]["running"]:
         out.append(Told("agent     not running; start it: gitrelease up", "warning"))
     return out
+
+
+def _down(state: dict[str, Any]) -> Iterator[str]:
+    """Say first of all that nobody is served, where that is so."""
+    if all(row["health"] == "down" for row in state["instances"] if row["group"] == PRODUCTION):
+        yield Told("down      nobody is served; start it: gitrelease up", "problem")
 
 
 def _elsewhere(row: dict[str, Any]) -> str:

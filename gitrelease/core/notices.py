@@ -198,7 +198,8 @@ def body_of(notice: Notice, scene: Scene) -> str:
 def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
     about = [short(notice.commit) if notice.commit else "", notice.kind, f"by {notice.by}" if notice.by else ""]
     known = ", ".join(safe(one, 120) for one in about if one)
-    yield f"{notice.event}: {safe(notice.reason, 600) or 'no reason was given'}" + (f" ({known})" if known else "")
+    why = safe(notice.reason, 600) or "no reason was given"
+    yield f"{notice.event.replace('_', ' ')}: {why}" + (f" ({known})" if known else "")
     if notice.previous and notice.event != "refused":
         yield f"Before: {safe(notice.previous)}"
     if notice.more:

@@ -18,6 +18,7 @@ from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
 from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
+from gitrelease.release.regions import places
 from gitrelease.release.way import no_such_way
 
 _SHOWN = 5
@@ -64,6 +65,21 @@ def candidate(case: Case) -> Iterator[Diagnosis]:
             yield problem("app", f"{script} does not compile: {error}", fix="mend it and commit; see: gitrelease check")
     if not seen:
         yield well("app", f"{', '.join(_scripts(case))} at the head of {case.branch}")
+
+
+def regions(case: Case) -> Iterator[Diagnosis]:
+    """Is the app the one whose parts are known by kind? Where most are nowhere, it is another file than was thought."""
+    script = case.world.settings.app.script
+    head = case.git.ref(case.world.settings.branch_ref) or case.git.resolve("HEAD") or ""
+    known = [row for row in places(case.world, head) if row["file"] == script]
+    lost = [row for row in known if row["lines"] is None]
+    if not known:
+        yield well("regions", f"none are set for {script}: every change of it is major")
+    elif 2 * len(lost) > len(known):
+        detail = f"{len(lost)} of {len(known)} are not in {script}; what stands there instead is major"
+        yield warning("regions", detail, fix="see: gitrelease regions; another file is run: gitrelease init --script …")
+    else:
+        yield well("regions", f"{len(known) - len(lost)} of {len(known)} are in {script}")
 
 
 def interpreter(case: Case) -> Iterator[Diagnosis]:

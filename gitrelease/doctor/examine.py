@@ -51,6 +51,7 @@ LOOKS = (
     Look("refs", repository.pointers, _READABLE),
     Look("ignored files", repository.files, _READABLE),
     Look("app", app.candidate, (*_READABLE, "refs")),
+    Look("regions", app.regions, (*_READABLE, "refs", "app")),
     Look("interpreter", app.interpreter, _READABLE),
     Look("imports", app.imports, (*_READABLE, "interpreter"), _IMPORT),
     Look("run-time files", app.shared, _PRODUCTION),

@@ -187,6 +187,17 @@ def journal(case: Case) -> Iterator[Diagnosis]:
         yield well("journal", "can be read")
 
 
+CRONS = ("cron", "crond", "fcron")  # as their processes are called
+
+
+def _by_cron() -> Iterator[Diagnosis]:
+    if process_table.runs(*CRONS):
+        yield well("boot", "the crontab starts production with the host")
+    else:
+        detail = "the crontab starts production with the host, and no cron runs that reads it"
+        yield warning("boot", detail, fix="as root: service cron start; or: gitrelease service --supervisor")
+
+
 def boot(case: Case) -> Iterator[Diagnosis]:
     """Does production come back by itself when the host is started again?"""
     user = user_name(case.home.root.stat().st_uid)
@@ -195,7 +206,7 @@ def boot(case: Case) -> Iterator[Diagnosis]:
     if any(unit.lingers for unit in enabled):
         yield well("boot", f"{enabled[0].path.name} starts production with the host")
     elif in_crontab(host.crontab(), str(case.root)):
-        yield well("boot", "the crontab starts production with the host")
+        yield from _by_cron()
     elif _foreground(case):
         yield well("boot", "production runs under a service manager")
     elif not units.systemd_runs():

@@ -321,3 +321,8 @@ def listening(identity: Identity, port: int) -> set[str]:
 def _listening(process: psutil.Process, port: int) -> set[str]:
     connections = process.net_connections(kind="tcp")
     return {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN and one.laddr.port == port}
+
+
+def runs(*names: str) -> bool:
+    """Does a process of one of these names run on the host, whoever's it is?"""
+    return any(process.info["name"] in names for process in psutil.process_iter(["name"]))

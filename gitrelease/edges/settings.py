@@ -148,4 +148,5 @@ def changed(text: str, *, app: Mapping[str, Any], port: int | None) -> str:
         if not instances:
             instances.append(tomlkit.table())
         instances[0]["port"] = port
-    return tomlkit.dumps(document)
+    written = tomlkit.dumps(document)
+    return written if text else written.replace("\n[[", "\n\n[[")

@@ -91,7 +91,7 @@ class App:
     def construct(self, name: str) -> None:
         """Construct the class `name`."""
         if not hasattr(self.module, name):
-            raise Broken("the app no longer has it")
+            raise Broken("the app does not have it")
         getattr(self.module, name)()
 
     def judge(self, row: Row, promised: set[str]) -> object:

@@ -81,14 +81,14 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     keep_baseline(world, candidate.commit, staged.findings)
     Attempt(production, candidate, release.kind, begun).tell("released", release.summary)
     report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
-    undo = f"gitrelease rollback{world.within}"
+    undo = f"; undo with: gitrelease rollback{world.within}" if known.live else ""
     return Outcome(
         outcome="released",
         release=release.name,
         previous=known.live.name if known.live else None,
         kind=release.kind,
         reason=release.summary,
-        hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s; undo with: {undo}",
+        hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s{undo}",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
     )

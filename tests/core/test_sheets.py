@@ -42,8 +42,8 @@ def release(number: int, **more: Any) -> dict[str, Any]:
 
 def attempt(**more: Any) -> dict[str, Any]:
     return {
-        "commit": "d" * 40, "trigger": "push", "outcome": "refused", "over": False, "reason": "it is broken", "by": "ben",
-        "at": 1_700_000_000.0, **more,
+        "commit": "d" * 40, "trigger": "push", "outcome": "refused", "over": False, "reason": "it is broken",
+        "by": "ben", "at": 1_700_000_000.0, **more,
     }  # fmt: skip
 
 

@@ -144,7 +144,7 @@ def test_an_error_inside_the_app_is_told_with_its_line(tmp_path):
 def test_a_class_that_is_gone_is_named_and_what_needs_it_is_skipped(tmp_path):
     outcome = run(tmp_path, "x = 1\n")
 
-    assert outcome.results["class Parser"]["detail"] == "the app no longer has it"
+    assert outcome.results["class Parser"]["detail"] == "the app does not have it"
     assert outcome.statuses == {
         "import": "passed",
         "class Parser": "failed",

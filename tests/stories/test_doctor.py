@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gitrelease.edges import backends
+from gitrelease.doctor import running
+from gitrelease.edges import backends, process_table
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.units import systemd_runs
 from tests import ordinary
@@ -242,6 +243,24 @@ def test_what_is_broken_has_a_line_and_a_remedy(
     told = " ".join(line["detail"] for line in lines[name] if line["status"] == "problem")
     assert says in told
     assert fix in " ".join(line["fix"] for line in lines[name])
+
+
+def test_a_file_without_most_of_the_regions_is_asked_about(checkout: Production) -> None:
+    checkout.init()
+    told = [examined(checkout)[1]["regions"]]
+    for script in (SERVER.replace("TERMS", "WORDS"), SERVER):
+        settings = SETTINGS if script != SERVER else SETTINGS.partition("[[region]]")[0]
+        checkout.write("server.py", script)
+        checkout.write("gitrelease.toml", settings)
+        checkout.commit("Another app")
+        told.append(examined(checkout)[1]["regions"])
+
+    assert [(line["status"], line["detail"]) for (line,) in told] == [
+        ("ok", "1 of 1 are in server.py"),
+        ("warning", "1 of 1 are not in server.py; what stands there instead is major"),
+        ("ok", "none are set for server.py: every change of it is major"),
+    ]
+    assert "gitrelease init --script" in told[1][0]["fix"]
 
 
 def delete(*refs: str) -> Callable[[Production], object]:
@@ -579,10 +598,20 @@ def test_a_line_of_the_crontab_is_known(checkout: Production, tmp_path: Path, un
     if unit_too:
         checkout.gitrelease("service")
 
-    told = checkout.gitrelease("doctor", "--json", env=with_crontab(checkout, tmp_path / "tools")).json
-    boot = [line["detail"] for line in told["checks"] if line["name"] == "boot"]
+    environment = with_crontab(checkout, tmp_path / "tools")
 
-    assert boot == ["the crontab starts production with the host"]
+    def boot() -> list[tuple[str, str]]:
+        told = checkout.gitrelease("doctor", "--json", env=environment).json
+        return [(line["status"], line["detail"]) for line in told["checks"] if line["name"] == "boot"]
+
+    unread = [("warning", "the crontab starts production with the host, and no cron runs that reads it")]
+    if not process_table.runs(*running.CRONS):  # those of this host are not ours to end
+        assert boot() == unread
+    cron = shutil.copy(shutil.which("sleep") or "", tmp_path / "cron")
+    with subprocess.Popen([cron, "300"]) as daemon:
+        until(lambda: process_table.runs("cron"))
+        assert boot() == [("ok", "the crontab starts production with the host")]
+        daemon.terminate()
 
 
 def test_what_would_still_start_it_is_told_when_it_is_uninstalled(checkout: Production, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_lost_class_is_refused_by_name_though_the_page_renders(streamlit: Prod
     pushed = developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code != 0
-    assert "class EnhancedVisualParser: the app no longer has it" in " ".join(
+    assert "class EnhancedVisualParser: the app does not have it" in " ".join(
         pushed.said.replace("remote:", "").split()
     )
 
