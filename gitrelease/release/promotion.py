@@ -81,7 +81,8 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     keep_baseline(world, candidate.commit, staged.findings)
     Attempt(production, candidate, release.kind, begun).tell("released", release.summary)
     report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
-    undo = f"; undo with: gitrelease rollback{world.within}" if known.live else ""
+    older = next(known.releases.newest(below=release.number, without=known.bad), None)
+    undo = f"; undo with: gitrelease rollback{world.within}" if older else ""
     return Outcome(
         outcome="released",
         release=release.name,
