@@ -22,7 +22,7 @@ from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
 from gitrelease.agent.duty import Duty
-from gitrelease.agent.emergency import call_for_a_person, up_again
+from gitrelease.agent.emergency import call_for_a_person, ended_unasked, up_again
 from gitrelease.agent.groups import Groups
 from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.agent.office import Office
@@ -214,19 +214,23 @@ class Agent:
 
     # -- up and down -------------------------------------------------------------------------------------------
 
-    def up(self, *, cancel: Cancel, report: Report, owner: str, pid: int) -> Outcome:
-        """Bring production up, unless it is; the first time this makes release/1."""
+    def up(self, *, cancel: Cancel, report: Report, owner: str, pid: int, recovering: bool = False) -> Outcome:
+        """Bring production up, unless it is; the first time this makes release/1.
+
+        Who is `recovering` it says at the end what was done.
+        """
         with self.has_turn(owner=owner, pid=pid, doing="up", cancel=cancel, wait=60):
             if self.production is not None:
                 return self._up_already(self.production, report=report, by=owner)
             self.world = open_world(self.world.git.root)
             if self._telling is not None:
                 self._telling.hear(self.world)
+            ended = ended_unasked(self.world.home) and not recovering
             production, outcome = bring_up(self.world, cancel=cancel, report=report, by=owner)
             if production is None:
                 return outcome
             self.production = production
-            up_again(self, production, by=owner)
+            up_again(self, production, by=owner, ended=ended)
             home = self.world.home
             renewed = hooks.refresh(self.world.git, home, branch=self.world.settings.app.branch)
             if renewed:

@@ -133,7 +133,10 @@ class Desk:
     def _up(self, request: Request) -> Outcome:
         agent = self._agent
         try:
-            return agent.up(cancel=request.cancel, report=request.report, owner=request.by, pid=request.pid)
+            return agent.up(
+                cancel=request.cancel, report=request.report, owner=request.by, pid=request.pid,
+                recovering=request.flag("recovering"),
+            )  # fmt: skip
         finally:
             if agent.production is None and agent.turn.holder is None:
                 agent.leaving = True  # it did not come up: nothing to look after

@@ -124,7 +124,7 @@ def _end_agents(client: Client, tell: Tell) -> None:
 def _bring_up(client: Client, tell: Tell) -> dict[str, Any]:
     """Start production as `up` does, and see that it serves; else start it again, and at last go back."""
     client.start_agent()
-    end = end_or_raise(client.ask("up", {"by": user()}, show_progress))
+    end = end_or_raise(client.ask("up", {"by": user(), "recovering": True}, show_progress))
     if end.get("outcome") not in ("unchanged", "released", "rolled_back"):
         return end
     wrong = _wrong(client)

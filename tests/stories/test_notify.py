@@ -243,6 +243,22 @@ def test_a_recovery_is_told_and_ends_the_emergency(stuck: Production, hook: Hook
 
 
 @pytest.mark.long
+def test_a_production_that_ended_unasked_is_told_when_it_is_up_again(production: Production, hook: Hook) -> None:
+    tell(production, urls(hook.url))
+    production.kill(production.agent_pid())
+    for pid in (production.front_pid(), production.backend_pid()):
+        production.kill(pid)
+    production.up()
+    body = until(lambda: hook.body("level 4: production was recovered"), "it is told")
+    production.gitrelease("down")
+    production.up()
+    production.commit_term("second")
+    until(lambda: hook.body("release/2 is live"), "the next thing is told")
+
+    assert "all of it had ended, after a reboot say; production is up again" in body
+    assert len(hook.titles()) == 2
+
+
 def test_a_production_that_does_not_come_up_again_by_itself_calls_for_a_person(
     production: Production, hook: Hook
 ) -> None:

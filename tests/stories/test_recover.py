@@ -406,7 +406,7 @@ def test_a_folder_in_the_place_of_the_journal_is_put_aside(two: Production) -> N
     journal = two.home / "journal.jsonl"
     journal.unlink()
     (journal / "whose").mkdir(parents=True)
-    assert "gitrelease recover" in two.gitrelease("history").said
+    assert "gitrelease recover" in two.gitrelease("history", "--json").said
 
     ended = two.gitrelease("recover", "--json")
 
