@@ -5,6 +5,7 @@ The story of `gitrelease demo` is lived through, sampled every second; then the 
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -73,7 +74,7 @@ def main() -> None:
             page.locator("label", has_text="Releases").click()
             page.get_by_role("combobox").fill("release/2")
             page.get_by_role("combobox").press("Enter")
-            page.locator("code", has_text="release/2  ").first.wait_for()
+            page.locator("code", has_text=re.compile(r"release/2\s+good")).first.wait_for()
             take(page, "release")
             page.get_by_role("button", name="Roll back", exact=True).click()
             page.get_by_role("dialog").get_by_text("I mean it").click()

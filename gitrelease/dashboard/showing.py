@@ -18,6 +18,7 @@ from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line, plain, readable
 
 LONGEST = 400  # characters of a cell
+_WHOLE = 20  # likewise, of one that is on one line
 
 
 def words(value: object) -> None:
@@ -56,7 +57,7 @@ def lines(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     Every word is escaped here, and what is left is cleaned by Streamlit in the browser.
     """
     head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{_text(row.get(name))}</td>' for name in columns)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(_cell_of_line(row.get(name)) for name in columns)}</tr>" for row in rows)
     table = f'<table class="lines"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     st.html(f'{_STYLE}<div class="wide">{table}</div>')
 
@@ -65,13 +66,16 @@ _STYLE = """<style>
 .lines { width: 100%; border-collapse: collapse; font-size: 0.875rem; }
 .lines th { text-align: left; font-weight: 400; opacity: 0.6; white-space: nowrap; }
 .lines th, .lines td { padding: 0.25rem 0.75rem 0.25rem 0; border-bottom: 1px solid #80849540; vertical-align: top; }
+.lines td.whole { white-space: nowrap; }
 .wide { overflow-x: auto; }
 </style>"""
 
 
-def _text(value: object) -> str:
-    """Return a cell as HTML that shows it as it is."""
-    return "" if value is None else html.escape(str(_cell(value)))
+def _cell_of_line(value: object) -> str:
+    """Return a cell as HTML that shows it as it is; a short one, such as a moment, on one line."""
+    text = "" if value is None else str(_cell(value))
+    kept = ' class="whole"' if len(text) <= _WHOLE else ""
+    return f"<td{kept}>{html.escape(text)}</td>"
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, key: str, select: bool = False) -> list[int]:
