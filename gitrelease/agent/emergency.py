@@ -20,8 +20,8 @@ def call_for_a_person(office: Office, why: str) -> None:
 
 def ended_unasked(home: Home) -> bool:
     """Was production to be up, and does nothing of it run any more: after a reboot, say?"""
-    live = read_running(home.processes).live
-    return home.wanted.exists() and live is not None and not any(one.identity.alive for one in live.backends)
+    written = home.processes.exists()  # a `down` takes it away
+    return written and home.wanted.exists() and read_running(home.processes).live is None
 
 
 def up_again(office: Office, production: Production, *, by: str, ended: bool = False) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.commands.client import user
 from tests.checkout import PATIENCE, Production, until
 
 
@@ -52,6 +53,17 @@ def test_production_ends_with_it_and_stays_down(checkout: Production, service: S
     assert pushed.code != 0
     assert "production is down, the service manager asked for it" in pushed.said
     assert not checkout.status()["agent"]["running"]
+
+
+def test_who_stops_and_starts_it_calls_that_no_recovery(checkout: Production, service: Service) -> None:
+    service.end()
+    again = Service(checkout)
+    until(lambda: checkout.status()["instances"][0]["health"] == "healthy")
+    assert checkout.gitrelease("down").code == 0
+    again.process.wait(timeout=PATIENCE)
+
+    assert '"recovered"' not in (checkout.home / "journal.jsonl").read_text()
+    assert checkout.gitrelease("deploy").said.startswith(f"error: production is down, {user()} asked for it")
 
 
 def test_a_second_one_is_told_and_the_first_goes_on(checkout: Production, service: Service) -> None:

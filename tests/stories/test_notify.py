@@ -242,7 +242,6 @@ def test_a_recovery_is_told_and_ends_the_emergency(stuck: Production, hook: Hook
     assert stuck.gitrelease("history", "--json").json["emergencies"][0]["ended"]
 
 
-@pytest.mark.long
 def test_a_production_that_ended_unasked_is_told_when_it_is_up_again(production: Production, hook: Hook) -> None:
     tell(production, urls(hook.url))
     production.kill(production.agent_pid())
@@ -259,6 +258,7 @@ def test_a_production_that_ended_unasked_is_told_when_it_is_up_again(production:
     assert len(hook.titles()) == 2
 
 
+@pytest.mark.long
 def test_a_production_that_does_not_come_up_again_by_itself_calls_for_a_person(
     production: Production, hook: Hook
 ) -> None:
