@@ -120,7 +120,8 @@ class Agent:
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
             if self.foreground and not self._renewing:
-                self._go_down(_SERVICE_MANAGER)
+                # Who has typed `down` was first; that ends us, too.
+                self._go_down(home.down.read_text().strip() if home.down.exists() else _SERVICE_MANAGER)
             self._telling.stop()
             home.agent_socket.unlink(missing_ok=True)
             home.agent_pid.unlink(missing_ok=True)
@@ -278,8 +279,7 @@ class Agent:
     def _go_down(self, owner: str) -> None:
         home = self.world.home
         home.wanted.unlink(missing_ok=True)
-        if not home.down.exists():  # a service manager that ends us later did not ask first
-            write_atomically(home.down, f"{owner}\n".encode())
+        write_atomically(home.down, f"{owner}\n".encode())
         for worker in (self._supervisor, self._sampler):
             if worker is not None:
                 worker.stop()

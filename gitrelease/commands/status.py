@@ -26,6 +26,7 @@ from gitrelease.edges import wire
 from gitrelease.edges.terminal import say
 
 _BAD_SHOWN = 3
+_START = "start it: gitrelease up"
 
 
 def register(app: typer.Typer) -> None:
@@ -83,14 +84,15 @@ def lines(state: dict[str, Any]) -> list[str]:
         out.append(Told(what, row["health"]))
     out += [*_groups(state), *_unusual(state, now), *_waiting(state)]
     if not state["agent"]["running"]:
-        out.append(Told("agent     not running; start it: gitrelease up", "warning"))
+        out.append(Told(f"agent     not running; {_START}", "warning"))
     return out
 
 
 def _down(state: dict[str, Any]) -> Iterator[str]:
     """Say first of all that nobody is served, where that is so."""
     if all(row["health"] == "down" for row in state["instances"] if row["group"] == PRODUCTION):
-        yield Told("down      nobody is served; start it: gitrelease up", "problem")
+        remedy = "read why: gitrelease logs; then: gitrelease restart" if state["agent"]["running"] else _START
+        yield Told(f"down      nobody is served; {remedy}", "problem")
 
 
 def _elsewhere(row: dict[str, Any]) -> str:
