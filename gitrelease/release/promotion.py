@@ -82,7 +82,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     Attempt(production, candidate, release.kind, begun).tell("released", release.summary)
     report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
     older = next(known.releases.newest(below=release.number, without=known.bad), None)
-    undo = f"; undo with: gitrelease rollback{world.within}" if older else ""
+    undo = f"; undo with: gitrelease rollback{world.within}" if known.live or older else ""
     return Outcome(
         outcome="released",
         release=release.name,

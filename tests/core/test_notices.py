@@ -194,7 +194,7 @@ def test_a_notice_says_what_happened_what_is_served_what_to_type_and_where() -> 
 
     assert notices.title_of(notice, SCENE) == "level 1: production is back at release/2 (srv01)"
     assert notices.body_of(notice, SCENE).splitlines() == [
-        "rolled_back: it ended (cccccccccc, pattern, by agent)",
+        "rolled back: it ended (cccccccccc, pattern, by agent)",
         "Before: release/3",
         "Production serves release/2 now",
         "Next: push a fix on top; what happened: gitrelease -C /srv/findoc show release/3",
