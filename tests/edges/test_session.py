@@ -190,9 +190,9 @@ def test_a_port_that_nobody_opens_is_named_when_the_deadline_has_passed():
 
 def test_a_server_that_accepts_and_stays_silent_has_failed_at_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        verdict = probe(listener.getsockname()[1], deadline=0.5)
+        verdict = probe(listener.getsockname()[1], deadline=2)
 
-    assert verdict["detail"] == "the server did not answer within 0.5 s"
+    assert verdict["detail"] == "the server did not answer within 2 s"
 
 
 def test_an_interpreter_without_streamlit_is_no_verdict_on_the_app():
