@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.client import (
     AGENT_ANSWER,
     LAST_HOLDS,
@@ -18,7 +19,7 @@ from gitrelease.commands.client import (
     silent,
 )
 from gitrelease.commands.options import Json, ending
-from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.moments import since, when
 from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, counted, one_line, short
@@ -33,14 +34,35 @@ def register(app: typer.Typer) -> None:
     app.command("status", short_help="What is live, good, soaking, edited, waiting.")(ending(run))
 
 
-def run(context: typer.Context, as_json: Json = False) -> int:
-    """What is live, good, standing by, soaking, edited, locked; every instance."""
+def run(
+    context: typer.Context,
+    instance: Annotated[
+        str | None, typer.Argument(metavar="[INSTANCE|GROUP|all]", show_default=False, autocompletion=offers.instances)
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """What is live, good, standing by, soaking, edited, locked; every instance, or only those that are named."""
     state = read_status(client_for(context.obj))
+    only = instance is not None and instance != ALL
+    if only:
+        state = _narrowed(state, str(instance))
     if as_json:
         print_json(state)
     else:
-        say(lines(state))
+        say([*_instances(state), *_groups(state)] if only else lines(state))
     return 0
+
+
+def _narrowed(state: dict[str, Any], word: str) -> dict[str, Any]:
+    """Return the status object with the instances alone that a name or a group means, and their groups."""
+    rows = [row for row in state["instances"] if word in (row["name"], row["group"])]
+    if not rows:
+        from gitrelease.release.selection import no_instance
+
+        groups = list(dict.fromkeys(row["group"] for row in state["instances"]))
+        raise no_instance(word, [row["name"] for row in state["instances"]], groups)
+    within = {row["group"] for row in rows}
+    return {**state, "instances": rows, "groups": [one for one in state["groups"] if one["name"] in within]}
 
 
 def read_status(client: Client) -> dict[str, Any]:
@@ -72,17 +94,7 @@ def lines(state: dict[str, Any]) -> list[str]:
     standby = f"; {state['standby']} stands by" if state["standby"] else ""
     good = state["last_good"]
     out.append(Told(f"good      {good or 'none yet'}{standby}", "good" if good else "unknown"))
-    for row in state["instances"]:
-        usage = (
-            f"cpu {row['cpu_percent']:.0f} %, {row['memory_mb']:.0f} MB, up {ago(row['uptime_s'])}"
-            if row["pid"]
-            else ""
-        )
-        restarts = f", {counted(row['restarts'], 'restart')}" if row["restarts"] else ""
-        process = f", pid {row['pid']}, {usage}{restarts}" if usage else ""
-        what = f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}{process}"
-        out.append(Told(what, row["health"]))
-    out += [*_groups(state), *_unusual(state, now), *_waiting(state)]
+    out += [*_instances(state), *_groups(state), *_unusual(state, now), *_waiting(state)]
     if not state["agent"]["running"]:
         out.append(Told(f"agent     not running; {_START}", "warning"))
     return out
@@ -93,6 +105,19 @@ def _down(state: dict[str, Any]) -> Iterator[str]:
     if all(row["health"] == "down" for row in state["instances"] if row["group"] == PRODUCTION):
         remedy = "read why: gitrelease logs; then: gitrelease restart" if state["agent"]["running"] else _START
         yield Told(f"down      nobody is served; {remedy}", "problem")
+
+
+def _instances(state: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each instance."""
+    for row in state["instances"]:
+        usage = (
+            f"cpu {row['cpu_percent']:.0f} %, {row['memory_mb']:.0f} MB, up {ago(row['uptime_s'])}"
+            if row["pid"]
+            else ""
+        )
+        restarts = f", {counted(row['restarts'], 'restart')}" if row["restarts"] else ""
+        process = f", pid {row['pid']}, {usage}{restarts}" if usage else ""
+        yield Told(f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}{process}", row["health"])
 
 
 def _elsewhere(row: dict[str, Any]) -> str:

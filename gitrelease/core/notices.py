@@ -172,7 +172,9 @@ _TITLES = {
 _NEXT = {
     "released": "undo it: gitrelease{where} rollback{within}",
     "refused": "read why: gitrelease{where} history",
-    "waiting": "what for: gitrelease{where} history; when you want it: gitrelease{where} deploy {commit} --approve",
+    "waiting": (
+        "what for: gitrelease{where} history{within}; when you want it: gitrelease{where} deploy {commit}{to} --approve"
+    ),
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
@@ -209,8 +211,9 @@ def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
     where = f" -C {safe(scene.checkout, 300)}"
     within = "" if scene.group == PRODUCTION else f" --in {safe(scene.group, 80)}"
     previous = safe(notice.previous) or "RELEASE"
+    to = within.replace("--in", "--to", 1)
     commit = short(notice.commit)
-    yield "Next: " + _NEXT[notice.event].format(where=where, previous=previous, within=within, commit=commit)
+    yield "Next: " + _NEXT[notice.event].format(where=where, previous=previous, within=within, to=to, commit=commit)
     when = datetime.fromtimestamp(notice.at, UTC)
     host, checkout = safe(scene.host, 80), safe(scene.checkout, 300)
     yield f"Host {host}{_group(scene)}, checkout {checkout}, {when:%Y-%m-%d %H:%M:%S} UTC"

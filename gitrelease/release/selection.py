@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gitrelease.core.errors import ReleaseError
@@ -36,12 +37,16 @@ def chosen(world: World, word: str | None, *, ended: bool = False) -> list[Selec
     named = [one for one in groups if one.world.group == wanted]
     found = named or [one.only(wanted) for one in groups if wanted in one.names]
     if not found:
-        names = ", ".join(name for one in groups for name in one.names)
-        others = "".join(f"; or a group: {', '.join(world.settings.groups)}; or {ALL}" for _ in groups[1:2])
-        raise ReleaseError(
-            f"there is no instance {one_line(wanted, 80)!r}", hint=f"There is: {one_line(names, 500)}{others}"
-        )
+        raise no_instance(wanted, [name for one in groups for name in one.names], world.settings.groups)
     return found
+
+
+def no_instance(word: str, names: Sequence[str], groups: Sequence[str]) -> ReleaseError:
+    """Return the error for a word that names no instance and no group; it says which there are."""
+    others = f"; or a group: {', '.join(groups)}; or {ALL}" if groups[1:] else ""
+    return ReleaseError(
+        f"there is no instance {one_line(word, 80)!r}", hint=f"There is: {one_line(', '.join(names), 500)}{others}"
+    )
 
 
 def _whole(world: World, *, ended: bool) -> Selection:

@@ -202,6 +202,17 @@ def test_a_notice_says_what_happened_what_is_served_what_to_type_and_where() -> 
     ]
 
 
+def test_what_waits_in_a_group_is_approved_there() -> None:
+    notice = notice_of(msgspec.structs.replace(waits("shell"), commit="c" * 40), Memory(), release)
+    assert notice is not None
+    scene = msgspec.structs.replace(SCENE, group="test--in")
+
+    assert "deploy cccccccccc --approve" in notices.body_of(notice, SCENE)
+    told = notices.body_of(notice, scene)
+    assert "history --in test--in;" in told
+    assert "deploy cccccccccc --to test--in --approve" in told
+
+
 def test_where_nothing_runs_it_says_so() -> None:
     down = msgspec.structs.replace(SCENE, serves="")
 

@@ -609,9 +609,11 @@ def test_a_line_of_the_crontab_is_known(checkout: Production, tmp_path: Path, un
         assert boot() == unread
     cron = shutil.copy(shutil.which("sleep") or "", tmp_path / "cron")
     with subprocess.Popen([cron, "300"]) as daemon:
-        until(lambda: process_table.runs("cron"))
-        assert boot() == [("ok", "the crontab starts production with the host")]
-        daemon.terminate()
+        try:
+            until(lambda: process_table.runs("cron"))
+            assert boot() == [("ok", "the crontab starts production with the host")]
+        finally:
+            daemon.terminate()
 
 
 def test_what_would_still_start_it_is_told_when_it_is_uninstalled(checkout: Production, tmp_path: Path) -> None:

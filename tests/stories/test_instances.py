@@ -77,6 +77,22 @@ def test_each_instance_runs_its_script_in_a_process_of_its_own(several: Several)
     assert several.answers()["second"] == "one revenue profit"
 
 
+def test_status_tells_of_those_that_are_named(several: Several) -> None:
+    look = several.production.gitrelease
+    told = {word: look("status", word, "--json").json for word in ("visual", "production", "all")}
+    shown = look("status", "visual")
+    unknown = look("status", "nobody")
+
+    assert [row["name"] for row in told["visual"]["instances"]] == ["visual"]
+    assert [[row["name"] for row in told[word]["instances"]] for word in ("production", "all")] == [list(NAMES)] * 2
+    assert told["visual"]["live"] == told["all"]["live"]
+    (line,) = shown.out.splitlines()
+    assert line.startswith(f"instance  visual http://127.0.0.1:{several.ports['visual']} healthy, pid ")
+    assert unknown.code == 2
+    assert "there is no instance 'nobody'" in unknown.said
+    assert "There is: primary, second, enhanced, enhanced-2, visual" in unknown.said
+
+
 def test_many_that_hang_are_told_as_fast_as_one(several: Several) -> None:
     hung = several.pids()
     for pid in hung.values():
