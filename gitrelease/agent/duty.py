@@ -127,7 +127,7 @@ class Duty:
         handle = os.pidfd_open(backend.identity.pid)
         try:
             well, said = probes.until_healthy(
-                world.settings.app, backend.port, deadline=deadline, process=handle, cancel=cancel
+                world.settings.app, backend.endpoint, deadline=deadline, process=handle, cancel=cancel
             )
         finally:
             os.close(handle)

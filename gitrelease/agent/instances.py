@@ -60,11 +60,12 @@ class _Asked:
         if live is None or worker is None:
             return row
         backend = worker.backend
+        row["url"] = f"{backend.endpoint.scheme}://{host}:{instance.port}{backend.base}"
         used = process_table.usage(backend.identity)
         # Without the front nobody gets there, whoever answers on the port.
         reached = self.running.front is not None and self.running.front.alive
         app = self.world.settings.app
-        well = reached and used is not None and probes.healthy(app, backend.port, timeout=_PATIENCE)[0]
+        well = reached and used is not None and probes.healthy(app, backend.endpoint, timeout=_PATIENCE)[0]
         starting = self.watched is not None and backend.id not in self.watched.outages
         row |= {
             "pid": backend.identity.pid if used is not None else None,

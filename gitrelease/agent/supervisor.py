@@ -120,7 +120,7 @@ class Supervisor(threading.Thread):
         backend = worker.backend
         if not backend.identity.alive:
             return "it ended by itself"
-        well, said = probes.healthy(self._production.world.settings.app, backend.port)
+        well, said = probes.healthy(self._production.world.settings.app, backend.endpoint)
         self._failures[backend.id] = 0 if well else self._failures.get(backend.id, 0) + 1
         if unhealthy(self._failures[backend.id]):
             self._failures[backend.id] = 0

@@ -32,14 +32,18 @@ def probe(
         return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
     try:
         if app.kind == "command":
-            well, said = probes.until_healthy(app, backend.port, deadline=deadline, process=running, cancel=cancel)
+            well, said = probes.until_healthy(app, backend.endpoint, deadline=deadline, process=running, cancel=cancel)
             return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
         with contextlib.ExitStack() as stack:
             script: probes.ScriptCheck | None = None
             if runs > 1:
-                script = stack.enter_context(contextlib.closing(probes.ScriptCheck(backend.port, deadline=deadline)))
+                script = stack.enter_context(
+                    contextlib.closing(probes.ScriptCheck(backend.endpoint, deadline=deadline))
+                )
             session = stack.enter_context(
-                inside.session(world.python, home=world.home.root, port=backend.port, deadline=limit, cwd=slot.path)
+                inside.session(
+                    world.python, home=world.home.root, endpoint=backend.endpoint, deadline=limit, cwd=slot.path
+                )
             )
             alarms = asked.alarms if asked else ()
             ended = cancel.wait([running, session.handle, *alarms], deadline - time.monotonic())
@@ -52,7 +56,7 @@ def probe(
             if not ended:
                 return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
             seen = inside.session_result(session)
-            start = _start_check(backend, *probes.healthy(app, backend.port), begun)
+            start = _start_check(backend, *probes.healthy(app, backend.endpoint), begun)
             if start.status != "passed" or script is None:
                 return (start, seen)
             well, said = script.result()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.candidate import Candidate
+from gitrelease.checks.app_config import config_checks, config_in, with_way_there
 from gitrelease.checks.baseline import Known, read_baseline
 from gitrelease.checks.check_slot import check_slot
 from gitrelease.checks.checking import asked, has_contract
@@ -229,6 +230,10 @@ def _start_and_judge(
     instance: Instance,
 ) -> tuple[Backend | None, Findings]:
     """Start the candidate and ask it; `undo` gets what ends it again."""
+    config = config_in(world, slot, instance)
+    configured = config_checks(world, config, new=scope.new)
+    if any(check.status in ("failed", "unknown") for check in configured):
+        return None, Findings(configured)
     try:
         backend = backends.start(
             world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
@@ -248,6 +253,7 @@ def _start_and_judge(
         if scope.contract:
             promise = stack.enter_context(asked(world, slot, candidate, diff, judged_by=judged_by))
         checks = probe(world, slot, backend, cancel, runs=scope.runs, asked=promise)
+        checks = (*configured, *(with_way_there(check, config) for check in checks))
         findings = promise.collect(cancel) if promise else Findings()
         # The contract says more precisely what is broken than the page that breaks over it: it comes first.
         checks = (*findings.checks, *checks)

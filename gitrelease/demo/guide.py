@@ -19,6 +19,7 @@ from gitrelease.demo.load import Load, Seen
 from gitrelease.edges import probes
 from gitrelease.edges.backends import command_line, free_port
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.probes import Endpoint
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def deploy_dictionary(folder: Path, *, python: Path, term_file: Path) -> Procedu
     with _serving(folder, python, port) as running:
         cancel = Cancel()
         deadline = time.monotonic() + 30
-        while not probes.healthy(App(), port)[0] and time.monotonic() < deadline:
+        while not probes.healthy(App(), Endpoint(port))[0] and time.monotonic() < deadline:
             cancel.wait([], 0.05)
         cancel.close()
         load = Load(port).start()

@@ -18,10 +18,12 @@ import msgspec
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App, Instance, Settings
-from gitrelease.edges import process_table, processes
+from gitrelease.core.streamlit_config import BROWSER_ADDRESS, StreamlitConfig
+from gitrelease.edges import process_table, processes, streamlit_config
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
 from gitrelease.edges.housekeeping import OLDER
+from gitrelease.edges.probes import Endpoint
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import Slot
 
@@ -35,6 +37,13 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     identity: Identity
     log: str
+    base: str = ""  # the path before every path of the app, with a slash before it: server.baseUrlPath
+    tls: bool = False  # does it speak TLS: server.sslCertFile?
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is asked."""
+        return Endpoint(self.port, base=self.base, tls=self.tls)
 
 
 # Set for everything that runs a release, so that a new agent knows its own processes from strangers.
@@ -99,8 +108,13 @@ def logs_in(home: Home) -> list[LogName]:
     return sorted(told, key=lambda one: (one.begun, one.restarts, one.path.name))
 
 
-def command_line(app: App, instance: Instance, *, python: Path, slot: Path, port: int) -> list[str]:
-    """Return the argument list that starts the app from `slot` on a private port, as it runs for `instance`."""
+def command_line(
+    app: App, instance: Instance, *, python: Path, slot: Path, port: int, config: StreamlitConfig | None = None
+) -> list[str]:
+    """Return the argument list that starts the app from `slot` on a private port, as it runs for `instance`.
+
+    `config` is what the app itself sets.
+    """
     script = instance.script or app.script
     if app.kind == "command":
         filled = {
@@ -111,6 +125,9 @@ def command_line(app: App, instance: Instance, *, python: Path, slot: Path, port
     # bin/streamlit, not `python -m`: that would put the working directory on sys.path before the script's.
     program = python.with_name("streamlit")
     start = [str(program)] if program.exists() else [str(python), "-m", "streamlit"]
+    # Without it a headless start looks up the host's external address: up to 10 s on a closed network. Where the app
+    # sets it, Streamlit looks nothing up, and lets pages in from there: behind a proxy that changes Host they need it.
+    named = config is not None and BROWSER_ADDRESS in config.options
     return [
         *start, "run", str(slot / script),
         "--server.port", str(port),
@@ -119,8 +136,7 @@ def command_line(app: App, instance: Instance, *, python: Path, slot: Path, port
         "--server.fileWatcherType", "none",
         "--server.runOnSave", "false",
         "--server.scriptHealthCheckEnabled", "true",
-        # Without it a headless start looks up the host's external address: up to 10 s on a closed network.
-        "--browser.serverAddress", "localhost",
+        *([] if named else [f"--{BROWSER_ADDRESS}", "localhost"]),
         "--browser.gatherUsageStats", "false",
     ]  # fmt: skip
 
@@ -154,6 +170,15 @@ def environment(python: Path, home: Path) -> dict[str, str]:
     return kept
 
 
+def config_of(
+    settings: Settings, folder: Path, *, checkout: Path, home: Home, instance: Instance = _FIRST
+) -> StreamlitConfig:
+    """Return the Streamlit options that count when the app is started from `folder` for `instance`."""
+    python = settings.app.interpreter(checkout)
+    env = environment(python, home.root)
+    return streamlit_config.read(settings.app, instance, python=python, folder=folder, environment=env)
+
+
 def start(
     settings: Settings, slot: Slot, *, checkout: Path, home: Home, name: str, instance: Instance = _FIRST
 ) -> Backend:
@@ -166,9 +191,10 @@ def start(
     # An instance whose group serves nothing yet does not have its port yet.
     port = free_port({one.port for one in settings.instances})
     log = log_of(home, name, instance.name)
+    config = config_of(settings, slot.path, checkout=checkout, home=home, instance=instance)
     try:
         child = processes.spawn(
-            command_line(app, instance, python=python, slot=slot.path, port=port),
+            command_line(app, instance, python=python, slot=slot.path, port=port, config=config),
             cwd=slot.path,
             log=log,
             env={**environment(python, home.root), NAME: str(log)},
@@ -187,6 +213,8 @@ def start(
         port=port,
         identity=process_table.identify(child.pid),
         log=str(log),
+        base=config.base,
+        tls=config.tls,
     )
 
 

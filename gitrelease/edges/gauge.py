@@ -89,7 +89,7 @@ class _Meter:
 
     def _answer(self, app: App) -> float | None:
         begun = time.monotonic()
-        well, _ = probes.healthy(app, self._backend.port, timeout=ANSWER_LIMIT)
+        well, _ = probes.healthy(app, self._backend.endpoint, timeout=ANSWER_LIMIT)
         return round(1000 * (time.monotonic() - begun), 1) if well else None
 
     def _errors(self) -> int:

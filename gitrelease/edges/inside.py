@@ -21,6 +21,7 @@ from gitrelease.core.replay import Answer
 from gitrelease.edges import process_table, processes
 from gitrelease.edges.backends import environment
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.probes import Endpoint
 from gitrelease.edges.process_table import Identity
 
 _PACKAGE = Path(gitrelease.__file__).parent
@@ -230,10 +231,11 @@ def import_results(running: Inside, *, finished: bool) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def session(python: Path, *, home: Path, port: int, deadline: float, cwd: Path) -> Iterator[Inside]:
-    """Open one real session with the backend on `port`; `deadline` is in seconds from now."""
+def session(python: Path, *, home: Path, endpoint: Endpoint, deadline: float, cwd: Path) -> Iterator[Inside]:
+    """Open one real session with the backend there; `deadline` is in seconds from now."""
     with tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
-        arguments = [str(SESSION), "127.0.0.1", str(port), f"{deadline:.3f}"]
+        arguments = [str(SESSION), "127.0.0.1", str(endpoint.port), f"{deadline:.3f}", endpoint.base]
+        arguments += ["tls"] if endpoint.tls else []
         with _running(python, arguments, home=home, cwd=cwd, folder=Path(scratch)) as running:
             yield running
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 import time
 import urllib.error
 import urllib.request
+from typing import NamedTuple
 
 from gitrelease.core.settings import App
 from gitrelease.edges.cancel import Cancel
@@ -17,13 +19,28 @@ SCRIPT = "/_stcore/script-health-check"
 RETRY = 0.01  # seconds: nothing on the loopback interface says that a port has begun to listen
 
 
-def ask(port: int, path: str, *, timeout: float, host: str = "127.0.0.1") -> tuple[int, str]:
+class Endpoint(NamedTuple):
+    """Where a backend is asked: its port, the path before every path of the app, whether it speaks TLS."""
+
+    port: int
+    base: str = ""
+    tls: bool = False
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+
+def ask(endpoint: Endpoint, path: str, *, timeout: float, host: str = "127.0.0.1") -> tuple[int, str]:
     """GET `path` of a backend; return status and body, or 0 and why there was no answer."""
     # By the standard library: requests takes longer to import than all the rest of a look at production.
     # No proxy: the backend is on the loopback interface.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if endpoint.tls:
+        handlers.append(urllib.request.HTTPSHandler(context=_unverified()))
+    opener = urllib.request.build_opener(*handlers)
     try:
-        with opener.open(f"http://{host}:{port}{path}", timeout=timeout) as answer:
+        with opener.open(f"{endpoint.scheme}://{host}:{endpoint.port}{endpoint.base}{path}", timeout=timeout) as answer:
             return answer.status, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         with error:
@@ -40,18 +57,26 @@ def _refused(error: urllib.error.HTTPError) -> tuple[int, str]:
         return 0, type(broken).__name__
 
 
+def _unverified() -> ssl.SSLContext:
+    """Return a context that takes any certificate: what listens on a port of this host is known by its process."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def accepts(port: int) -> bool:
     """Does anybody listen there? Much cheaper than a question, for whoever waits until a port is open."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def healthy(app: App, port: int, *, timeout: float = 2.0) -> tuple[bool, str]:
+def healthy(app: App, endpoint: Endpoint, *, timeout: float = 2.0) -> tuple[bool, str]:
     """Is the backend well? With what it said."""
     if app.kind == "streamlit":
-        status, body = ask(port, HEALTH, timeout=timeout)
-        return status == 200 and body.strip() == "ok", f"{HEALTH}: {status or body}"
-    status, body = ask(port, app.health, timeout=timeout)
+        status, body = ask(endpoint, HEALTH, timeout=timeout)
+        return status == 200 and body.strip() == "ok", f"{endpoint.base}{HEALTH}: {status or body}"
+    status, body = ask(endpoint, app.health, timeout=timeout)
     return 200 <= status < 300, f"{app.health}: {status or body}"
 
 
@@ -61,18 +86,18 @@ class ScriptCheck(threading.Thread):
     Started before the port is open: two first runs share their imports, one after the other costs a run more.
     """
 
-    def __init__(self, port: int, *, deadline: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, deadline: float) -> None:
         """`deadline` is monotonic."""
         super().__init__(name="script check", daemon=True)
-        self._port, self._deadline = port, deadline
+        self._endpoint, self._deadline = endpoint, deadline
         self._over = threading.Event()
         self._answer = (0, "no answer")
         self.start()
 
     def run(self) -> None:
         while not self._over.is_set() and (left := self._deadline - time.monotonic()) > 0:
-            if accepts(self._port):
-                self._answer = ask(self._port, SCRIPT, timeout=left)
+            if accepts(self._endpoint.port):
+                self._answer = ask(self._endpoint, SCRIPT, timeout=left)
             if self._answer[0]:
                 return
             self._over.wait(RETRY)
@@ -82,22 +107,22 @@ class ScriptCheck(threading.Thread):
         self.join(max(self._deadline - time.monotonic(), 0))
         status, body = self._answer
         # Switched off, Streamlit answers 200 with its index page: the body has to be `ok`.
-        return status == 200 and body.strip() == "ok", f"{SCRIPT}: {status} {body.strip()[:120]}"
+        return status == 200 and body.strip() == "ok", f"{self._endpoint.base}{SCRIPT}: {status} {body.strip()[:120]}"
 
     def close(self) -> None:
         """Nobody wants the answer any more."""
         self._over.set()
 
 
-def until_healthy(app: App, port: int, *, deadline: float, process: int, cancel: Cancel) -> tuple[bool, str]:
+def until_healthy(app: App, endpoint: Endpoint, *, deadline: float, process: int, cancel: Cancel) -> tuple[bool, str]:
     """Ask until the backend is well, its process (a pidfd) has ended, or `deadline` (monotonic) has passed.
 
     Says nothing where the process has ended: how it did is for others to know.
     """
     while True:
         well, said = False, "nobody listens on its port"
-        if accepts(port):
-            well, said = healthy(app, port, timeout=max(min(2.0, deadline - time.monotonic()), 0.05))
+        if accepts(endpoint.port):
+            well, said = healthy(app, endpoint, timeout=max(min(2.0, deadline - time.monotonic()), 0.05))
         if well:
             return True, said
         if time.monotonic() >= deadline:

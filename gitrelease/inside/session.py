@@ -1,6 +1,8 @@
 """Does a first session with a running Streamlit finish its script without an exception? Asked as a browser would.
 
-Usage: python session.py HOST PORT DEADLINE_SECONDS, at the same time as the server is started, or later.
+Usage: python session.py HOST PORT DEADLINE_SECONDS [BASE [tls]], at the same time as the server is started, or later.
+BASE is the path before every path of the app, such as /fin; with `tls` the server speaks TLS, and whatever
+certificate it shows is taken: it is asked on this host, and known by its process.
 
 Prints one JSON line. {"ok", "detail", "seconds": {"port", "first_run"}} and exit code 0 when it could judge: `port` is
 how long it took until the port accepted, `first_run` from then to the end of the script. {"unknown": why} and exit
@@ -21,6 +23,7 @@ import os
 import re
 import select
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -56,11 +59,11 @@ class Connection:
         self._socket = sock
         self._received = bytearray()
 
-    def upgrade(self, host: str) -> None:
+    def upgrade(self, host: str, base: str = "") -> None:
         """Turn the connection into Streamlit's session stream."""
         key = base64.b64encode(os.urandom(16))
         head = (
-            f"GET {STREAM} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"GET {base}{STREAM} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key.decode()}\r\n"
             "Sec-WebSocket-Protocol: streamlit\r\n\r\n"
         )
@@ -121,10 +124,15 @@ class Connection:
 
     def _receive(self) -> None:
         left = self.deadline - time.monotonic()
-        if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+        # What TLS has decrypted already is not waited for: the socket is not readable for it any more.
+        there = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        if left <= 0 or not (there or select.select([self._socket], [], [], left)[0]):
             raise Late("the server did not answer")
         try:
+            self._socket.settimeout(left)  # under TLS, what has arrived need not be a whole record, or ours
             arrived = self._socket.recv(1 << 16)
+        except TimeoutError as error:
+            raise Late("the server did not answer") from error
         except OSError as error:
             raise Ended(f"the connection broke: {error}") from error
         if not arrived:
@@ -175,6 +183,18 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
                 return sock
             sock.close()
         time.sleep(RETRY)
+
+
+def under_tls(sock: socket.socket, left: float) -> socket.socket:
+    """Return the connection under TLS; `left` is how many seconds it may take."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    sock.settimeout(max(left, 0.001))
+    try:
+        return context.wrap_socket(sock)
+    except OSError as error:
+        raise Ended(f"the server does not speak TLS: {error}") from error
 
 
 def run_script(connection: Connection, messages: tuple[Message, Message]) -> list[str]:
@@ -240,17 +260,20 @@ def place_of(places: list[Any]) -> str:
     return ""
 
 
-def judge(host: str, port: int, limit: float) -> dict[str, Any]:
+def judge(host: str, port: int, limit: float, base: str = "", tls: bool = False) -> dict[str, Any]:
     """Open a session and return what came of it; `limit` is in seconds from now."""
     began = time.monotonic()
     messages = import_messages()  # while the server is still starting
     seconds: dict[str, float] = {}
     try:
-        with connect(host, port, began + limit) as sock:
+        with contextlib.ExitStack() as stack:
+            sock = stack.enter_context(connect(host, port, began + limit))
             accepted = time.monotonic()
             seconds["port"] = round(accepted - began, 3)
+            if tls:
+                sock = stack.enter_context(under_tls(sock, began + limit - accepted))
             connection = Connection(sock, began + limit)
-            connection.upgrade(f"{host}:{port}")
+            connection.upgrade(f"{host}:{port}", base)
             shown = run_script(connection, messages)
             seconds["first_run"] = round(time.monotonic() - accepted, 3)
             with contextlib.suppress(Ended):  # only a courtesy: the verdict stands
@@ -266,8 +289,9 @@ def judge(host: str, port: int, limit: float) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Print the verdict on the server at HOST PORT."""
     try:
-        host, port, limit = arguments
-        verdict = judge(host, int(port), float(limit))
+        host, port, limit, *more = arguments
+        base, tls = (*more, "", "")[:2]
+        verdict = judge(host, int(port), float(limit), base, tls == "tls")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in here says nothing about the app
         verdict = {"unknown": f"{type(error).__name__}: {error}"}
     sys.stdout.write(json.dumps(verdict) + "\n")

@@ -257,7 +257,9 @@ class Production:
         standby, app = self.running.standby, self.world.settings.app
         if standby is None or standby.number != number:
             return None
-        if not all(one.identity.alive and probes.healthy(app, one.port, timeout=1.0)[0] for one in standby.backends):
+        if not all(
+            one.identity.alive and probes.healthy(app, one.endpoint, timeout=1.0)[0] for one in standby.backends
+        ):
             return None
         workers = standby.workers.items()
         return Serving(number, {name: Worker.from_now(one.backend, restarts=one.restarts) for name, one in workers})

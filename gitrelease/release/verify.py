@@ -12,6 +12,7 @@ from gitrelease.core.outcome import Check
 from gitrelease.edges import probes
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.probes import Endpoint
 from gitrelease.edges.slots import Slot
 from gitrelease.release.production import Production
 
@@ -24,7 +25,8 @@ def verify(production: Production, cancel: Cancel) -> tuple[Check, ...]:
     if live is None:
         return (Check(name="start", kind="major", status="failed", detail="nothing is being served"),)
     asked = (_asked(production, name, worker.backend, cancel) for name, worker in live.workers.items())
-    return (*chain.from_iterable(asked), *(_through_front(production, name) for name in production.listeners))
+    through = (_through_front(production, name, live.first.tls) for name in production.listeners)
+    return (*chain.from_iterable(asked), *through)
 
 
 def _asked(production: Production, name: str, backend: Backend, cancel: Cancel) -> tuple[Check, ...]:
@@ -36,10 +38,10 @@ def _asked(production: Production, name: str, backend: Backend, cancel: Cancel) 
     return tuple(msgspec.structs.replace(check, name=f"{name}: {check.name}") for check in checks)
 
 
-def _through_front(production: Production, name: str) -> Check:
+def _through_front(production: Production, name: str, tls: bool) -> Check:
     begun = time.monotonic()
     address, port = production.listeners[name].getsockname()[:2]
-    status, said = probes.ask(port, "/", timeout=PATIENCE, host=_reachable(address))
+    status, said = probes.ask(Endpoint(port, tls=tls), "/", timeout=PATIENCE, host=_reachable(address))
     return Check(
         name=f"port {port}",
         kind="major",
