@@ -21,7 +21,7 @@ from gitrelease.core import refs, settings_text
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import App
-from gitrelease.edges import hooks, interpreter, kept_settings
+from gitrelease.edges import backends, hooks, interpreter, kept_settings
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
@@ -66,6 +66,7 @@ class Prepared(msgspec.Struct, kw_only=True):
     made_branch: bool
     up: bool  # production was brought up, and goes on by what it has read
     changed: list[str]  # settings of this host that are not what they were
+    notes: list[str]  # on the app's own Streamlit configuration
 
 
 def init(
@@ -139,6 +140,7 @@ def init(
         made_branch=make_branch,
         up=up,
         changed=changed,
+        notes=backends.remarks_on(world.settings, git.root, home),
     )
 
 

@@ -40,7 +40,7 @@ def config_checks(world: World, config: StreamlitConfig, *, new: bool) -> tuple[
     elif notes := overruled(config, world.instances):
         detail = "; ".join(f"{what}. {remedy}" for what, remedy in notes)
         checks.append(Check(name="config", kind="major", status="warned", detail=detail))
-    if detail := of_tls(config):
+    if (detail := of_tls(config)) and not config.problems:
         checks.append(Check(name="open pages", kind="major", status="skipped", detail=detail))
     return tuple(checks)
 

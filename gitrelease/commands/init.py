@@ -65,6 +65,8 @@ def run(
             f"git ignores {done.carried}: every release carries it all the same\n"
             f"  to let git track it: git add -f {done.carried} && git commit"
         )
+    for note in done.notes:
+        typer.echo(note)
     if not done.up:
         typer.echo("next: gitrelease up")
     elif done.changed:

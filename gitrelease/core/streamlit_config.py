@@ -94,6 +94,15 @@ def overruled(config: StreamlitConfig, instances: Sequence[Instance]) -> list[tu
     return found
 
 
+def remarks(config: StreamlitConfig, instances: Sequence[Instance]) -> list[tuple[str, str]]:
+    """Return all that somebody has to know of a configuration, each with what to do about it."""
+    found = [(one.what, one.remedy) for one in config.problems]
+    found += overruled(config, instances)
+    if config.tls and not config.problems:
+        found.append((of_tls(config), "To have pages move: end TLS in a proxy in front, and take both options out"))
+    return found
+
+
 def of_tls(config: StreamlitConfig) -> str:
     """Say what is different where the app speaks TLS by itself; empty where it does not."""
     if not config.tls:

@@ -72,6 +72,8 @@ def options(wanted: Started) -> list[str]:
         "server.port": str(wanted.port),
         "server.headless": "true",
         "server.baseUrlPath": "",
+        "server.sslCertFile": "",
+        "server.sslKeyFile": "",
         "server.fileWatcherType": "none",
         "server.runOnSave": "false",
         "server.enableCORS": "true",

@@ -14,9 +14,10 @@ from gitrelease.checks.static import static_checks
 from gitrelease.core.dependencies import closure, imported, modules_of
 from gitrelease.core.settings import SETTINGS_FILE, seconds
 from gitrelease.core.signing import format_of, signature_of
+from gitrelease.core.streamlit_config import StreamlitConfig, remarks
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
-from gitrelease.edges import inside
+from gitrelease.edges import backends, inside
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.regions import places
 from gitrelease.release.way import no_such_way
@@ -146,6 +147,45 @@ def _import(case: Case, names: list[str]) -> dict[str, str]:
     ):
         finished = running.wait(time.monotonic() + limit, never)
         return inside.import_results(running, finished=finished)
+
+
+def streamlit(case: Case) -> Iterator[Diagnosis]:
+    """Can the app's own Streamlit configuration be read, and what of it does not count here?"""
+    settings = case.world.settings
+    if settings.app.kind != "streamlit":
+        return
+    seen: dict[str, StreamlitConfig] = {}
+    said = False
+    for script, config in backends.configs_in(settings, case.root, case.home):
+        seen[script] = config
+        if config.unknown:
+            said = True
+            detail = f"{case.python} does not say which options are set for {script}: {config.unknown}"
+            yield warning("streamlit", detail, fix=f"{case.python} -m streamlit config show")
+        for what, remedy in dict.fromkeys(remarks(config, settings.instances)):
+            said = True
+            tell = problem if what in {one.what for one in config.problems} else warning
+            yield tell("streamlit", what, fix=remedy)
+        for path in _uncommitted(case, config):
+            said = True
+            detail = f"{path} is in no commit: what it sets counts for no release"
+            yield warning("streamlit", detail, fix=f"git add {path} && git commit")
+    if not said:
+        files = sorted({option.where for config in seen.values() for option in config.options.values()})
+        versions = " and ".join(sorted({config.version for config in seen.values() if config.version}))
+        yield well("streamlit", f"{versions} sets what {', '.join(files)} say" if files else "no option is set")
+
+
+def _uncommitted(case: Case, config: StreamlitConfig) -> list[str]:
+    """Return the files of the checkout that set something and that no slot gets."""
+    shared = [PurePosixPath(path) for path in case.world.settings.app.shared]
+    files = {option.where for option in config.options.values() if (case.root / option.where).is_file()}
+    inside = sorted(path for path in files if not path.startswith(("/", "~")))
+    return [
+        path
+        for path in inside
+        if case.git.entry("HEAD", path) is None and not any(PurePosixPath(path).is_relative_to(one) for one in shared)
+    ]
 
 
 def shared(case: Case) -> Iterator[Diagnosis]:

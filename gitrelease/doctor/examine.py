@@ -54,6 +54,7 @@ LOOKS = (
     Look("regions", app.regions, (*_READABLE, "refs", "app")),
     Look("interpreter", app.interpreter, _READABLE),
     Look("imports", app.imports, (*_READABLE, "interpreter"), _IMPORT),
+    Look("streamlit", app.streamlit, (*_READABLE, "interpreter"), _ANSWER),
     Look("run-time files", app.shared, _PRODUCTION),
     Look("signatures", app.signatures, _PRODUCTION),
     Look("agent", running.agent, ("init",), _ANSWER),

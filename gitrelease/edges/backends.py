@@ -18,7 +18,7 @@ import msgspec
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App, Instance, Settings
-from gitrelease.core.streamlit_config import BROWSER_ADDRESS, StreamlitConfig
+from gitrelease.core.streamlit_config import BROWSER_ADDRESS, StreamlitConfig, remarks
 from gitrelease.edges import process_table, processes, streamlit_config
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
@@ -177,6 +177,27 @@ def config_of(
     python = settings.app.interpreter(checkout)
     env = environment(python, home.root)
     return streamlit_config.read(settings.app, instance, python=python, folder=folder, environment=env)
+
+
+def configs_in(settings: Settings, checkout: Path, home: Home) -> list[tuple[str, StreamlitConfig]]:
+    """Return each script that instances run, with the Streamlit options that count for it in the checkout itself."""
+    scripts: dict[str, Instance] = {}
+    for instance in settings.instances:
+        scripts.setdefault(instance.script or settings.app.script, instance)
+    return [
+        (script, config_of(settings, checkout, checkout=checkout, home=home, instance=instance))
+        for script, instance in scripts.items()
+    ]
+
+
+def remarks_on(settings: Settings, checkout: Path, home: Home) -> list[str]:
+    """Return what somebody has to know of the app's Streamlit configuration in the checkout, the remedy below it."""
+    found = (
+        f"{what}\n  {remedy}"
+        for _, config in configs_in(settings, checkout, home)
+        for what, remedy in remarks(config, settings.instances)
+    )
+    return list(dict.fromkeys(found))
 
 
 def start(

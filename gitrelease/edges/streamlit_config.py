@@ -142,8 +142,9 @@ def _missing_files(config: StreamlitConfig, folder: Path) -> tuple[Problem, ...]
     for name in given:
         path = Path(config.text(name))
         if not (folder / path).is_file():
-            there = "the working directory of a release has only what is committed or in app.shared: "
-            remedy = f"{'' if path.is_absolute() else there}bring the file there, or name it by its whole path"
+            remedy = (
+                "Bring it back" if path.is_absolute() else f"Commit it, add {path} to app.shared, or name it in full"
+            )
             what = f"{config.source(name)}: there is no such file"
-            found.append(Problem(what=what, remedy=remedy[0].upper() + remedy[1:], of_release=False))
+            found.append(Problem(what=what, remedy=remedy, of_release=False))
     return tuple(found)
