@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import http.client
 import os
 import re
 import socket
 import ssl
+import sys
 import time
 import uuid
 from typing import Any
@@ -71,21 +74,13 @@ class Page:
 
     def open(self, *, origin: str | None = None, offer: str = "") -> Page:
         """Open the websocket, run the script, and wait until it has finished."""
-        self.ask("GET", "/_stcore/health")
-        self.ask("GET", "/_stcore/host-config")
-        deadline = time.monotonic() + PATIENCE
-        protocols = ", ".join(["streamlit", *([self.xsrf] if self.xsrf else [])])
-        more = "".join(f"{name}: {value}\r\n" for name, value in self._cookie_header().items())
-        more += f"Origin: {origin}\r\n" if origin else ""
-        more += f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
-        back, forward = import_messages_once()
-        self._socket = connect(self.port, tls=self.tls)
-        stream = _Stream(self._socket, deadline)
-        head = stream.upgrade_with(f"127.0.0.1:{self.port}", f"{self.base}/_stcore/stream", protocols, more)
+        status, head, stream = self._upgrade(origin=origin, offer=offer)
+        assert status == 101, head
         found = re.search(r"(?im)^sec-websocket-extensions: *(.*?)\r?$", head)
         self.extensions = found[1] if found else ""
         if self.extensions:
-            return self  # what follows is compressed, and not read here
+            return self  # what follows may be compressed, and is not read here
+        back, forward = messages()
         request = back()
         request.rerun_script.SetInParent()
         stream.send(request.SerializeToString())
@@ -98,6 +93,23 @@ class Page:
                 self.texts.append(message.delta.new_element.markdown.body)
             if kind == "script_finished":
                 return self
+
+    def upgrade_status(self, *, origin: str) -> int:
+        """Return the status with which a websocket that comes from `origin` is answered."""
+        with self:
+            return self._upgrade(origin=origin, offer="")[0]
+
+    def _upgrade(self, *, origin: str | None, offer: str) -> tuple[int, str, Connection]:
+        self.ask("GET", "/_stcore/health")
+        self.ask("GET", "/_stcore/host-config")
+        protocols = ", ".join(["streamlit", *([self.xsrf] if self.xsrf else [])])
+        more = "".join(f"{name}: {value}\r\n" for name, value in self._cookie_header().items())
+        more += f"Origin: {origin}\r\n" if origin else ""
+        more += f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
+        self._socket = connect(self.port, tls=self.tls)
+        stream = _Stream(self._socket, time.monotonic() + PATIENCE)
+        head = stream.answer_to(f"127.0.0.1:{self.port}", f"{self.base}/_stcore/stream", protocols, more)
+        return int(head.split()[1]), head, stream
 
     def __enter__(self) -> Page:
         return self
@@ -131,31 +143,26 @@ class Page:
 class _Stream(Connection):
     """The websocket of the probe, with headers of a browser's."""
 
-    def upgrade_with(self, host: str, path: str, protocols: str, more: str) -> str:
+    def answer_to(self, host: str, path: str, protocols: str, more: str) -> str:
+        """Ask for the upgrade and return the head of the answer."""
+        key = base64.b64encode(os.urandom(16)).decode()
         head = (
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {os.urandom(16).hex()[:22]}==\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
             f"Sec-WebSocket-Protocol: {protocols}\r\n{more}\r\n"
         )
         self._write(head.encode())
         while b"\r\n\r\n" not in self._received:
             self._receive()
-        answer = self._read(self._received.index(b"\r\n\r\n") + 4).decode("latin-1")
-        assert " 101 " in answer.split("\r\n")[0], answer
-        return answer
+        return self._read(self._received.index(b"\r\n\r\n") + 4).decode("latin-1")
 
 
-_messages: list[Any] = []
-
-
-def import_messages_once() -> tuple[Any, Any]:
-    """Return BackMsg and ForwardMsg; the stand-in for the package does not stay behind for other tests."""
-    import sys
-
-    if not _messages:
-        before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "streamlit"}
-        _messages.extend(import_messages())
-        for name in [name for name in sys.modules if name.partition(".")[0] == "streamlit"]:
-            del sys.modules[name]
-        sys.modules.update(before)
-    return _messages[0], _messages[1]
+@functools.cache
+def messages() -> tuple[Any, Any]:
+    """Return BackMsg and ForwardMsg; the stand-in for Streamlit's package does not stay behind for other tests."""
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "streamlit"}
+    found = import_messages()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "streamlit"]:
+        del sys.modules[name]
+    sys.modules.update(before)
+    return found
