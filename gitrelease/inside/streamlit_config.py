@@ -33,7 +33,7 @@ Option = Any  # its class ConfigOption
 
 
 class Heard(logging.Handler):
-    """Keeps what Streamlit logs of a file that it cannot parse: since 1.5x it goes on without the file."""
+    """Keeps what Streamlit logs of a file that it cannot parse: 1.52 and newer go on without the file."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -98,7 +98,7 @@ def resolve(script: str) -> dict[str, Any]:
     import click
 
     version, config = import_config()
-    # Since 1.4x the folder of the script counts as well; older versions do not look at it.
+    # In 1.52 and newer the folder of the script counts as well; 1.40 and older do not look at it.
     config._main_script_path = os.path.abspath(script)  # noqa: PTH100  # as Streamlit: links are kept
     heard = Heard()
     logging.getLogger("streamlit.config").addHandler(heard)

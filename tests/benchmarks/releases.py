@@ -75,7 +75,7 @@ class Bench:
         slot.release()
         cancel = Cancel()
         with inside.session(
-            world.python, home=world.home.root, port=backend.port, deadline=60, cwd=slot.path
+            world.python, home=world.home.root, endpoint=backend.endpoint, deadline=60, cwd=slot.path
         ) as session:
             session.wait(begun + 60, cancel)
             spent = time.monotonic() - begun
