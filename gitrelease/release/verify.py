@@ -25,7 +25,8 @@ def verify(production: Production, cancel: Cancel) -> tuple[Check, ...]:
     if live is None:
         return (Check(name="start", kind="major", status="failed", detail="nothing is being served"),)
     asked = (_asked(production, name, worker.backend, cancel) for name, worker in live.workers.items())
-    through = (_through_front(production, name, live.first.tls) for name in production.listeners)
+    tls = {name: worker.backend.tls for name, worker in live.workers.items()}
+    through = (_through_front(production, name, tls.get(name, False)) for name in production.listeners)
     return (*chain.from_iterable(asked), *through)
 
 
