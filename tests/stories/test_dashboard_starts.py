@@ -75,6 +75,26 @@ def test_it_ends_when_the_login_that_it_was_started_in_is_cut_off(checkout: Prod
         page.kill()
 
 
+def test_what_the_user_sets_for_apps_in_the_home_folder_is_not_for_this_page(
+    checkout: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "home" / ".streamlit" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[server]\nbaseUrlPath = "fin"\nsslCertFile = "/cert.pem"\nsslKeyFile = "/key.pem"\n')
+    checkout.init()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    command = [
+        sys.executable, "-m", "gitrelease", "-C", str(checkout.root), "dashboard", "--port", str(free_port()),
+        "--no-browser",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as page:
+        try:
+            assert page.stdout is not None
+            assert page.stdout.readline().startswith("the page is at http://127.0.0.1:")
+        finally:
+            page.terminate()
+
+
 @pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", False), ("::1", False), ("10.0.0.7", True)])
 def test_an_address_that_others_reach_comes_with_a_warning(address: str, warned: bool) -> None:
     assert bool(exposure(address)) is warned

@@ -244,6 +244,14 @@ def test_a_port_that_is_the_instances_own_is_no_news(make: Make) -> None:
     assert "config" not in {one["name"] for one in production.gitrelease("check", "--json").json["checks"]}
 
 
+def is_refused(page: Page, content: bytes) -> bool:
+    """Is an upload refused as too large? Tornado's 400 may be lost: it ends the connection without reading on."""
+    try:
+        return page.upload(content, xsrf="") in (400, 413)
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+
+
 def test_limits_protection_compression_and_secret_are_the_apps_own(make: Make) -> None:
     config = "maxUploadSize = 1\nenableXsrfProtection = false\nenableWebsocketCompression = true\n"
     production = make(f'[server]\n{config}cookieSecret = "only mine"\n').up()
@@ -251,7 +259,7 @@ def test_limits_protection_compression_and_secret_are_the_apps_own(make: Make) -
     with Page(production.port).open() as page:
         assert json.loads(page.texts[0])["server.cookieSecret"] == "only mine"
         assert page.upload(b"x" * 100_000, xsrf="") == 204
-        assert page.upload(b"x" * 2_000_000, xsrf="") in (400, 413)  # 413 since uvicorn
+        assert is_refused(page, b"x" * 2_000_000)
     with Page(production.port).open(offer="permessage-deflate") as page:
         assert page.extensions.startswith("permessage-deflate")
 
