@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gitrelease.candidate import Candidate
-from gitrelease.checks.app_config import config_checks, config_in, with_way_there
+from gitrelease.checks.app_config import config_checks, configs, with_way_there
 from gitrelease.checks.baseline import Known, read_baseline
 from gitrelease.checks.check_slot import check_slot
 from gitrelease.checks.checking import asked, has_contract
@@ -230,8 +230,9 @@ def _start_and_judge(
     instance: Instance,
 ) -> tuple[Backend | None, Findings]:
     """Start the candidate and ask it; `undo` gets what ends it again."""
-    config = config_in(world, slot, instance)
-    configured = config_checks(world, config, new=scope.new)
+    found = configs(world, slot)
+    config = found.get(instance.script or world.settings.app.script)
+    configured = config_checks(world, tuple(found.values()), new=scope.new)
     if any(check.status in ("failed", "unknown") for check in configured):
         return None, Findings(configured)
     try:

@@ -154,10 +154,9 @@ def streamlit(case: Case) -> Iterator[Diagnosis]:
     settings = case.world.settings
     if settings.app.kind != "streamlit":
         return
-    seen: dict[str, StreamlitConfig] = {}
+    seen = backends.configs_in(settings, case.root, checkout=case.root, home=case.home, instances=settings.instances)
     said = False
-    for script, config in backends.configs_in(settings, case.root, case.home):
-        seen[script] = config
+    for script, config in seen.items():
         if config.unknown:
             said = True
             detail = f"{case.python} does not say which options are set for {script}: {config.unknown}"

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -179,23 +179,24 @@ def config_of(
     return streamlit_config.read(settings.app, instance, python=python, folder=folder, environment=env)
 
 
-def configs_in(settings: Settings, checkout: Path, home: Home) -> list[tuple[str, StreamlitConfig]]:
-    """Return each script that instances run, with the Streamlit options that count for it in the checkout itself."""
+def configs_in(
+    settings: Settings, folder: Path, *, checkout: Path, home: Home, instances: Sequence[Instance]
+) -> dict[str, StreamlitConfig]:
+    """Return the Streamlit options that count in `folder` for each script that `instances` run."""
     scripts: dict[str, Instance] = {}
-    for instance in settings.instances:
+    for instance in instances:
         scripts.setdefault(instance.script or settings.app.script, instance)
-    return [
-        (script, config_of(settings, checkout, checkout=checkout, home=home, instance=instance))
+    return {
+        script: config_of(settings, folder, checkout=checkout, home=home, instance=instance)
         for script, instance in scripts.items()
-    ]
+    }
 
 
 def remarks_on(settings: Settings, checkout: Path, home: Home) -> list[str]:
     """Return what somebody has to know of the app's Streamlit configuration in the checkout, the remedy below it."""
+    configs = configs_in(settings, checkout, checkout=checkout, home=home, instances=settings.instances)
     found = (
-        f"{what}\n  {remedy}"
-        for _, config in configs_in(settings, checkout, home)
-        for what, remedy in remarks(config, settings.instances)
+        f"{what}\n  {remedy}" for config in configs.values() for what, remedy in remarks(config, settings.instances)
     )
     return list(dict.fromkeys(found))
 

@@ -20,8 +20,9 @@ import pytest
 from gitrelease.edges import backends
 from gitrelease.edges.inside import SESSION
 from gitrelease.edges.probes import accepts
+from gitrelease.inside import streamlit_config
 from gitrelease.installation import init
-from tests.checkout import Production, make_checkout, until
+from tests.checkout import Production, make_checkout, reserved_port, until
 from tests.page import Page
 
 PYTHONS = [sys.executable, *filter(None, os.environ.get("GITRELEASE_TEST_PYTHONS", "").split(":"))]
@@ -46,6 +47,7 @@ settle = "200ms"
 [policy.major]
 soak = "1s"
 """
+ASKED = streamlit_config.__file__
 Make = Callable[..., Production]
 
 
@@ -342,6 +344,50 @@ def test_each_app_gets_the_configuration_that_it_has_without_us(
     assert shown(production.port) == without
     assert without["server.enableWebsocketCompression"] is True
     assert production.backend()["base"] == f"/{without['server.baseUrlPath']}"
+
+
+def with_second_instance(production: Production, script: str) -> int:
+    """Set a second instance that runs another script; return its port."""
+    port = reserved_port()
+    settings = production.home / "host.toml"
+    second = f'[[instance]]\nname = "second"\nport = {port}\nscript = "{script}"\n'
+    settings.write_text(f"{settings.read_text()}\n{second}")
+    return port
+
+
+def test_instances_of_two_scripts_are_each_found_where_their_own_configuration_puts_them(make: Make) -> None:
+    beside = "pages_of/.streamlit/config.toml"
+    files = {"pages_of/main.py": APP, beside: '[server]\nbaseUrlPath = "script"\n'}
+    production = make('[server]\nbaseUrlPath = "root"\n', **files)
+    second = with_second_instance(production, "pages_of/main.py")
+
+    production.up()
+
+    found = {one["name"]: one for one in production.status()["instances"]}
+    bases = {name: shown(port)["server.baseUrlPath"] for name, port in {"p": production.port, "s": second}.items()}
+    assert {one["health"] for one in found.values()} == {"healthy"}
+    assert bases["p"] == "root"
+    assert bases["s"] in ("root", "script")  # 1.40 and older do not look beside the script
+    assert found["second"]["url"] == f"http://127.0.0.1:{second}/{bases['s']}"
+
+
+def test_a_configuration_beside_the_script_of_another_instance_refuses_too(make: Make, python: str) -> None:
+    beside = "pages_of/.streamlit/config.toml"
+    production = make("", **{"pages_of/main.py": APP, beside: '[server]\nsslCertFile = "app.py"\n'})
+    with_second_instance(production, "pages_of/main.py")
+
+    checked = production.gitrelease("check", "--json")
+
+    reads = "pages_of" in json.dumps(plain_options(python, production.root, "pages_of/main.py"))
+    assert (checked.code == 3) is reads, checked.said
+    assert any(beside in one["detail"] for one in checked.json["checks"] if one["name"] == "config") is reads
+
+
+def plain_options(python: str, folder: Path, script: str) -> dict[str, Any]:
+    """Return what Streamlit's own rules say of a script, as the program in the app's interpreter prints it."""
+    asked = subprocess.run([python, str(ASKED), script], cwd=folder, capture_output=True, check=True, timeout=30)
+    found: dict[str, Any] = json.loads(asked.stdout)
+    return found
 
 
 def test_a_variable_moves_the_app_and_is_named_where_it_overrules_a_port(
