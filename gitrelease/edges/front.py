@@ -9,7 +9,7 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,19 +34,29 @@ class FrontGone(ReleaseError):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where an instance's new connections go: an IP address and port; `backend` is the agent's name for it."""
+    """Where an instance's new connections go: an IP address and port; `backend` is the agent's name for it.
+
+    `protocol`: "http" is read request by request, so that each goes to the backend it belongs to; "tcp" is passed on.
+    """
 
     host: str
     port: int
     backend: str
+    protocol: str = "tcp"
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Connections of one backend: open now, ever, and given up at their deadline while it was the target."""
+    """Requests and websockets of one backend: open now, ever, and given up at their deadline while it was the target.
+
+    For `tcp` these are connections. `pages`: open websockets of pages; `oldest_page_s`: seconds since the first of
+    them was opened, None without one.
+    """
 
     open: int
     total: int
     failed: int
+    pages: int = 0
+    oldest_page_s: float | None = None
 
 
 class InstanceStatus(msgspec.Struct, frozen=True):
@@ -76,6 +86,21 @@ class FrontStatus(msgspec.Struct, frozen=True):
         return self._sum(lambda count: count.total)
 
     @property
+    def pages(self) -> Mapping[str, int]:
+        """Open pages by backend."""
+        return self._sum(lambda count: count.pages)
+
+    @property
+    def oldest_page_s(self) -> Mapping[str, float]:
+        """For how many seconds its first page has been open, by backend; only those that have one."""
+        oldest: dict[str, float] = {}
+        for instance in self.instances.values():
+            for name, count in instance.backends.items():
+                if count.oldest_page_s is not None:
+                    oldest[name] = max(oldest.get(name, 0.0), count.oldest_page_s)
+        return oldest
+
+    @property
     def held(self) -> int:
         return sum(instance.held for instance in self.instances.values())
 
@@ -89,6 +114,22 @@ class FrontStatus(msgspec.Struct, frozen=True):
             for name, count in instance.backends.items():
                 sums[name] = sums.get(name, 0) + number(count)
         return sums
+
+
+class PageSession(msgspec.Struct, frozen=True):
+    """A page that a backend has. `open`: its websocket is, else it closed a short time ago; `age_s`: since it came.
+
+    `proved`: its browser can be told from others, so that the page can be moved.
+    """
+
+    session: str
+    open: bool
+    age_s: float
+    proved: bool
+
+
+class _Sessions(msgspec.Struct, frozen=True):
+    sessions: list[PageSession]
 
 
 class _Switched(msgspec.Struct, frozen=True):
@@ -109,6 +150,7 @@ class _Done(msgspec.Struct, frozen=True):
 
 
 _STATUS, _SWITCHED, _NAMES = ReadAs(FrontStatus), ReadAs(_Switched), ReadAs(_Names)
+_SESSIONS = ReadAs(_Sessions)
 _REFUSAL, _DONE = ReadAs(_Refusal), ReadAs(_Done)
 
 
@@ -144,6 +186,7 @@ def start(
     control: Path,
     log: Path,
     hold: float,
+    sessions: Path | None = None,
     targets: Mapping[str, Target] | None = None,
     env: Mapping[str, str] | None = None,
     python: str = sys.executable,
@@ -151,17 +194,22 @@ def start(
     """Start a front on `listeners` and return when it answers.
 
     An instance without one of `targets` holds its connections, for `hold` seconds at most, until the first switch.
+    `sessions` is where it keeps what it knows of pages, beside the control socket where nothing else is said.
     """
     reader, writer = os.pipe()
     try:
         try:
             child = processes.spawn(
                 [python, "-I", "-m", "gitrelease.front", "--control", str(control), "--hold", f"{hold:g}"]
+                + ["--sessions", str(sessions or control.with_name("sessions.jsonl"))]
                 + [part for name, one in listeners.items() for part in ("--listen", f"{name}={one.fileno()}")]
                 + [
                     part
                     for name, to in (targets or {}).items()
-                    for part in ("--target", f"{name}={to.host}:{to.port}:{to.backend}")
+                    for part in (
+                        *("--target", f"{name}={to.host}:{to.port}:{to.backend}"),
+                        *("--protocol", f"{name}={to.protocol}"),
+                    )
                 ]
                 + ["--ready", str(writer)],
                 cwd=Path("/"),
@@ -207,9 +255,10 @@ class FrontControl:
             return False
         return True
 
-    def switch(self, instance: str, host: str, port: int, backend: str) -> float:
+    def switch(self, instance: str, host: str, port: int, backend: str, protocol: str = "tcp") -> float:
         """Send the next connections of `instance` to a backend; return how many microseconds it took."""
         message = {"verb": "switch", "instance": instance, "host": host, "port": port, "backend": backend}
+        message["protocol"] = protocol
         return self._ask(message, _SWITCHED).microseconds
 
     def clear(self, instance: str) -> None:
@@ -218,6 +267,22 @@ class FrontControl:
 
     def status(self) -> FrontStatus:
         return self._ask({"verb": "status"}, _STATUS)
+
+    def sessions(self, backend: str) -> list[PageSession]:
+        """Return the pages that `backend` has, with those that closed in the last two minutes."""
+        return self._ask({"verb": "sessions", "backend": backend}, _SESSIONS).sessions
+
+    def move(self, session: str, backend: str, ticket: str) -> None:
+        """Let a page go on at `backend`, which it is brought to with `ticket` in place of its session's id.
+
+        Its websocket is ended; its uploads go there from now on. `ReleaseError` for a session or backend that the
+        front does not know, and for a session without proof of its browser.
+        """
+        self._ask({"verb": "move", "session": session, "backend": backend, "ticket": ticket}, _DONE)
+
+    def keep(self, backends: Collection[str]) -> None:
+        """Let the front forget every other backend, with the pages it had: its port may soon be a stranger's."""
+        self._ask({"verb": "keep", "backends": sorted(backends)}, _DONE)
 
     def stop(self, *, seconds: float) -> None:
         """Let the front accept no more, and end when its connections have, after `seconds` at the latest."""

@@ -1,4 +1,6 @@
-"""The traffic front: owns the public ports, splices TCP to the live backend, switches between two connections.
+"""The proxy that owns the public ports: sends each request to the backend that has its page, and switches between two.
 
-A process of its own, standard library only, started as `python -m gitrelease.front` by the agent.
+A process of its own, started as `python -m gitrelease.front` by the agent; the standard library and httptools only.
+Sockets: poll.py, accept.py, upstream.py, hold.py, splice.py, tcp.py, http.py, exchange.py, page.py, control.py.
+No I/O: messages.py, bodies.py, route.py, proof.py, sessions.py, websocket.py, targets.py.
 """

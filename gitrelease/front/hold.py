@@ -1,10 +1,10 @@
-"""What becomes of a connection until a backend takes it? It is held, and nothing it said is lost.
+"""What becomes of a connection or request until a backend takes it: it is held, and nothing it said is lost.
 
-    accepted ──▶ trying ──▶ spliced
-                  ▲  │ refused, no answer, no target
-                  │  ▼
-                waiting ──▶ failed, at the deadline
-                     └────▶ dropped, when the user has left
+    begun ──▶ trying ──▶ connected
+               ▲  │ refused, no answer, no target
+               │  ▼
+             waiting ──▶ given up, at the deadline
+                  └────▶ cancelled, when the client has left
 
 Whoever waits is woken by a switch. A target that refuses may be about to listen; it is asked again every few
 milliseconds, by one task however many wait, and by none when nobody does.
@@ -13,165 +13,242 @@ milliseconds, by one task however many wait, and by none when nobody does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gitrelease.front.splice import Side, join
+from gitrelease.front.poll import Poller
+from gitrelease.front.sessions import Sessions
 from gitrelease.front.targets import Instance, Target
+from gitrelease.front.upstream import Upstream, Upstreams
+
+if TYPE_CHECKING:
+    from gitrelease.front.http import HttpConnection
+    from gitrelease.front.page import Page
 
 RETRY = 0.02  # seconds between two questions to a target that refuses
 CONNECT_LIMIT = 5.0  # seconds for one attempt
-_NOW = 0.0  # on the clock of the event loop: long past
+IDLE_LIMIT = 90.0  # seconds without a request; proxies before us give up their idle connections after 60
+_SWEEP = 5.0  # seconds between two looks for those
 
 
-class User(Side):
-    """The user's end."""
+@dataclass(frozen=True)
+class Shared:
+    """What all instances of a front have in common. `awaited`: whom to tell that a session's websocket is there."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.patience: asyncio.Timeout | None = None
-        self.waits = False  # for something to change, while no backend answers
+    poller: Poller
+    upstreams: Upstreams
+    sessions: Sessions
+    awaited: dict[str, set[Callable[[], None]]] = field(default_factory=dict)
+
+    def arrived(self, session: str) -> None:
+        """The websocket of `session` is open."""
+        for told in tuple(self.awaited.pop(session, ())):
+            told()
+
+
+class Waiter(Protocol):
+    """Who wants the live backend."""
+
+    def connected(self, upstream: Upstream) -> None:
+        """Here it is."""
+
+    def gave_up(self) -> None:
+        """It did not answer until the deadline."""
+
+
+class Attempt:
+    """One who wants the live backend, until there is one."""
+
+    __slots__ = ("_proxy", "_timer", "_upstream", "deadline", "over", "waiter")
+
+    def __init__(self, proxy: InstanceProxy, waiter: Waiter) -> None:
+        self._proxy = proxy
+        self.waiter = waiter
+        self.deadline: float | None = None
+        self.over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._upstream: Upstream | None = None
+
+    def begin(self) -> None:
+        self._proxy.instance.held += 1
+        self.try_now()
+
+    def cancel(self) -> None:
+        """The client has left."""
+        self._end()
+
+    def retry(self) -> None:
+        """The target has changed, or answers again."""
+        if self._upstream is not None:
+            self._upstream.give_up()
+            self._upstream = None
+        self._proxy.trying.discard(self)
+        self._proxy.waiting.discard(self)
+        self.try_now()
+
+    def try_now(self) -> None:
+        proxy = self._proxy
+        target = proxy.instance.target
+        # Who comes while a target is silent waits with the others for it to answer again.
+        if target is None or proxy.is_asking:
+            self._wait()
+            return
+        proxy.trying.add(self)
+        remaining = CONNECT_LIMIT
+        if self.deadline is not None:
+            remaining = min(remaining, max(0.0, self.deadline - asyncio.get_running_loop().time()))
+        self._upstream = proxy.shared.upstreams.connect(
+            target, self._connected, lambda _: self._failed(target), remaining
+        )
+
+    def _connected(self, upstream: Upstream) -> None:
+        self._upstream = None
+        self._end()
+        self.waiter.connected(upstream)
+
+    def _failed(self, target: Target) -> None:
+        self._upstream = None
+        self._proxy.trying.discard(self)
+        if self._proxy.instance.target == target:
+            self._proxy.ask_again(target)
+        self._wait()
+
+    def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self.deadline is None:
+            self.deadline = loop.time() + self._proxy.hold
+            self._timer = loop.call_at(self.deadline, self._expire)
+        self._proxy.waiting.add(self)
+
+    def _expire(self) -> None:
+        if self._upstream is not None:
+            self._upstream.give_up()
+        self._end()
+        self.waiter.gave_up()
+
+    def _end(self) -> None:
+        if self.over:
+            return
+        self.over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._upstream is not None:
+            self._upstream.give_up()
+            self._upstream = None
+        self._proxy.trying.discard(self)
+        self._proxy.waiting.discard(self)
+        self._proxy.instance.held -= 1
+
+
+class InstanceProxy:
+    """Takes the clients of one instance to its backends; `hold`: for how many seconds it may keep them waiting."""
+
+    def __init__(self, name: str, shared: Shared, *, hold: float) -> None:
+        self.name = name
+        self.shared = shared
+        self.hold = hold
+        self.instance = Instance()
+        self.protocol: str | None = None  # of the last target
+        self.trying: set[Attempt] = set()
+        self.waiting: set[Attempt] = set()
+        self.idle: dict[HttpConnection, float] = {}  # longest first
+        self.pages: set[Page] = set()
+        self.ends = False  # nobody is to come with another request
+        self._asking: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
 
     @property
-    def has_left(self) -> bool:
-        # Who ended after having asked may have closed one direction only, and still reads.
-        return self.lost or (self.ended and not self.early)
-
-    def eof_received(self) -> bool:
-        stays_open = super().eof_received()
-        if self.waits and self.has_left:
-            self.stir()
-        return stays_open
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self.stir()
-
-    def stir(self) -> None:
-        """End what this user waits for now, if it does: something has changed."""
-        if self.patience is not None:
-            with contextlib.suppress(RuntimeError):  # it has just ended by itself
-                self.patience.reschedule(_NOW)
-
-
-class Room:
-    """Takes the users of one instance to its target; `hold`: for how many seconds it may keep them waiting."""
-
-    def __init__(self, *, hold: float) -> None:
-        self.instance = Instance()
-        self._hold = hold
-        self._trying: set[User] = set()
-        self._waiting: set[User] = set()
-        self._asking: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()  # the event loop holds its tasks weakly
+    def is_asking(self) -> bool:
+        return self._asking is not None
 
     def switch(self, target: Target | None) -> None:
         """Send every connection that has no backend yet to `target`; None holds them."""
         # Attempts on a target that stays the target go on.
-        stale = tuple(self._trying) if target != self.instance.target else ()
+        stale = tuple(self.trying) if target != self.instance.target else ()
         self.instance.switch(target)
+        if target is not None:
+            self.protocol = target.protocol
+            self.shared.sessions.targeted(self.name, target)
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
-        for user in (*self._waiting, *stale):
-            user.stir()
+        for attempt in (*self.waiting, *stale):
+            if not attempt.over:
+                attempt.retry()
 
-    def take(self, connection: socket.socket, left: Callable[[], None]) -> None:
-        """Serve an accepted connection; `left` is called when it and its backend's side are closed."""
-        task = asyncio.create_task(self._serve(connection, left))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def end_idle(self) -> None:
+        """Close what is kept open for further requests, now and from now on."""
+        self.ends = True
+        for connection in tuple(self.idle):
+            connection.endpoint.close()
+        self.idle.clear()
 
-    async def _serve(self, connection: socket.socket, left: Callable[[], None]) -> None:
-        user = User()
-        user.on_lost = lambda: left() if user.other is None or user.other.lost else None
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: user, connection)
-        self.instance.held += 1
-        try:
-            served = await self._bring(user, left)
-        finally:
-            self.instance.held -= 1
-        if not served:
-            if not user.ended and not user.lost:
-                self.instance.gave_up()
-            user.close()
-
-    async def _bring(self, user: User, left: Callable[[], None]) -> bool:
-        """Bring `user` to a backend; False when it has left or the deadline has passed."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._hold
-        while not user.lost and (remaining := deadline - loop.time()) > 0:
-            target = self.instance.target
-            # Who comes while a target is silent waits with the others for it to answer again.
-            if target is not None and self._asking is None:
-                if await self._reach(user, target, left, min(remaining, CONNECT_LIMIT)):
-                    return True
-                if user.lost or self.instance.target != target:
-                    continue
-                self._ask_again(target)
-            if user.has_left:
-                return False
-            await self._wait(user, deadline - loop.time())
+    def drop_idle(self) -> bool:
+        """Close the connection that has waited longest for its next request; False where there is none."""
+        for connection in self.idle:
+            del self.idle[connection]
+            connection.endpoint.close()
+            return True
         return False
 
-    async def _reach(self, user: User, target: Target, left: Callable[[], None], longest: float) -> bool:
-        """Connect to `target` and join; False when it does not answer, or is the target no more."""
-        backend = Side()
-        self._trying.add(user)
-        try:
-            async with asyncio.timeout(longest) as user.patience:
-                await asyncio.get_running_loop().create_connection(lambda: backend, target.host, target.port)
-        except OSError:  # TimeoutError is one
-            return False
-        finally:
-            self._trying.discard(user)
-        if user.lost or backend.lost:
-            backend.close()
-            return False
+    def rest(self, connection: HttpConnection) -> None:
+        """`connection` has nothing under way."""
+        loop = asyncio.get_running_loop()
+        self.idle[connection] = loop.time()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(_SWEEP, self._sweep)
 
-        def lost() -> None:
-            self.instance.closed(target.backend)
-            if user.lost:
-                left()
+    def status(self) -> dict[str, Any]:
+        told = self.instance.status()
+        now = asyncio.get_running_loop().time()
+        pages = Counter(page.backend for page in self.pages)
+        oldest: dict[str, float] = {}
+        for page in self.pages:
+            oldest[page.backend] = min(oldest.get(page.backend, now), page.began)
+        for backend in pages.keys() - told["backends"].keys():
+            told["backends"][backend] = {"open": 0, "total": 0, "failed": 0}
+        for backend, count in told["backends"].items():
+            count["pages"] = pages[backend]
+            count["oldest_page_s"] = round(now - oldest[backend], 3) if backend in oldest else None
+        return told
 
-        backend.on_lost = lost
-        self.instance.opened(target.backend)
-        join(user, backend)
-        return True
-
-    async def _wait(self, user: User, longest: float) -> None:
-        self._waiting.add(user)
-        user.waits = True
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(longest) as user.patience:
-                    await asyncio.get_running_loop().create_future()
-        finally:
-            user.waits = False
-            self._waiting.discard(user)
-
-    def _ask_again(self, target: Target) -> None:
+    def ask_again(self, target: Target) -> None:
         """See to it that everyone who waits is woken when `target` answers."""
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask(target))
 
     async def _ask(self, target: Target) -> None:
         await asyncio.sleep(RETRY)
-        while self._waiting and not await _answers(target):
+        while self.waiting and not await self._answers(target):
             await asyncio.sleep(RETRY)
         self._asking = None
-        for user in tuple(self._waiting):
-            user.stir()
+        for attempt in tuple(self.waiting):
+            if not attempt.over:
+                attempt.retry()
 
+    async def _answers(self, target: Target) -> bool:
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-async def _answers(target: Target) -> bool:
-    try:
-        async with asyncio.timeout(CONNECT_LIMIT):
-            transport, _ = await asyncio.get_running_loop().create_connection(
-                asyncio.Protocol, target.host, target.port
-            )
-    except OSError:
-        return False
-    transport.close()
-    return True
+        def connected(upstream: Upstream) -> None:
+            upstream.endpoint.close()
+            answered.set_result(True)
+
+        upstream = self.shared.upstreams.connect(target, connected, lambda _: answered.set_result(False), CONNECT_LIMIT)
+        try:
+            return await answered
+        finally:
+            if upstream is not None and not answered.done():
+                upstream.give_up()
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeper = None
+        for connection, since in tuple(self.idle.items()):
+            if loop.time() - since < IDLE_LIMIT:
+                break
+            del self.idle[connection]
+            connection.waited_too_long()
+        if self.idle:
+            self._sweeper = loop.call_later(_SWEEP, self._sweep)

@@ -1,7 +1,7 @@
-"""How is the front started? By the agent, on sockets that listen already:
+"""Starts the front, on sockets that listen already; the agent runs it as
 
-python -m gitrelease.front --control PATH --hold SECONDS --listen NAME=FD … [--target NAME=HOST:PORT:BACKEND …]
-                           [--ready FD]
+python -m gitrelease.front --control PATH --hold SECONDS --sessions PATH --listen NAME=FD …
+                           [--target NAME=HOST:PORT:BACKEND … [--protocol NAME=http|tcp …]] [--ready FD]
 
 It says a line to the descriptor `--ready`, and closes it, when it answers on its control socket.
 """
@@ -15,13 +15,17 @@ import os
 import resource
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gitrelease.front.accept import Doors
+from gitrelease.front.accept import Acceptor, capacity
 from gitrelease.front.control import Control
-from gitrelease.front.hold import Room
+from gitrelease.front.hold import InstanceProxy, Shared
+from gitrelease.front.poll import Poller
+from gitrelease.front.session_file import SessionFile
+from gitrelease.front.sessions import Sessions
 from gitrelease.front.targets import Target
+from gitrelease.front.upstream import Upstreams
 
 LAST_SECONDS = 1.0  # for open connections, when a signal tells it to stop
 _MOST_DESCRIPTORS = 65_536
@@ -36,6 +40,7 @@ class Orders:
     listeners: dict[str, socket.socket] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     ready: int | None = None
+    sessions: Path | None = None
 
 
 def read(arguments: list[str]) -> Orders:
@@ -52,6 +57,10 @@ def read(arguments: list[str]) -> Orders:
                 orders.listeners[name] = socket.socket(fileno=int(rest))
             case "--target":
                 orders.targets[name] = Target.parse(rest)
+            case "--protocol":
+                orders.targets[name] = replace(orders.targets[name], protocol=rest)
+            case "--sessions":
+                orders.sessions = Path(value)
             case "--ready":
                 orders.ready = int(value)
             case _:
@@ -95,19 +104,23 @@ async def run(orders: Orders) -> None:
         if not told.done():
             told.set_result(seconds)
 
-    rooms = {name: Room(hold=orders.hold) for name in orders.listeners}
+    limit = capacity(raise_limit())
+    poller = Poller()
+    sessions = SessionFile(orders.sessions).read() if orders.sessions is not None else Sessions()
+    shared = Shared(poller, Upstreams(poller, capacity=limit), sessions)
+    proxies = {name: InstanceProxy(name, shared, hold=orders.hold) for name in orders.listeners}
     for name, target in orders.targets.items():
-        rooms[name].switch(target)
-    doors = Doors(orders.listeners, rooms, descriptors=raise_limit())
+        proxies[name].switch(target)
+    acceptor = Acceptor(orders.listeners, proxies, capacity=limit)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, LAST_SECONDS)
-    answering = asyncio.create_task(Control(doors, stop).serve(listen_for_agent(orders.control)))
-    doors.open()
+    answering = asyncio.create_task(Control(acceptor, stop).serve(listen_for_agent(orders.control)))
+    acceptor.open()
     if orders.ready is not None:
         with contextlib.suppress(BrokenPipeError):  # an agent that was killed meanwhile adopts us later
             os.write(orders.ready, b"ready\n")
         os.close(orders.ready)
-    left = await doors.end(await told)
+    left = await acceptor.end(await told)
     if left:
         logging.getLogger(__name__).warning("%d connections were still open at the end", left)
     answering.cancel()

@@ -1,106 +1,84 @@
-"""How do two TCP connections become one? Byte for byte, each way at the speed of the slower side.
+"""Two TCP connections made one: byte for byte, each way at the speed of the slower side.
 
 A half-close travels to the other side; both close when both directions have ended. A reset is a reset for the
 other side as well: it must not take half an answer for a whole one. Whoever writes faster than the other side
-reads is told to pause.
+reads is read no more for a while.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-import struct
 from collections.abc import Callable
-from typing import cast
 
-_EARLY_BYTES = 65_536  # what a side may say before it is joined to another, and then has to wait
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time at all
+from gitrelease.front.poll import Endpoint
+
+Watcher = Callable[[memoryview], None]
 
 
-class Side(asyncio.Protocol):
-    """One end of a splice. asyncio has set TCP_NODELAY: small websocket frames do not wait for each other."""
+class Side:
+    """One end of a splice; `watcher` sees what comes from it before the other side gets it."""
 
-    transport: asyncio.Transport
+    __slots__ = ("ended", "endpoint", "other", "watcher")
 
-    def __init__(self) -> None:
-        self.other: Side | None = None
-        self.early: list[bytes] = []
-        self.ended = False  # it has said all it had to say
-        self.lost = False  # its connection is gone
-        self.on_lost: Callable[[], None] = lambda: None
+    other: Side
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+    def __init__(self, endpoint: Endpoint, *, ended: bool = False) -> None:
+        self.endpoint = endpoint
+        self.ended = ended  # it has said all it had to say
+        self.watcher: Watcher | None = None
 
-    def data_received(self, data: bytes) -> None:
-        if self.other is not None:
-            self.other.transport.write(data)
+    def readable(self) -> None:
+        try:
+            data = self.endpoint.receive()
+        except OSError:
+            self.lost()
             return
-        self.early.append(data)
-        if sum(map(len, self.early)) >= _EARLY_BYTES:
-            self.transport.pause_reading()
+        if data is None:
+            return
+        if not data:
+            self.fall_silent()
+            return
+        if self.watcher is not None:
+            self.watcher(data)
+        target = self.other.endpoint
+        target.write(data)
+        if target.clogged:
+            self.endpoint.read(False)
 
-    def eof_received(self) -> bool:
-        self.ended = True
-        if self.other is not None:
-            self.other.finish()
-            self.close_when_both_ended()
-        return True  # the other direction stays open
+    def flushed(self) -> None:
+        # After its end there is nothing to read: the other side would only be told so again.
+        if not self.other.ended:
+            self.other.endpoint.read(True)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-        if self.other is not None and not self.other.lost:
-            if error is not None:
-                self.other.reset()
-            else:
-                self.other.close()
-        self.on_lost()
-
-    def pause_writing(self) -> None:
-        if self.other is not None:
-            self.other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        # After its end there is nothing to read: the loop would only be told so again.
-        if self.other is not None and not self.other.ended:
-            self.other.transport.resume_reading()
-
-    def hand_over(self, other: Side) -> None:
-        """Pass on what this side said before it had another one."""
-        # Before the first write: that may well be what tells this side to pause again.
-        self.transport.resume_reading()
-        for data in self.early:
-            other.transport.write(data)
-        self.early.clear()
-        if self.ended:
-            other.finish()
+    def lost(self) -> None:
+        self.endpoint.close()
+        self.other.endpoint.reset()
 
     def close_when_both_ended(self) -> None:
-        if self.other is not None and self.ended and self.other.ended:
-            self.close()
-            self.other.close()
+        if self.ended and self.other.ended:
+            self.endpoint.close()
+            self.other.endpoint.close()
 
-    def finish(self) -> None:
-        """Tell this side that nothing more comes for it."""
-        # It may have been reset a moment ago, which it learns from its own events.
-        with contextlib.suppress(OSError):
-            self.transport.write_eof()
-
-    def close(self) -> None:
-        """Close when everything that was written has been sent."""
-        self.transport.close()
-
-    def reset(self) -> None:
-        """Close at once, as a reset: a plain abort would look like the regular end of what was sent."""
-        with contextlib.suppress(OSError):
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+    def fall_silent(self) -> None:
+        """Read nothing more of this side, and tell the other one that it has ended; that may go on."""
+        self.ended = True
+        self.endpoint.read(False)
+        self.other.endpoint.finish()
+        self.close_when_both_ended()
 
 
-def join(one: Side, two: Side) -> None:
-    """Make one connection of two that are open."""
+def join(
+    client: Endpoint, backend: Endpoint, *, early: bytes | bytearray = b"", ended: bool = False
+) -> tuple[Side, Side]:
+    """Make one connection of two that are open; the client has said `early` before, and ended where it has `ended`."""
+    one, two = Side(client, ended=ended), Side(backend)
     one.other, two.other = two, one
-    one.hand_over(two)
-    two.hand_over(one)
-    one.close_when_both_ended()
+    client.handler, backend.handler = one, two
+    if early:
+        backend.write(early)
+    if ended:
+        client.read(False)
+        backend.finish()
+    else:
+        client.read(not backend.clogged)
+    backend.read(True)
+    return one, two

@@ -1,4 +1,4 @@
-"""Which backend does an instance's next connection go to, and what became of its connections so far? No I/O."""
+"""The target of an instance, and what became of its connections so far. No I/O."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import socket
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+PROTOCOLS = ("tcp", "http")
+
 
 @dataclass(frozen=True)
 class Target:
-    """A backend's address; `backend` is the agent's name for it. `ValueError` when nothing can be reached there."""
+    """A backend's address; `backend` is the agent's name for it. `ValueError` when nothing can be reached there.
+
+    `protocol`: "http" is read request by request, "tcp" is passed on byte for byte.
+    """
 
     host: str
     port: int
     backend: str
+    protocol: str = "tcp"
 
     def __post_init__(self) -> None:
         # A name would be looked up for each connection, and a wrong port noticed by the users only.
@@ -23,6 +29,8 @@ class Target:
             raise ValueError(f"{self.host!r} is no IP address") from error
         if not 1 <= self.port <= 65_535:
             raise ValueError(f"{self.port} is no port, ports go from 1 to 65535")
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"{self.protocol!r} is no protocol, there is: {', '.join(PROTOCOLS)}")
 
     @classmethod
     def parse(cls, text: str) -> Target:

@@ -1,15 +1,16 @@
-"""What does the front cost? Run by hand: `python -m tests.benchmarks.front [--json] [--seconds 10]`.
+"""What the front costs; run by hand: `python -m tests.benchmarks.front [--json] [--seconds 10] [--part tcp|http]`.
 
 A small HTTP backend in a process of its own, users on loopback, 200 new connections a second: the same requests
 straight to the backend and through the front, taking turns, so that both meet the same noise. Then switches,
-10,000 requests, a pause in which nobody asks anything, and one in which users are held. Takes about half a minute;
-run it on an idle machine.
+10,000 requests, a pause in which nobody asks anything, and one in which users are held. Takes about half a minute.
+Then, in `front_http.py`, the front as an HTTP proxy beside HAProxy, in pairs. Run it on an idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import multiprocessing
 import platform
@@ -28,6 +29,7 @@ import psutil
 from gitrelease.edges import front as fronts
 from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl
+from tests.benchmarks import front_http
 from tests.checkout import until
 from tests.hermetic import be_hermetic
 
@@ -176,11 +178,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to ask, and how long to be idle")
+    parser.add_argument("--part", choices=("tcp", "http"), help="one part only")
+    parser.add_argument("--pairs", type=int, default=7, help="how often each is measured beside HAProxy")
+    parser.add_argument(
+        "--before", metavar="PYTHON", help="the Python of another checkout, whose front is measured too"
+    )
     wanted = parser.parse_args()
     be_hermetic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for found in measure(Path(folder), wanted.seconds):
+        parts: list[Iterator[Row]] = []
+        if wanted.part != "http":
+            parts.append(measure(Path(folder), wanted.seconds))
+        if wanted.part != "tcp":
+            parts.append(
+                front_http.measure(Path(folder), pairs=wanted.pairs, seconds=wanted.seconds, before=wanted.before)
+            )
+        for found in itertools.chain.from_iterable(parts):
             rows.append(found)
             if not wanted.json:
                 print(

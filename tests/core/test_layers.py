@@ -47,8 +47,16 @@ ROOT = {"world": "world", "candidate": "world", "installation": "world", "cli": 
 BESIDE_COMMANDS = {"demo", "dashboard"}  # what a verb needs that is more than a file
 # The watcher is given the world; it only reads paths and settings from it.
 EXCEPTIONS = {("edges/watcher.py", "world")}
+# What the app's interpreter may have: the companion needs none of it to start, and imports no library to write.
+WITHIN_FUNCTIONS = {
+    "inside/moving/frames.py": {"numpy", "pandas", "pyarrow"},
+    "inside/moving/libraries.py": {"numpy", "PIL"},
+    "inside/moving/parcel.py": {"google"},
+    "inside/moving/uploads.py": {"tornado"},
+}
 ONLY_IN = {
     "git": "edges/git.py",
+    "httptools": "front/messages.py",
     "psutil": "edges/process_table.py",
     "watchdog": "edges/watcher.py",
     "apprise": "notify/__main__.py",
@@ -61,9 +69,18 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
     return found
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """Return the names that a module imports when it is imported itself."""
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.Try)]
+    return {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names} | {
+        str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
+    }
 
 
 def layer(path: Path) -> str:
@@ -103,12 +120,15 @@ def test_every_module_has_its_layer() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if layer(path) in ("front", "inside")], ids=name)
-def test_front_and_inside_need_the_standard_library_only(path: Path) -> None:
+def test_front_and_inside_need_little_more_than_the_standard_library(path: Path) -> None:
     import sys
 
     outside = {one.split(".")[0] for one in imports(path)} - set(sys.stdlib_module_names)
+    outside -= {"session"} if name(path) == "inside/move_trial.py" else set()  # run by their paths, side by side
 
-    assert outside <= {"gitrelease", "streamlit", "click"}  # Streamlit has its command line from click
+    allowed = {"front": {"httptools"}, "inside": {"streamlit", "click"}}[layer(path)]  # Streamlit brings click
+    assert outside <= {"gitrelease", *allowed} | WITHIN_FUNCTIONS.get(name(path), set())
+    assert not any(one.split(".")[0] in WITHIN_FUNCTIONS.get(name(path), set()) for one in imported_at_once(path))
     assert not any(one.startswith("gitrelease.") and ".front" not in one for one in imports(path))
 
 

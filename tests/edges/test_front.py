@@ -8,10 +8,9 @@ import resource
 import signal
 import socket
 import socketserver
-import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from gitrelease.edges import front as fronts
 from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl, FrontGone, Target
 from tests.checkout import until
+from tests.edges.running_front import Front, everything, nobody_listens, reset, running
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -60,78 +60,6 @@ class Backend(socketserver.ThreadingTCPServer):
         self.server_close()
         for connection in self._accepted:
             connection.close()
-
-
-class Front:
-    """A running front with one instance, `primary`, and its listening socket kept by the test.
-
-    It holds for longer than a test waits: what is to end by itself may not end by the deadline.
-    """
-
-    def __init__(self, folder: Path, *, hold: float = 60.0, python: str = sys.executable) -> None:
-        self.folder, self._hold, self._python = folder, hold, python
-        self.listener = fronts.listen("127.0.0.1", 0, owner_of=process_table.port_owner)
-        self.port = self.listener.getsockname()[1]
-        self.control = FrontControl(folder / "front.sock")
-        self.start()
-
-    def start(self, targets: Mapping[str, Target] | None = None) -> None:
-        self.process = fronts.start(
-            {"primary": self.listener},
-            control=self.folder / "front.sock",
-            log=self.folder / "log",
-            hold=self._hold,
-            targets=targets,
-            python=self._python,
-        )
-
-    def switch(self, backend: Backend) -> None:
-        self.control.switch("primary", "127.0.0.1", backend.port, backend.name.decode())
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
-
-    def greeting(self) -> bytes:
-        with self.connect() as user:
-            return user.recv(100)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> None:
-        self.kill()
-        self.listener.close()
-
-
-@contextlib.contextmanager
-def running(front: Front) -> Iterator[Front]:
-    try:
-        yield front
-    finally:
-        front.end()
-
-
-@contextlib.contextmanager
-def nobody_listens() -> Iterator[int]:
-    """Reserve a port on which every connection is refused."""
-    with socket.socket() as silent:
-        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        silent.bind(("127.0.0.1", 0))
-        yield silent.getsockname()[1]
-
-
-def reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def everything(connection: socket.socket) -> bytes:
-    """Read until the other side has ended."""
-    received = b""
-    while data := connection.recv(65_536):
-        received += data
-    return received
 
 
 @pytest.fixture
