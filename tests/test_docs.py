@@ -126,6 +126,7 @@ def tables():
         "limits": settings.Limits,
         "contract": settings.Contract,
         "monitor": settings.Monitor,
+        "sessions": settings.Sessions,
         "region": Region,
         "notify": settings.Notify,
         "notify.to": settings.Receiver,
@@ -178,7 +179,8 @@ def test_every_setting_has_a_row_with_its_default(path, table, key):
     assert row is not None, f"docs/configuration.md has no row for {path}"
     default = {field.name: field.default for field in _fields(tables()[table])}[key]
     if table not in ("policy.KIND", "region") and isinstance(default, str | int):
-        assert row[1] == (f"`{default}`" if default != "" else "empty")
+        written = str(default).lower() if isinstance(default, bool) else default  # as TOML has it
+        assert row[1] == (f"`{written}`" if default != "" else "empty")
 
 
 def _fields(struct):

@@ -35,6 +35,7 @@ from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.text import counted
 from gitrelease.edges import heap, hooks, wire
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.cancel import Cancel
@@ -45,6 +46,7 @@ from gitrelease.edges.process_table import identify
 from gitrelease.edges.processes import await_any
 from gitrelease.edges.watcher import Watcher
 from gitrelease.release.execute import record
+from gitrelease.release.pages import open_pages
 from gitrelease.release.production import Production
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World, open_world
@@ -273,8 +275,14 @@ class Agent:
         """Stop the front and every backend; the agent ends after this."""
         self.turn.hurry(f"{owner} takes production down")
         with self.has_turn(owner=owner, pid=pid, doing="down", cancel=cancel, wait=URGENT_WAIT):
+            pages = sum(sum(open_pages(one).values()) for one in self._productions())
             self._go_down(owner)
-        return Outcome(outcome="unchanged", reason="production is down", hint="Start it again: gitrelease up")
+        cut = f", {counted(pages, 'open page')} lost what was entered there" if pages else ""
+        return Outcome(outcome="unchanged", reason=f"production is down{cut}", hint="Start it again: gitrelease up")
+
+    def _productions(self) -> tuple[Production, ...]:
+        """Return production, where it is up, and what the other groups serve."""
+        return (*([self.production] if self.production is not None else []), *self.groups.every())
 
     def _go_down(self, owner: str) -> None:
         home = self.world.home

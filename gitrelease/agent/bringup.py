@@ -28,11 +28,13 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
 from gitrelease.edges.front import FrontControl, FrontGone, Target
+from gitrelease.release.drain import forget_others
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.preparing import Prepared, prepare
-from gitrelease.release.production import Production, Running, Serving, read_running
+from gitrelease.release.production import Production
 from gitrelease.release.promotion import addresses, promote, take_effect
+from gitrelease.release.running import Running, Serving, read_running
 from gitrelease.release.spread import brought_up
 from gitrelease.world import World
 
@@ -166,7 +168,8 @@ def with_front(world: World, running: Running, memory: Memory) -> Production:
     if running.front is not None:
         with contextlib.suppress(FrontGone):
             old = production.front.listeners()
-        if {name: _port(one) for name, one in old.items()} == {one.name: one.port for one in world.instances}:
+        ports = {name: _port(one) for name, one in old.items()}
+        if ports == {one.name: one.port for one in world.instances} and _is_of_this_version(production):
             production.listeners = old
             return production
         if not old:
@@ -187,6 +190,17 @@ def with_front(world: World, running: Running, memory: Memory) -> Production:
         processes.stop(running.front, grace=2.0)
     close_all({name: one for name, one in old.items() if one not in listeners.values()})
     return production
+
+
+def _is_of_this_version(production: Production) -> bool:
+    """Does the front know of pages? One that an earlier version started makes way for another."""
+    try:
+        forget_others(production)
+    except FrontGone:
+        return True  # it has just ended, and is started again
+    except ReleaseError:
+        return False
+    return True
 
 
 def _with_who_answers(world: World, running: Running) -> Running:
@@ -232,7 +246,7 @@ def _targets(live: Serving | None, before: Mapping[str, str | None]) -> dict[str
     """Return who serves each instance until the live release does: whoever did under the name that it had `before`."""
     workers = {name: live.workers.get(known or name) for name, known in before.items()} if live is not None else {}
     running = {name: one.backend for name, one in workers.items() if one is not None and one.backend.identity.alive}
-    return {name: Target("127.0.0.1", backend.port, backend.id) for name, backend in running.items()}
+    return {name: Target("127.0.0.1", backend.port, backend.id, backend.protocol) for name, backend in running.items()}
 
 
 def close_all(listeners: dict[str, socket.socket]) -> None:
@@ -260,6 +274,7 @@ def take_down(world: World, production: Production | None) -> None:
         backends.end(backend, world.home, grace=seconds(world.settings.limits.stop))
     end_strays(world, Running())
     world.home.processes.unlink(missing_ok=True)
+    world.home.sessions.unlink(missing_ok=True)
 
 
 def end_strays(world: World, known: Running) -> None:

@@ -23,8 +23,9 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.slots import Slot
 from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, target_of_rollback
-from gitrelease.release.production import Fate, Outage, Production, Worker
+from gitrelease.release.production import Fate, Outage, Production
 from gitrelease.release.promotion import serves
+from gitrelease.release.running import Worker
 
 AGAIN = 5.0  # seconds
 ALONE = 2  # starts of a backend may fail in a row; then a person is needed

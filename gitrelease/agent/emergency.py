@@ -7,7 +7,8 @@ import time
 from gitrelease.agent.office import Office
 from gitrelease.core.events import Recovered, Stopped
 from gitrelease.edges.home import Home
-from gitrelease.release.production import Production, read_running
+from gitrelease.release.production import Production
+from gitrelease.release.running import read_running
 
 _ALL_HAD_ENDED = "all of it had ended, after a reboot say; production is up again"
 

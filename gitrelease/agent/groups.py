@@ -28,7 +28,8 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.release.execute import record
-from gitrelease.release.production import Production, Running, read_running
+from gitrelease.release.production import Production
+from gitrelease.release.running import Running, read_running
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table
-from gitrelease.release.production import Production, Running, read_running
+from gitrelease.release.production import Production
+from gitrelease.release.running import Running, read_running
 from gitrelease.world import World
 
 _PATIENCE = 1.0  # seconds in which an instance has to answer

@@ -6,16 +6,18 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gitrelease.agent import instances
+from gitrelease.agent import instances, sessions
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.edges import records
 from gitrelease.edges import settings as settings_files
+from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
 from gitrelease.release.past import emergency_row
-from gitrelease.release.production import Production, read_running
+from gitrelease.release.production import Production
+from gitrelease.release.running import read_running
 from gitrelease.world import World
 
 if TYPE_CHECKING:
@@ -69,6 +71,11 @@ def status(
         },
         "checkout": checkout_state(world, known),
         "instances": instances.rows((world, *beside), (production, *groups) if production is not None else groups),
+        "sessions": [
+            row
+            for one, there in ((running, world), *((read_running(one.home.processes), one) for one in beside))
+            for row in sessions.rows(FrontControl(there.home.front_socket), one, group=there.group, now=time.time())
+        ],
         "groups": [_group(there, groups) for there in beside],
         "agent": {"running": agent is not None, "pid": agent},
         "lock": None

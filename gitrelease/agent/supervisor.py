@@ -18,8 +18,10 @@ from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.processes import await_any
-from gitrelease.release.production import Production, Serving, Worker
+from gitrelease.release.drain import Drainer
+from gitrelease.release.production import Production
 from gitrelease.release.promotion import serves
+from gitrelease.release.running import Serving, Worker
 from gitrelease.release.upkeep import rotate_logs
 
 TICK = 2.0  # seconds between two looks at a quiet production
@@ -57,6 +59,7 @@ class Supervisor(threading.Thread):
         self._failures: dict[str, int] = {}  # in a row, of each backend
         self._front_failures = 0
         self._upkeep_at = 0.0  # monotonic
+        self._drainer = Drainer(production)
 
     def stop(self) -> None:
         self._stopping = True
@@ -108,7 +111,7 @@ class Supervisor(threading.Thread):
             self._failures = {name: count for name, count in self._failures.items() if name in known}
             self._judge_soak(live)
         # Also while an instance does not start: that may last.
-        production.retire(now=time.time())
+        self._drainer.look(time.time())
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP
             rotate_logs(production)

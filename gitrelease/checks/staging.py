@@ -21,6 +21,7 @@ from gitrelease.checks.check_slot import check_slot
 from gitrelease.checks.checking import asked, has_contract
 from gitrelease.checks.findings import Findings, LiveSide
 from gitrelease.checks.judging import beside_live
+from gitrelease.checks.page_moves import page_moves
 from gitrelease.checks.probing import probe
 from gitrelease.checks.static import static_checks
 from gitrelease.checks.surroundings import Surroundings
@@ -254,6 +255,8 @@ def _start_and_judge(
         if scope.contract:
             promise = stack.enter_context(asked(world, slot, candidate, diff, judged_by=judged_by))
         checks = probe(world, slot, backend, cancel, runs=scope.runs, asked=promise)
+        if all(check.status == "passed" for check in checks):
+            checks = (*checks, *page_moves(world, slot, backend, cancel))
         checks = (*configured, *(with_way_there(check, config) for check in checks))
         findings = promise.collect(cancel) if promise else Findings()
         # The contract says more precisely what is broken than the page that breaks over it: it comes first.

@@ -14,7 +14,7 @@ from gitrelease.core.history import release_name
 from gitrelease.core.output import Shown
 from gitrelease.edges.logfiles import Cutter, Growing, Line
 from gitrelease.release.outputs import Log, newest, of_serving, window
-from gitrelease.release.production import read_running
+from gitrelease.release.running import read_running
 
 POLL = 0.25  # seconds between two looks
 

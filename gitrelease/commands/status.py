@@ -21,6 +21,7 @@ from gitrelease.commands.client import (
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.moments import since, when
+from gitrelease.core.pages import in_minutes
 from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, counted, one_line, short
 from gitrelease.edges import wire
@@ -94,7 +95,7 @@ def lines(state: dict[str, Any]) -> list[str]:
     standby = f"; {state['standby']} stands by" if state["standby"] else ""
     good = state["last_good"]
     out.append(Told(f"good      {good or 'none yet'}{standby}", "good" if good else "unknown"))
-    out += [*_instances(state), *_groups(state), *_unusual(state, now), *_waiting(state)]
+    out += [*_instances(state), *_sessions(state), *_groups(state), *_unusual(state, now), *_waiting(state)]
     if not state["agent"]["running"]:
         out.append(Told(f"agent     not running; {_START}", "warning"))
     return out
@@ -118,6 +119,22 @@ def _instances(state: dict[str, Any]) -> Iterator[str]:
         restarts = f", {counted(row['restarts'], 'restart')}" if row["restarts"] else ""
         process = f", pid {row['pid']}, {usage}{restarts}" if usage else ""
         yield Told(f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}{process}", row["health"])
+
+
+def _sessions(state: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each release that has open pages, or still runs beside the live one."""
+    for row in state.get("sessions", ()):  # an agent of an earlier version, while it is busy, tells none
+        if row["role"] == "live" and not row["open"]:
+            continue
+        release = row["release"] or "an older release"
+        where = "" if row["group"] == PRODUCTION else f" in {row['group']}"
+        pages = counted(row["open"], "open page") if row["open"] else "no open page"
+        oldest = f", the oldest for {ago(row['oldest_s'])}" if row["open"] and row["oldest_s"] is not None else ""
+        leave = ""
+        if row["ends_in_s"] is not None:
+            move = "it moves" if row["open"] == 1 else "they move"
+            leave = f"; {move} in {in_minutes(row['ends_in_s'])} at the latest"
+        yield f"pages     {release}{where} ({row['role']}): {pages}{oldest}, {row['memory_mb']:.0f} MB{leave}"
 
 
 def _elsewhere(row: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from gitrelease.core.text import ago, counted, one_line
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.gauge import Gauge
 from gitrelease.edges.terminal import say
-from gitrelease.release.production import read_running
+from gitrelease.release.running import read_running
 from gitrelease.release.sampling import sample
 from gitrelease.release.selection import Selection, chosen
 from gitrelease.world import World

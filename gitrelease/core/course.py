@@ -10,6 +10,7 @@ from gitrelease.core.events import (
     AnyEvent,
     Attempted,
     Drilled,
+    PagesMoved,
     Promoted,
     Promoting,
     Proved,
@@ -18,6 +19,7 @@ from gitrelease.core.events import (
     WentBack,
 )
 from gitrelease.core.history import release_name
+from gitrelease.core.pages import moved_pages
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Course:
     returned: list[WentBack] = field(default_factory=list)
     stopped: list[Stopped] = field(default_factory=list)  # a person was needed while it was live
     drills: list[Drilled] = field(default_factory=list)
+    page_moves: list[PagesMoved] = field(default_factory=list)
 
     @property
     def backups(self) -> list[str]:
@@ -58,6 +61,7 @@ class Course:
             steps.append((self.superseded.at, "another release took its place"))
         steps += [(one.at, f"production went to {release_name(one.to)}{_who(one)}") for one in self.left]
         steps += [(one.at, f"production came back from {release_name(one.number)}{_who(one)}") for one in self.returned]
+        steps += [(one.at, moved_pages(one.moved, len(one.stayed), release_name(one.to))) for one in self.page_moves]
         steps += [(one.at, f"a person was needed: {one.reason}") for one in self.stopped]
         steps += [(one.at, f"way back to it rehearsed, {'well' if one.ok else 'in vain'}") for one in self.drills]
         return sorted(steps, key=lambda step: step[0])
@@ -69,6 +73,9 @@ class Course:
         yield from (one.reason or f"rolled back by {one.by}" for one in self.left if one.to < one.number)
         yield from (f"the files of the checkout followed later: {move.late}" for move in self._moves if move.late)
         yield from (f"a person was needed: {one.reason}" for one in self.stopped)
+        for one in self.page_moves:
+            yield from (f"an open page could not be moved to {release_name(one.to)}: {why}" for why in one.stayed)
+            yield from (f"an open page moved without {what}" for what in one.dropped)
         yield from (f"a rehearsed way back failed: {one.reason}" for one in self.drills if not one.ok)
 
 
@@ -119,5 +126,7 @@ def _take(course: Course, event: AnyEvent) -> None:
             course.superseded = event
         case Drilled():
             course.drills.append(event)
+        case PagesMoved():
+            course.page_moves.append(event)
         case _:
             pass

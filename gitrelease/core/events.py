@@ -150,9 +150,19 @@ class Drilled(Event, frozen=True, tag="drilled"):
     reason: str = ""
 
 
+class PagesMoved(Event, frozen=True, tag="pages_moved"):
+    """Open pages of `number` were handed to the processes of `to`, because their own had to end."""
+
+    number: int
+    to: int
+    moved: int
+    stayed: tuple[str, ...] = ()  # why a page could not be moved, one entry a page
+    dropped: tuple[str, ...] = ()  # what could not be carried: "name: why", each once
+
+
 AnyEvent = (
     Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | SoakFailed | WentBack | Settled
-    | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
+    | PagesMoved | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
 )  # fmt: skip
 
 
@@ -231,7 +241,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self._end_emergency(event.at)
             case Stopped() | Acknowledged() | Escalated() | Recovered():
                 self._take_emergency(event)
-            case Pruned() | Drilled() | SoakFailed():
+            case Pruned() | Drilled() | SoakFailed() | PagesMoved():
                 self._take_chore(event)
 
     def _go_on_to(self, number: int) -> None:
@@ -279,15 +289,15 @@ class Memory(msgspec.Struct, kw_only=True):
         if self.emergency is not None:
             self.emergencies[-1] = msgspec.structs.replace(self.emergencies[-1], ended=at)
 
-    def _take_chore(self, event: Pruned | Drilled | SoakFailed) -> None:
+    def _take_chore(self, event: Pruned | Drilled | SoakFailed | PagesMoved) -> None:
         match event:
             case Pruned(numbers=numbers):
                 self.pruned.update(numbers)
             case Drilled(ok=ok):
                 self.drilled = event
                 self.drilled_well = event if ok else self.drilled_well
-            case SoakFailed():
-                pass  # what was done about it says the rest
+            case SoakFailed() | PagesMoved():
+                pass  # what was done about it says the rest; the deployment log tells of pages
 
 
 _OF_EMERGENCIES = (Stopped, Acknowledged, Escalated, Recovered)
@@ -315,7 +325,7 @@ def compacted(events: Iterable[AnyEvent], *, kept: Collection[int], attempts: in
     def tells(place: int, event: AnyEvent) -> bool:
         match event:
             # A `Promoting` names the tag object: the release can be put back from it.
-            case Promoting() | Promoted() | Proved() | Superseded() | WentBack():
+            case Promoting() | Promoted() | Proved() | Superseded() | WentBack() | PagesMoved():
                 return event.number in kept or place in stays
             case Pruned():
                 return True

@@ -25,6 +25,7 @@ DEFAULT_SCRIPT = "FinDocPipeline.py"
 DEFAULT_SCHEMA = "complete_system_schema_export.json"
 DEFAULT_PORT = 8501
 SETTINGS_FILE = "gitrelease.toml"
+MOST_KEPT = 4  # old releases beside live and standby: each takes a slot
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -54,6 +55,7 @@ class App(Setting, frozen=True):
     require_signed: Signed = "none"  # what must carry a good signature before anything of a candidate runs
     command: tuple[str, ...] = ()  # kind = "command": the argument list; {port}, {address}, {python} are filled in
     health: str = "/"  # kind = "command": the path that answers 2xx when the app is well
+    companion: bool = True  # kind = "streamlit": our part in the app's process, by which open pages move
 
     def interpreter(self, checkout: Path) -> Path:
         """Return the app's Python; a relative one is relative to the checkout. Links are kept: a venv is one."""
@@ -100,6 +102,13 @@ class Limits(Setting, frozen=True):
     disk_mb: int = 200  # must stay free on the file system of .git after a release was checked out
     log_mb: int = 20  # a log file that is larger is rotated; one older generation is kept
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
+
+
+class Sessions(Setting, frozen=True):
+    """`[sessions]`: what becomes of open pages when another release goes live."""
+
+    keep: int = 2  # old releases whose processes stay for their pages, beside live and standby
+    wait: str = "30s"  # a run or an upload under way gets as long before its page moves
 
 
 class Receiver(Setting, frozen=True):
@@ -163,6 +172,7 @@ class Settings(Setting, frozen=True):
     limits: Limits = Limits()
     contract: Contract = Contract()
     monitor: Monitor = Monitor()
+    sessions: Sessions = Sessions()
 
     def file_of(self, region: Region) -> str:
         """Return the file that a region is in, or is."""

@@ -19,6 +19,7 @@ from gitrelease.core.notices import EVENTS, LEVELS, is_address, shown_address
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.regions import Region
 from gitrelease.core.settings import (
+    MOST_KEPT,
     SETTINGS_FILE,
     App,
     Contract,
@@ -28,6 +29,7 @@ from gitrelease.core.settings import (
     Notify,
     Reaction,
     Receiver,
+    Sessions,
     Setting,
     seconds,
 )
@@ -55,6 +57,7 @@ class Written(Setting, frozen=True):
     notify: Notify = Notify()
     on: tuple[Reaction, ...] = ()
     monitor: Monitor = Monitor()
+    sessions: Sessions = Sessions()
 
 
 _WRITTEN = ReadAs(Written)
@@ -114,6 +117,7 @@ def _check_values(written: Written, text: str, name: str) -> None:
     for limit, least in _LEAST.items():
         _check_number(getattr(written.limits, limit), least, f"limits.{limit}", text, name)
     _check_monitor(written.monitor, text, name)
+    _check_sessions(written.sessions, text, name)
     for kind, policy in written.policy.items():
         _check_policy(kind, policy, text, name)
     _check_telling(written, text, name)
@@ -194,6 +198,13 @@ def _check_monitor(monitor: Monitor, text: str, name: str) -> None:
             raise _wrong(name, text, f"monitor.{key}", f"is {value}", f"a number of {unit}, 1 at least")
 
 
+def _check_sessions(sessions: Sessions, text: str, name: str) -> None:
+    _check_duration(sessions.wait, "sessions.wait", text, name)
+    if not 0 <= sessions.keep <= MOST_KEPT:
+        accepted = f"a number of old releases, from 0 to {MOST_KEPT}"
+        raise _wrong(name, text, "sessions.keep", f"is {sessions.keep}", accepted)
+
+
 def _check_policy(kind: Kind, policy: PartialPolicy, text: str, name: str) -> None:
     if policy.strict is not None and kind is not Kind.SCHEMA:
         raise _wrong(name, text, f"policy.{kind}.strict", "is for schema", "strict in [policy.schema] only")
@@ -245,7 +256,7 @@ def _accepted_keys(table: str) -> tuple[str, ...]:
     types: dict[str, type[msgspec.Struct]] = {
         "": Written, "app": App, "instance": Instance, "policy": PartialPolicy, "region": Region,
         "limits": Limits, "contract": Contract, "notify": Notify, "notify.to": Receiver, "on": Reaction,
-        "monitor": Monitor,
+        "monitor": Monitor, "sessions": Sessions,
     }  # fmt: skip
     return types.get(table, types.get(table.split(".", maxsplit=1)[0], Written)).__struct_fields__
 

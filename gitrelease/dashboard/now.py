@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from gitrelease.core.text import ago, short
+from gitrelease.core.text import ago, counted, short
 from gitrelease.dashboard import reading, releases, resources, showing
 from gitrelease.dashboard.frame import OFTEN, section
 
@@ -71,6 +71,9 @@ def notices(state: dict[str, Any]) -> None:
     if state["frozen"]:
         st.warning("Automatic releases are frozen")
         showing.words(state["frozen"]["told"])
+    for row in state["sessions"]:
+        if row["open"] and row["role"] != "live":
+            st.info(f"{counted(row['open'], 'open page')} on {row['release'] or 'an older release'} ({row['role']})")
     for group in state["groups"]:
         in_group(group)
     checkout = state["checkout"]

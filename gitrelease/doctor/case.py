@@ -18,7 +18,8 @@ from gitrelease.edges import wire
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import Home, user_name
-from gitrelease.release.production import Production, Running, read_running
+from gitrelease.release.production import Production
+from gitrelease.release.running import Running, read_running
 from gitrelease.world import World, open_world
 
 PING = 5.0  # seconds in which an agent says that it is there

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gitrelease.core.errors import ReleaseError, of_host
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
-from gitrelease.doctor import app, host, repository, running, telling
+from gitrelease.doctor import app, host, pages, repository, running, telling
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, of_error, problem, warning
 from gitrelease.edges import process_table, processes
@@ -59,6 +59,7 @@ LOOKS = (
     Look("signatures", app.signatures, _PRODUCTION),
     Look("agent", running.agent, ("init",), _ANSWER),
     Look("instances", running.instances, ("init", "agent")),
+    Look("open pages", pages.pages, (*_READABLE, "init", "agent")),
     Look("ports", running.ports, _READABLE),
     Look("slots", running.slots, _PRODUCTION),
     Look("journal", running.journal, _PRODUCTION),

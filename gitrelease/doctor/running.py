@@ -16,7 +16,7 @@ from gitrelease.edges import host, process_table, units
 from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import CHECK, NAMES
-from gitrelease.release.production import Running
+from gitrelease.release.running import Running
 
 _RECOVER = "gitrelease recover"
 _UP = "gitrelease up"

@@ -15,11 +15,13 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+import gitrelease
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App, Instance, Settings
 from gitrelease.core.streamlit_config import BROWSER_ADDRESS, StreamlitConfig, remarks
 from gitrelease.edges import process_table, processes, streamlit_config
+from gitrelease.edges.cookie_secret import cookie_secret
 from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
 from gitrelease.edges.housekeeping import OLDER
@@ -37,8 +39,10 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     identity: Identity
     log: str
+    companion: str = ""  # the socket of our part in its process; empty where it has none
     base: str = ""  # the path before every path of the app, with a slash before it: server.baseUrlPath
     tls: bool = False  # does it speak TLS: server.sslCertFile?
+    protocol: str = "tcp"  # "http": each request goes to the backend that its page belongs to
 
     @property
     def endpoint(self) -> Endpoint:
@@ -50,6 +54,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 MARK = "GITRELEASE_HOME"
 # Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
 NAME = "GITRELEASE_BACKEND"
+COMPANION = Path(gitrelease.__file__).parent / "inside" / "companion.py"
 _FIRST = Instance()
 # What the host has run out of says nothing of the app's interpreter.
 _OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
@@ -108,12 +113,31 @@ def logs_in(home: Home) -> list[LogName]:
     return sorted(told, key=lambda one: (one.begun, one.restarts, one.path.name))
 
 
+class InProcess(NamedTuple):
+    """What the companion needs: where its socket goes, and the folder that all slots stand for to a browser.
+
+    `cookie_secret` is the file with the secret that all processes share, None where there is none.
+    """
+
+    socket: Path
+    canonical: Path
+    cookie_secret: Path | None = None
+
+
 def command_line(
-    app: App, instance: Instance, *, python: Path, slot: Path, port: int, config: StreamlitConfig | None = None
+    app: App,
+    instance: Instance,
+    *,
+    python: Path,
+    slot: Path,
+    port: int,
+    config: StreamlitConfig | None = None,
+    companion: InProcess | None = None,
 ) -> list[str]:
     """Return the argument list that starts the app from `slot` on a private port, as it runs for `instance`.
 
-    `config` is what the app itself sets.
+    `config` is what the app itself sets. With `companion` a Streamlit app is started with our part in its process
+    (`inside/companion.py`).
     """
     script = instance.script or app.script
     if app.kind == "command":
@@ -128,7 +152,7 @@ def command_line(
     # Without it a headless start looks up the host's external address: up to 10 s on a closed network. Where the app
     # sets it, Streamlit looks nothing up, and lets pages in from there: behind a proxy that changes Host they need it.
     named = config is not None and BROWSER_ADDRESS in config.options
-    return [
+    line = [
         *start, "run", str(slot / script),
         "--server.port", str(port),
         "--server.address", "127.0.0.1",
@@ -139,6 +163,32 @@ def command_line(
         *([] if named else [f"--{BROWSER_ADDRESS}", "localhost"]),
         "--browser.gatherUsageStats", "false",
     ]  # fmt: skip
+    return line if companion is None else with_companion(line, companion, python=python, slot=slot)
+
+
+def with_companion(line: Sequence[str], companion: InProcess, *, python: Path, slot: Path) -> list[str]:
+    """Return the argument list that starts what `line` starts, with our part in its process."""
+    command = list(line)
+    if command[0] == str(python):  # `python -m streamlit`: the interpreter is named already
+        interpreter, command = [command[0]], command[1:]
+    else:
+        interpreter = _interpreter_of(Path(command[0])) or [str(python)]
+    secret = ["--cookie-secret", str(companion.cookie_secret)] if companion.cookie_secret is not None else []
+    return [
+        *interpreter, str(COMPANION), "--socket", str(companion.socket), "--root", str(slot),
+        "--canonical", str(companion.canonical), *secret, "--", *command,
+    ]  # fmt: skip
+
+
+def _interpreter_of(program: Path) -> list[str]:
+    """Return what the first line of a script has it run by, with its options; nothing where that is no Python."""
+    with contextlib.suppress(OSError), program.open("rb") as file:
+        first = file.readline(4096)
+        # As the kernel reads it: one word, and all the rest as one option.
+        words = first[2:].decode(errors="replace").split(None, 1) if first.startswith(b"#!") else []
+        if words and Path(words[0]).name.startswith("python"):
+            return [words[0], *(word.rstrip() for word in words[1:])]
+    return []
 
 
 def _fill(argument: str, values: dict[str, str]) -> str:
@@ -214,9 +264,13 @@ def start(
     port = free_port({one.port for one in settings.instances})
     log = log_of(home, name, instance.name)
     config = config_of(settings, slot.path, checkout=checkout, home=home, instance=instance)
+    joins = app.kind == "streamlit" and app.companion
+    socket_path = home.companions / f"{name}.sock"
+    companion = InProcess(socket_path, checkout, cookie_secret(home)) if joins else None
+    command = command_line(app, instance, python=python, slot=slot.path, port=port, config=config, companion=companion)
     try:
         child = processes.spawn(
-            command_line(app, instance, python=python, slot=slot.path, port=port, config=config),
+            command,
             cwd=slot.path,
             log=log,
             env={**environment(python, home.root), NAME: str(log)},
@@ -235,8 +289,11 @@ def start(
         port=port,
         identity=process_table.identify(child.pid),
         log=str(log),
+        companion="" if companion is None else str(companion.socket),
         base=config.base,
         tls=config.tls,
+        # What the front cannot read, or does not know, it passes on as it comes.
+        protocol="http" if app.kind == "streamlit" and not config.tls else "tcp",
     )
 
 
@@ -257,6 +314,8 @@ def end(backend: Backend, home: Home, *, grace: float) -> None:
         # Once more: between fork and exec a git command of ours has all that we have open.
         processes.kill(one for one in process_table.with_open(lock) if one in holders)
     processes.kill_marked(NAME, backend.log)
+    if backend.companion:
+        Path(backend.companion).unlink(missing_ok=True)
 
 
 def last_lines(log: str, count: int = 3) -> str:

@@ -46,6 +46,8 @@ class Home:
         self.agent_socket = self.run / "agent.sock"
         self.front_socket = self.run / "front.sock"
         self.processes = self.run / "processes.json"
+        self.sessions = self.run / "sessions.jsonl"  # which backend has which open page, as the front knows it
+        self.companions = self.run / "companions"  # the sockets of our part in the app's processes
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -81,7 +83,9 @@ class Home:
 
     def create(self) -> None:
         """Make the directories, each for its owner only."""
-        for folder in (self.root, self.slots, self.run, self.logs, self.pushes, self.baselines, self.told):
+        for folder in (
+            self.root, self.slots, self.run, self.companions, self.logs, self.pushes, self.baselines, self.told
+        ):  # fmt: skip
             folder.mkdir(mode=MODE, parents=True, exist_ok=True)
             folder.chmod(MODE)
 

@@ -27,6 +27,7 @@ from gitrelease.edges.process_table import Identity
 _PACKAGE = Path(gitrelease.__file__).parent
 CONTRACT = _PACKAGE / "inside" / "contract.py"
 SESSION = _PACKAGE / "inside" / "session.py"
+MOVE_TRIAL = _PACKAGE / "inside" / "move_trial.py"
 IMPORTS = _PACKAGE / "inside" / "imports.py"
 BACKTRACKING = _PACKAGE / "inside" / "backtracking.py"
 OWN_CHECKS = "gitrelease_checks.py"
@@ -258,6 +259,29 @@ def session_result(running: Inside) -> Check:
         detail=str(said.get("detail", "")),
         seconds=spent,
     )
+
+
+@contextlib.contextmanager
+def move_trial(
+    python: Path, *, home: Path, endpoint: Endpoint, companion: str, deadline: float, cwd: Path
+) -> Iterator[Inside]:
+    """Move a page of the process there to itself; `deadline` is in seconds from now. Read `move_trial_result`."""
+    with tempfile.TemporaryDirectory(prefix="gitrelease-") as scratch:
+        arguments = [str(MOVE_TRIAL), "127.0.0.1", str(endpoint.port), companion, f"{deadline:.3f}", endpoint.base]
+        with _running(python, arguments, home=home, cwd=cwd, folder=Path(scratch)) as running:
+            yield running
+
+
+def move_trial_result(running: Inside) -> str:
+    """Say why a page cannot be moved in this process; nothing where it was."""
+    lines = running.read("output").splitlines()
+    try:
+        said = msgspec.json.decode(lines[-1]) if lines else {}
+    except msgspec.DecodeError:
+        said = {}
+    if said.get("ok"):
+        return ""
+    return str(said.get("detail") or said.get("unknown") or "the trial gave no answer")
 
 
 def _tail(output: bytes) -> str:

@@ -27,13 +27,14 @@ from gitrelease.core.settings import (
     Limits,
     Monitor,
     Policy,
+    Sessions,
     Settings,
 )
 from gitrelease.core.settings_text import Written
 from gitrelease.edges.git import Git
 
 _APP, _POLICY = ReadAs(App), ReadAs(Policy)
-_LIMITS, _CONTRACT, _MONITOR = ReadAs(Limits), ReadAs(Contract), ReadAs(Monitor)
+_LIMITS, _CONTRACT, _MONITOR, _SESSIONS = ReadAs(Limits), ReadAs(Contract), ReadAs(Monitor), ReadAs(Sessions)
 _INSTANCES, _REGIONS = ReadAs(tuple[Instance, ...]), ReadAs(tuple[Region, ...])
 
 _HEAD = "# Settings of this host; they win over gitrelease.toml. See docs/configuration.md.\n\n"
@@ -90,7 +91,7 @@ def of_host(file: Path) -> bytes:
 def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
     """Lay the host's tables over the repository's and both over the defaults."""
     tables: dict[str, Any] = {}
-    for name in ("app", "limits", "contract", "monitor"):
+    for name in ("app", "limits", "contract", "monitor", "sessions"):
         tables[name] = {**repository.get(name, {}), **host.get(name, {})}
     # Both know files that the app needs: `init` finds some on this host, the repository names others.
     tables["app"]["shared"] = sorted(
@@ -110,6 +111,7 @@ def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
         limits=_LIMITS.convert(tables["limits"]),
         contract=_CONTRACT.convert(tables["contract"]),
         monitor=_MONITOR.convert(tables["monitor"]),
+        sessions=_SESSIONS.convert(tables["sessions"]),
     )
 
 

@@ -22,7 +22,8 @@ from gitrelease.edges import process_table
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
 
-NAMES = ("a", "b", "c", "d", "e")
+# Live, standby, those that are kept for their pages (`sessions.keep`), the candidate, one that is just ending.
+NAMES = ("a", "b", "c", "d", "e", "f", "g", "h")
 CHECK = "check"
 
 _TAKER = ReadAs(Identity)

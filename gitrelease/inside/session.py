@@ -59,13 +59,13 @@ class Connection:
         self._socket = sock
         self._received = bytearray()
 
-    def upgrade(self, host: str, base: str = "") -> None:
-        """Turn the connection into Streamlit's session stream."""
+    def upgrade(self, host: str, base: str = "", protocols: str = "streamlit") -> None:
+        """Turn the connection into Streamlit's session stream; the third of `protocols` names an earlier session."""
         key = base64.b64encode(os.urandom(16))
         head = (
             f"GET {base}{STREAM} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key.decode()}\r\n"
-            "Sec-WebSocket-Protocol: streamlit\r\n\r\n"
+            f"Sec-WebSocket-Protocol: {protocols}\r\n\r\n"
         )
         self._write(head.encode())
         while b"\r\n\r\n" not in self._received:

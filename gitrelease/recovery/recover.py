@@ -15,7 +15,7 @@ from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import Home
 from gitrelease.recovery import heads, house, locks, pointers
-from gitrelease.release.production import read_running
+from gitrelease.release.running import read_running
 from gitrelease.world import open_world
 
 

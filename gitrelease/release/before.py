@@ -25,7 +25,8 @@ from gitrelease.edges.backends import Backend
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.records import Records
-from gitrelease.release.production import Production, Running, read_running
+from gitrelease.release.production import Production
+from gitrelease.release.running import Running, read_running
 
 log = logging.getLogger("gitrelease.agent")
 

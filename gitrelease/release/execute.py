@@ -20,7 +20,8 @@ from gitrelease.core.text import one_line
 from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
 from gitrelease.edges.git import GitError, RefUpdate
-from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.production import Fate, Production
+from gitrelease.release.running import Serving
 
 log = logging.getLogger("gitrelease.agent")
 

@@ -18,6 +18,7 @@ from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, good_after, no_release, rollback_target, trodden
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.pages import moved_pages
 from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
@@ -25,10 +26,12 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import branch_to
+from gitrelease.release.drain import make_room
 from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
-from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.pages import move_pages
+from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import addresses, serves, take_effect
-from gitrelease.release.room import make_room
+from gitrelease.release.running import Serving
 from gitrelease.release.spread import brought_up
 from gitrelease.world import World
 
@@ -86,17 +89,39 @@ def go_back(
         raise
     take_effect(production, known, target, soak=judging.settings.policy[target.kind].soak_seconds)
     report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
+    took = round(time.monotonic() - begun, 3)
+    pages = _pages_moved(production, live, target, report=report)
     return Outcome(
         outcome="rolled_back",
         release=target.name,
         previous=live.name,
         kind=target.kind,
         reason=reason or f"asked for by {by}",
-        hint=f"{performed.told()}fix on top of {short(live.source)} and push; see: gitrelease history",
-        seconds=round(time.monotonic() - begun, 3),
+        hint=f"{performed.told()}{pages}fix on top of {short(live.source)} and push; see: gitrelease history",
+        seconds=took,
         failed=automatic,
         marked_bad=condemned,
     )
+
+
+def _pages_moved(production: Production, left: Release, target: Release, *, report: Report) -> str:
+    """Move the open pages of a release that went bad to `target`; say what became of them, to stand before other words.
+
+    Users have been served `target` for new pages since the switch: this is about those who have one open.
+    """
+    if target.number > left.number:
+        return ""
+    begun = time.monotonic()
+    leaving = [one for one in production.running.leaving if one.number == left.number]
+    ends = [
+        move_pages(production, one.backend, number=one.number, instance=one.instance, wait=one.wait) for one in leaving
+    ]
+    moved = sum(end.moved for end in ends)
+    stayed = [why for end in ends for why in end.stayed.values()]
+    told = moved_pages(moved, len(stayed), target.name, stayed)
+    if told:
+        report("pages", told, time.monotonic() - begun)
+    return f"{told}; " if told else ""
 
 
 def _condemns(production: Production, known: Records, left: Release, target: Release) -> bool:

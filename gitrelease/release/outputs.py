@@ -14,7 +14,7 @@ from gitrelease.core.redaction import HIDDEN
 from gitrelease.core.tracebacks import Errors
 from gitrelease.edges.backends import logs_in
 from gitrelease.edges.logfiles import Cutter, Line, pieces
-from gitrelease.release.production import Running, Serving
+from gitrelease.release.running import Running, Serving
 from gitrelease.world import World
 
 _LEAST_WINDOW, _MOST_WINDOW = 32 << 20, 256 << 20  # bytes at the end of a log in which the last lines are looked for

@@ -46,7 +46,9 @@ from gitrelease.edges.records import Records
 from gitrelease.release import room
 from gitrelease.release.attempts import Attempt, cut_off
 from gitrelease.release.before import Before
-from gitrelease.release.production import Production, Serving
+from gitrelease.release.drain import make_room
+from gitrelease.release.production import Production
+from gitrelease.release.running import Serving
 from gitrelease.release.spread import spread
 from gitrelease.release.way import way_missing
 
@@ -111,7 +113,7 @@ def prepare(
     if short_of is not None:
         hint = room.hint(candidate.trigger)
         return attempt.end("refused", f"room: {short_of.detail}", hint=hint, checks=(short_of,))
-    room.make_room(production, report)
+    make_room(production, report)
     before = Before(production, known)
     staged = _staged(attempt, diff, live, given=(signed,) if signed else (), cancel=cancel, report=report)
     if isinstance(staged, Unfit):

@@ -9,12 +9,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
 from gitrelease.core.events import Memory
-from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, limits, probes, process_table, processes
 from gitrelease.edges import front as fronts
@@ -22,93 +20,35 @@ from gitrelease.edges.backends import MARK, Backend
 from gitrelease.edges.faults import passing
 from gitrelease.edges.front import FrontControl, FrontGone, Target
 from gitrelease.edges.home import write_atomically
-from gitrelease.edges.process_table import Identity
+from gitrelease.release.running import Leaving, Running, Serving, Worker
 from gitrelease.world import World
 
 # Sessions on a release that went bad are moved on soon; requests that are under way may end.
-BAD_LINGER = 10.0
+BAD_LINGER = 20.0
+BAD_WAIT = 2.0  # seconds that a run gets that is under way there
+# Seconds in which a page that moves is through, once its run has ended, and shows nothing more of its old process.
+MOVE_MARGIN = 20.0
 FRONT_LIMIT = 5.0  # seconds in which a front that died is back
-
-
-class Worker(msgspec.Struct, frozen=True):
-    """The backend of one instance."""
-
-    backend: Backend
-    restarts: int = 0
-    log_offset: int = 0  # bytes that it had logged when users came: what it says from there on counts in its soak
-
-    @classmethod
-    def from_now(cls, backend: Backend, *, restarts: int = 0) -> Worker:
-        """Return it as it is about to get users: what it has logged so far were checks."""
-        log = Path(backend.log)
-        return cls(backend, restarts, log.stat().st_size if log.exists() else 0)
-
-
-class Serving(msgspec.Struct, frozen=True):
-    """Release `number`, as it runs for each instance, by its name."""
-
-    number: int
-    workers: dict[str, Worker]
-
-    @classmethod
-    def from_now(cls, number: int, started: Mapping[str, Backend]) -> Serving:
-        return cls(number, {name: Worker.from_now(backend) for name, backend in started.items()})
-
-    @property
-    def backends(self) -> tuple[Backend, ...]:
-        return tuple(worker.backend for worker in self.workers.values())
-
-    @property
-    def first(self) -> Backend:
-        """The backend of the first instance, which is judged for all."""
-        return self.backends[0]
-
-    def runs(self, backend: Backend) -> bool:
-        return any(one.id == backend.id for one in self.backends)
-
-    def with_workers(self, workers: Mapping[str, Worker]) -> Serving:
-        """Return it with some of its workers replaced."""
-        return msgspec.structs.replace(self, workers={**self.workers, **workers})
-
-    def only(self, names: Iterable[str]) -> Serving:
-        """Return it as it runs for some of its instances."""
-        return msgspec.structs.replace(self, workers={name: self.workers[name] for name in names})
-
-    @property
-    def alive(self) -> bool:
-        """Does any of it still run?"""
-        return any(backend.identity.alive for backend in self.backends)
-
-
-class Leaving(msgspec.Struct, frozen=True):
-    """A backend that gets no new connections; it ends when it has none left, at `until` at the latest."""
-
-    backend: Backend
-    until: float  # seconds since 1970
-
-
-class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """The processes of production, as they are written to disk."""
-
-    front: Identity | None = None
-    live: Serving | None = None
-    standby: Serving | None = None
-    leaving: tuple[Leaving, ...] = ()
-
-    def backends(self) -> Iterator[Backend]:
-        for serving in (self.live, self.standby):
-            if serving is not None:
-                yield from serving.backends
-        for leaving in self.leaving:
-            yield leaving.backend
 
 
 class Fate(enum.Enum):
     """What becomes of a backend that another one replaces."""
 
-    STANDS_BY = "stands by"  # it stays warm for a rollback
-    LEAVES = "leaves"  # it ends when its connections have
-    BAD = "bad"  # likewise, but soon
+    STANDS_BY = "stands by"  # it stays warm for a rollback, its pages with it
+    LEAVES = "leaves"  # its pages stay for `limits.linger`, then they move
+    REPLACED = "replaced"  # another process runs the same release: its pages move at once
+    BAD = "bad"  # likewise, and a run under way gets little time
+
+
+@dataclass
+class PageMoves:
+    """What became of the pages of a backend that has to end. `lock` is held while some of them move."""
+
+    moved: int = 0
+    moved_at: float = 0.0  # the last of them; seconds since 1970
+    stayed: dict[str, str] = field(default_factory=dict)  # why, by session
+    dropped: list[str] = field(default_factory=list)  # what could not be carried: "name: why"
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass
@@ -157,6 +97,7 @@ class Production:
         self.state = threading.RLock()
         self.crashes: list[float] = []
         self.outages: dict[str, Outage] = {}  # by backend
+        self.moves: dict[str, PageMoves] = {}  # by backend that its pages leave
 
     # -- who serves ------------------------------------------------------------------------------------------
 
@@ -168,17 +109,20 @@ class Production:
         """
         with self.state:
             before, standby = self.running.live, self.running.standby
+            standby_moves_at = self.running.standby_moves_at
             if standby is not None and any(map(serving.runs, standby.backends)):
                 standby = None
             leaving = list(self.running.leaving)
-            replaced = [one for one in before.backends if not serving.runs(one)] if before is not None else []
-            if replaced and then is Fate.STANDS_BY:
-                leaving += [Leaving(one, now + self._linger) for one in (standby.backends if standby else ())]
-                standby = before
-            else:
-                until = now + (BAD_LINGER if then is Fate.BAD else self._linger)
-                leaving += [Leaving(one, until) for one in replaced]
-            running = msgspec.structs.replace(self.running, live=serving, standby=standby, leaving=tuple(leaving))
+            replaced = _replaced(before, serving)
+            if before is not None and replaced and then is Fate.STANDS_BY:
+                if standby is not None:
+                    leaving += self._leaving(standby.number, standby.workers, Fate.LEAVES, now)
+                standby, standby_moves_at = before, now + self._linger
+            elif before is not None:
+                leaving += self._leaving(before.number, replaced, then, now)
+            running = msgspec.structs.replace(
+                self.running, live=serving, standby=standby, leaving=tuple(leaving), standby_moves_at=standby_moves_at
+            )
             unwritten: OSError | None = None
             try:
                 self._write(running)
@@ -190,6 +134,17 @@ class Production:
         if unwritten is not None:
             raise unwritten
         return spent
+
+    def _leaving(self, number: int, workers: Mapping[str, Worker], then: Fate, now: float) -> list[Leaving]:
+        """Return the backends of a release as they are on their way out from `now` on."""
+        wait = BAD_WAIT if then is Fate.BAD else seconds(self.world.settings.sessions.wait)
+        moves_at = now + self._linger if then is Fate.LEAVES else now
+        # What cannot be moved has the rest of its time, but on a release that went bad.
+        until = now + BAD_LINGER if then is Fate.BAD else now + self._linger + wait + MOVE_MARGIN
+        return [
+            Leaving(worker.backend, until, number, name, moves_at=moves_at, wait=wait)
+            for name, worker in workers.items()
+        ]
 
     def point(self, serving: Serving, *, doing: str = "up") -> float:
         """Point every instance that the front serves at its backend; return the longest switch in milliseconds.
@@ -216,7 +171,7 @@ class Production:
                 passing(f"{doing}: one instance switched, the next not")
             backend = serving.workers[name].backend
             if backend.identity.alive:
-                yield self.front.switch(name, "127.0.0.1", backend.port, backend.id)
+                yield self.front.switch(name, "127.0.0.1", backend.port, backend.id, backend.protocol)
             else:
                 self.front.clear(name)
                 yield 0.0
@@ -231,15 +186,20 @@ class Production:
         With `targets` instances are from its first moment.
         """
         home = self.world.home
+        known = [backend.id for backend in self.running.backends()]
+        if not known:  # after a reboot, say: the ports of what ran then may be a stranger's
+            home.sessions.unlink(missing_ok=True)
         child = fronts.start(
             self.listeners,
             control=home.front_socket,
+            sessions=home.sessions,
             log=home.front_log,
             hold=seconds(self.world.settings.limits.hold),
             targets=targets,
             env={**os.environ, MARK: str(home.root)},
         )
         passing("up: a new front answers, not written down")
+        self.front.keep(known)
         self.running = msgspec.structs.replace(self.running, front=process_table.identify(child.pid))
         self.save()
 
@@ -263,64 +223,6 @@ class Production:
             return None
         workers = standby.workers.items()
         return Serving(number, {name: Worker.from_now(one.backend, restarts=one.restarts) for name, one in workers})
-
-    def retire(self, *, now: float) -> None:
-        """End the backends on their way out that have no connection left, or have had their time."""
-        with self.state:
-            if not self.running.leaving:
-                return
-            open_connections = self.front.status().open
-            # One release may linger beside the standby, as long as memory allows; the oldest goes first.
-            excess = len(self.running.leaving) - (len(self.instances) if self._fits_one_more() else 0)
-            staying: list[Leaving] = []
-            going: list[Backend] = []
-            for position, leaving in enumerate(self.running.leaving):
-                done = open_connections.get(leaving.backend.id, 0) == 0 or now >= leaving.until or position < excess
-                if done or not leaving.backend.identity.alive:
-                    going.append(leaving.backend)
-                else:
-                    staying.append(leaving)
-            self.running = msgspec.structs.replace(self.running, leaving=tuple(staying))
-            self.save()
-        for backend in going:
-            passing("retire: forgotten, not ended")
-            self.end(backend)
-
-    def make_room(self) -> list[str]:
-        """End backends that only wait while memory is short of one more release: the oldest first, the standby last.
-
-        Returns what was given up, as people know it.
-        """
-        given_up: list[str] = []
-        while not self._fits_one_more():
-            with self.state:
-                leaving, standby = self.running.leaving, self.running.standby
-                if leaving:
-                    ended: tuple[Backend, ...] = (leaving[0].backend,)
-                    self.running = msgspec.structs.replace(self.running, leaving=leaving[1:])
-                    given_up.append(f"an old backend of {ended[0].commit[:10]}")
-                elif standby is not None:
-                    ended = standby.backends
-                    self.running = msgspec.structs.replace(self.running, standby=None)
-                    given_up.append(f"the standby of release/{standby.number}")
-                else:
-                    return given_up
-                self.save()
-            self.end_all(ended)
-        return given_up
-
-    def _fits_one_more(self) -> bool:
-        return process_table.available_mb() >= self.needed_mb()
-
-    def needed_mb(self) -> float:
-        """Return how many megabytes of memory the backends of one more release are reckoned to need."""
-        needed = float(self.world.settings.limits.memory_mb) * len(self.instances)
-        return needed or (_used_mb(self.running.live.backends) if self.running.live is not None else 0.0)
-
-    def waiting_mb(self) -> float:
-        """Return how many megabytes the backends have that only wait: the standby and those on their way out."""
-        live = self.running.live
-        return _used_mb(backend for backend in self.running.backends() if live is None or not live.runs(backend))
 
     def end(self, backend: Backend) -> None:
         backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))
@@ -352,27 +254,8 @@ class Production:
         return watch.meter.look()
 
 
-def _used_mb(measured: Iterable[Backend]) -> float:
-    usages = (process_table.usage(backend.identity) for backend in measured)
-    return sum(used.memory_mb for used in usages if used)
-
-
-_RUNNING = ReadAs(Running)
-
-
-def read_running(path: Path) -> Running:
-    """Return the processes that were written down last, as far as they still run."""
-    try:
-        written = _RUNNING.decode(path.read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError):
-        return Running()
-
-    def living(serving: Serving | None) -> Serving | None:
-        return serving if serving is not None and serving.alive else None
-
-    return Running(
-        front=written.front if written.front is not None and written.front.alive else None,
-        live=living(written.live),
-        standby=living(written.standby),
-        leaving=tuple(leaving for leaving in written.leaving if leaving.backend.identity.alive),
-    )
+def _replaced(before: Serving | None, serving: Serving) -> dict[str, Worker]:
+    """Return the workers of `before` that no longer serve."""
+    if before is None:
+        return {}
+    return {name: worker for name, worker in before.workers.items() if not serving.runs(worker.backend)}

@@ -24,6 +24,8 @@ from gitrelease.core.events import (
 from gitrelease.core.history import Release, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.pages import staying_pages
+from gitrelease.core.settings import seconds
 from gitrelease.core.text import one_line
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend
@@ -42,8 +44,10 @@ from gitrelease.release.execute import (
     carry_out,
     record,
 )
+from gitrelease.release.pages import open_pages, pages_of
 from gitrelease.release.preparing import Prepared, meaning
-from gitrelease.release.production import Fate, Production, Serving
+from gitrelease.release.production import Fate, Production
+from gitrelease.release.running import Serving
 from gitrelease.world import World
 
 
@@ -83,13 +87,14 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     report("promote", f"{release.name} is live on {addresses(production)}", time.monotonic() - begun)
     older = next(known.releases.newest(below=release.number, without=known.bad), None)
     undo = f"; undo with: gitrelease rollback{world.within}" if known.live or older else ""
+    told = f"{_renamed(candidate, release)}{performed.told()}{_pages(production, known.live)}"
     return Outcome(
         outcome="released",
         release=release.name,
         previous=known.live.name if known.live else None,
         kind=release.kind,
         reason=release.summary,
-        hint=f"{_renamed(candidate, release)}{performed.told()}soaking for {soak:g} s{undo}",
+        hint=f"{told}soaking for {soak:g} s{undo}",
         seconds=round(time.monotonic() - prepared.begun, 3),
         checks=staged.checks,
     )
@@ -194,6 +199,15 @@ def _renamed(candidate: Candidate, release: Release) -> str:
     if carries is None or carries.number == release.number:
         return ""
     return f"{carries.name} is {release.name} here: production has had newer ones meanwhile; "
+
+
+def _pages(production: Production, before: Release | None) -> str:
+    """Say how many open pages stay on the release that served before, to stand before other words."""
+    if before is None:
+        return ""
+    opened = pages_of(production, open_pages(production), before.number)
+    told = staying_pages(opened, before.name, seconds(production.world.settings.limits.linger))
+    return f"{told}; " if told else ""
 
 
 def addresses(production: Production) -> str:

@@ -11,9 +11,10 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.release.production import Fate, Production, Serving, Worker
+from gitrelease.release.drain import make_room
+from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import serves, take_effect
-from gitrelease.release.room import make_room
+from gitrelease.release.running import Serving, Worker
 from gitrelease.release.spread import brought_up
 
 
@@ -68,7 +69,7 @@ def serve(
         return serving
     passing("restart: started")
     try:
-        production.switch(serving, then=Fate.LEAVES, now=time.time())
+        production.switch(serving, then=Fate.REPLACED, now=time.time())
     except BaseException:
         new = [one for one in serving.backends if not (before and before.runs(one))]
         if not any(serves(production, one) for one in new):

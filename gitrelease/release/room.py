@@ -1,15 +1,15 @@
-"""Would one more release fit on this host, and what gives way to it?
+"""Capacity of the host for one more release: disk and memory. Asked before a candidate is staged.
 
-Asked before it is staged; a way back is never refused for lack of room.
+A rollback is never refused for lack of room; what gives way to it is in `drain.py`.
 """
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 
-from gitrelease.checks.staging import Report
 from gitrelease.core.outcome import Check
 from gitrelease.edges import housekeeping, process_table
+from gitrelease.edges.backends import Backend
 from gitrelease.release.production import Production
 from gitrelease.world import World
 
@@ -53,9 +53,9 @@ def in_memory(production: Production, instances: int | None = None) -> str:
     """Say what the host lacks for the backends of one more release, or for `instances` of them; nothing if they fit."""
     several = len(production.instances)
     count = instances or several
-    needed = production.needed_mb() * count / several
+    needed = needed_mb(production) * count / several
     have = process_table.available_mb()
-    waiting = production.waiting_mb() if have < needed else 0.0
+    waiting = _waiting_mb(production) if have < needed else 0.0
     if have + waiting >= needed:
         return ""
     gain = f", {waiting:.0f} more if what only waits were ended" if waiting else ""
@@ -67,9 +67,24 @@ def _in_mb(size: int) -> str:
     return f"{size / _MB:.0f}" if size >= 10 * _MB else f"{size / _MB:.1f}"
 
 
-def make_room(production: Production, report: Report) -> None:
-    """Give up what only waits, when one more backend would not fit in memory, and say so."""
-    begun = time.monotonic()
-    given_up = production.make_room()
-    if given_up:
-        report("memory", f"is short: gave up {', '.join(given_up)}", time.monotonic() - begun)
+def fits_one_more(production: Production) -> bool:
+    """Is there memory for the backends of one more release?"""
+    return process_table.available_mb() >= needed_mb(production)
+
+
+def needed_mb(production: Production) -> float:
+    """Return how many megabytes of memory the backends of one more release are reckoned to need."""
+    live = production.running.live
+    needed = float(production.world.settings.limits.memory_mb) * len(production.instances)
+    return needed or (_used_mb(live.backends) if live is not None else 0.0)
+
+
+def _waiting_mb(production: Production) -> float:
+    """Return how many megabytes the backends have that do not serve: the standby and those on their way out."""
+    live = production.running.live
+    return _used_mb(backend for backend in production.running.backends() if live is None or not live.runs(backend))
+
+
+def _used_mb(measured: Iterable[Backend]) -> float:
+    usages = (process_table.usage(backend.identity) for backend in measured)
+    return sum(used.memory_mb for used in usages if used)

@@ -9,7 +9,7 @@ from gitrelease.core.samples import Sample
 from gitrelease.core.settings import App
 from gitrelease.edges.front import FrontControl, FrontGone
 from gitrelease.edges.gauge import Gauge
-from gitrelease.release.production import Running
+from gitrelease.release.running import Running
 
 
 def sample(

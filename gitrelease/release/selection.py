@@ -9,7 +9,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.text import one_line
 from gitrelease.edges.backends import logs_in
-from gitrelease.release.production import Running, read_running
+from gitrelease.release.running import Running, read_running
 from gitrelease.world import World
 
 

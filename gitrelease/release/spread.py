@@ -15,7 +15,8 @@ from gitrelease.edges import backends
 from gitrelease.edges.backends import Backend, NotStarted, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.release.production import Production, Serving
+from gitrelease.release.production import Production
+from gitrelease.release.running import Serving
 from gitrelease.world import World
 
 _AT_ONCE = 4  # that start side by side: each takes a core for a second or two

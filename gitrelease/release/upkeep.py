@@ -8,7 +8,8 @@ import msgspec
 
 from gitrelease.core import refs
 from gitrelease.edges import housekeeping
-from gitrelease.release.production import Production, Serving
+from gitrelease.release.production import Production
+from gitrelease.release.running import Serving
 
 _LOOSE_REFS = 100  # that may lie in files of their own
 

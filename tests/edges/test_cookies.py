@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gitrelease.edges.backends import free_port
+from gitrelease.edges.backends import InProcess, free_port, with_companion
 from gitrelease.edges.cookie_secret import cookie_secret
 from gitrelease.edges.home import Home
 from gitrelease.edges.probes import Endpoint, accepts, ask
-from gitrelease.inside import cookie_secret as inside_cookie_secret
 from tests.checkout import until
 from tests.edges.streamlit_server import OPTIONS
 from tests.page import Page
@@ -49,15 +48,6 @@ client_id = "id"
 client_secret = "none"
 server_metadata_url = "http://127.0.0.1:1/metadata"
 """
-LAUNCH = """\
-import sys
-sys.path.insert(0, sys.argv[1])
-import cookie_secret
-assert cookie_secret.use(sys.argv[2])
-from streamlit.web import cli
-sys.argv = ["streamlit", *sys.argv[3:]]
-cli.main(prog_name="streamlit")
-"""
 
 
 @contextmanager
@@ -67,8 +57,8 @@ def serving(folder: Path, script: str, *, python: str = sys.executable, secret: 
     options = [f"--{name}={value}" for name, value in {**OPTIONS, "server.port": port}.items()]
     start = [str(Path(python).with_name("streamlit"))]
     if secret is not None:
-        inside = Path(inside_cookie_secret.__file__).parent
-        start = [python, "-c", LAUNCH, str(inside), str(secret)]
+        place = InProcess(folder / f"{port}.sock", folder, cookie_secret=secret)
+        start = with_companion(start, place, python=Path(python), slot=folder)
     with (folder / f"{port}.log").open("wb") as log:
         server = subprocess.Popen(
             [*start, "run", script, *options], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -1,0 +1,44 @@
+"""Do open pages move when their process has to end, and if not, what do people lose?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitrelease.doctor.case import Case
+from gitrelease.doctor.diagnosis import Diagnosis, warning, well
+from gitrelease.edges.backends import Backend
+from gitrelease.edges.companion import Companion, CompanionError
+
+_LOST = "whoever has a page open when its process ends loses what was entered there"
+
+
+def pages(case: Case) -> Iterator[Diagnosis]:
+    """Can the open pages of the live release move? Of an app that is no Streamlit nothing is said."""
+    app = case.world.settings.app
+    if app.kind != "streamlit":
+        return
+    if not app.companion:
+        fix = "take companion = false out of [app], then: gitrelease restart"
+        yield warning("open pages", f"app.companion is false: {_LOST}", fix=fix)
+        return
+    live = [running.live for _, running in case.groups() if running.live is not None]
+    looked = [backend for serving in live for backend in serving.backends if backend.identity.alive]
+    reasons = dict.fromkeys(filter(None, map(_why_not, looked)))
+    for why in reasons:
+        yield warning("open pages", f"{why}: {_LOST}", fix="gitrelease restart, while nobody uses the app")
+    if looked and not reasons:
+        yield well("open pages", "they move with what was entered when their process has to end")
+
+
+def _why_not(backend: Backend) -> str:
+    """Say why pages of a process cannot move; nothing where they can."""
+    if backend.tls:
+        return ""  # said with the app's Streamlit configuration
+    if not backend.companion:
+        return "a process was started by an earlier version of gitrelease"
+    try:
+        state = Companion(Path(backend.companion)).status()
+    except CompanionError as error:
+        return error.message
+    return "" if state.moves else state.why or f"Streamlit {state.streamlit} was never tried"

@@ -1,0 +1,193 @@
+"""Takes sessions in: each waits under its ticket until a page brings it, and is then run at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import parcel
+from .departures import answer_address
+from .endpoint import Payload, Refusal
+from .holding import Holding, when_idle
+from .launch import tell
+from .loop import manager, on_loop
+from .notices import GONE, Toasts, not_carried
+from .parcel import Arrival, Late
+from .state import fill, forget_widgets, user_of
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+KEPT = 120.0  # seconds for a page to come with its ticket, as long as Streamlit keeps a session whose page has left
+MOST = 1024  # sessions that wait
+GREETING = 0.5  # seconds: a page that asks for a run when it has come does so within
+
+Connect: TypeAlias = "Callable[..., str]"
+
+
+class Waiting(NamedTuple):
+    """A session that was received and whose page has not come yet."""
+
+    session: str
+    arrival: Arrival
+    late: list[Any]  # ClientState
+    addresses: list[bytes]  # BackMsg: questions where to upload
+
+
+class Arrivals:
+    """The sessions that this process has received."""
+
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
+        self._waiting: dict[str, Waiting] = {}  # by ticket
+        self._arrived: dict[str, str] = {}  # session by ticket, for what is sent late
+
+    @property
+    def count(self) -> int:
+        """How many sessions wait for their pages."""
+        return len(self._waiting)
+
+    def expects(self, session: str) -> bool:
+        """Return whether a session waits for its page: what is uploaded for it meanwhile is taken."""
+        return any(one.session == session for one in list(self._waiting.values()))
+
+    # -- requests, each on its own thread ----------------------------------------------------------------------------
+
+    def receive(self, request: dict[str, Any], payload: Payload) -> dict[str, Any]:
+        """Take a session in; every value is made here, before the page comes."""
+        ticket, session = request.get("ticket"), request.get("session")
+        if not (isinstance(ticket, str) and ticket and isinstance(session, str) and session and payload[0]):
+            raise Refusal("the request names no session and no ticket")
+        arrival = parcel.read(*payload)
+        sent = _count_dropped(payload[0])
+        on_loop(lambda: self._keep(ticket, Waiting(session, arrival, [], [])))
+        return {"dropped": [one._asdict() for one in arrival.dropped[sent:]]}
+
+    def late(self, request: dict[str, Any], payload: Payload) -> dict[str, Any]:
+        """Take what happened to a session after it was sent."""
+        late = parcel.read_late(*payload)
+        on_loop(lambda: self._add_late(str(request.get("ticket")), late))
+        return {}
+
+    # -- on the event loop -------------------------------------------------------------------------------------------
+
+    def _keep(self, ticket: str, waiting: Waiting) -> None:
+        if len(self._waiting) >= MOST:
+            raise Refusal(f"{MOST} sessions wait here already")
+        known = manager()
+        # What this process still has of an earlier stay of that page is older than what comes now.
+        if known.get_session_info(waiting.session) and not known.is_active_session(waiting.session):
+            known.close_session(waiting.session)
+        self._waiting[ticket] = waiting
+        _loop().call_later(KEPT, self._expire, ticket, waiting)
+
+    def _expire(self, ticket: str, waiting: Waiting) -> None:
+        if self._waiting.get(ticket) is waiting:
+            del self._waiting[ticket]
+            if manager().get_session_info(waiting.session) is None:
+                manager()._uploaded_file_mgr.remove_session_files(waiting.session)
+
+    def _add_late(self, ticket: str, late: Late) -> None:
+        waiting = self._waiting.get(ticket)
+        if waiting is not None:
+            waiting.arrival.files.update(late.files)
+            for identity in late.removed:
+                waiting.arrival.files.pop(identity, None)
+            waiting.late.extend(late.reruns)
+            waiting.addresses.extend(late.addresses)
+            return
+        session = self._arrived.get(ticket)
+        known = session and manager().get_session_info(session)
+        if not known:
+            raise Refusal("nobody waits under this ticket")
+        files = manager()._uploaded_file_mgr
+        for record in late.files.values():
+            files.add_file(session, record)
+        for identity in late.removed:
+            files.remove_file(session, identity)
+        held = self._holding.of(known.session)
+        busy = held is not None
+        held = held or self._holding.hold(known.session)
+        for message in late.addresses:
+            answer_address(known.session, message)
+        for client in late.reruns:
+            held.add(client)
+        if not busy:
+            held.drain()
+
+    def redeem(self, known: Any, connect: Connect, ticket: str, kwargs: dict[str, Any]) -> str | None:
+        """Give the page that brings `ticket` its session; None where nobody waits under it, or somebody else came."""
+        waiting = self._waiting.get(ticket)
+        if waiting is None:
+            return None
+        del self._waiting[ticket]
+        if user_of(kwargs.get("user_info")) != waiting.arrival.user:
+            tell(f"page {waiting.session[:8]} came as somebody else: what was entered on it is dropped")
+            return None
+        meanwhile = dict(known._uploaded_file_mgr.file_storage.get(waiting.session) or {})
+        if known.get_session_info(waiting.session) is not None:
+            known.close_session(waiting.session)
+            meanwhile = {}
+        identity = _connect_as(known, connect, waiting.session, kwargs)
+        session = known.get_active_session_info(identity).session
+        if identity == waiting.session:
+            self._arrived[ticket] = identity
+            _loop().call_later(KEPT, self._arrived.pop, ticket, None)
+            self._take_in(session, waiting, meanwhile)
+        else:
+            greet(session)
+        return identity
+
+    def _take_in(self, session: Any, waiting: Waiting, meanwhile: dict[str, Any]) -> None:
+        arrival = waiting.arrival
+        for record in {**arrival.files, **meanwhile}.values():
+            session._uploaded_file_mgr.add_file(session.id, record)
+        fill(session, arrival.values, arrival.widgets)
+        held = self._holding.hold(session)
+        for client in waiting.late:
+            held.add(client)
+        for message in waiting.addresses:
+            session._event_loop.call_soon(answer_address, session, message)
+        toasts = Toasts(session) if arrival.dropped else None
+
+        def then() -> None:
+            forget_widgets(session, arrival.widgets)
+            if toasts is not None:
+                _say(session, toasts, not_carried(arrival.dropped))
+
+        session._event_loop.call_soon(held.start, arrival.client, then)
+
+
+def greet(session: Any) -> None:
+    """Say on a page that came with a session that nobody knows what has become of it."""
+    _say(session, Toasts(session), GONE)
+
+
+def _say(session: Any, toasts: Toasts, body: str) -> None:
+    # After the runs that the page asks for by itself: each takes the toasts before it away.
+    session._event_loop.call_later(GREETING, when_idle, session, lambda: toasts.show(body))
+
+
+def _connect_as(known: Any, connect: Connect, identity: str, kwargs: dict[str, Any]) -> str:
+    kwargs = {name: value for name, value in kwargs.items() if name != "existing_session_id"}
+    if "session_id_override" in inspect.signature(connect).parameters:
+        return connect(known, **{**kwargs, "session_id_override": identity})
+    # Version 1.28: nothing has used the new session's id yet, but for the table of the manager.
+    given = connect(known, **kwargs)
+    entry = known._active_session_info_by_id.pop(given)
+    entry.session.id = identity
+    known._active_session_info_by_id[identity] = entry
+    return identity
+
+
+def _loop() -> Any:
+    import asyncio
+
+    return asyncio.get_running_loop()
+
+
+def _count_dropped(document: bytes) -> int:
+    import json
+
+    return len(json.loads(document)["dropped"])

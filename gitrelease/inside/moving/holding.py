@@ -1,0 +1,138 @@
+"""Runs of a session's script that wait: while it is frozen, and until what it came with has been run once.
+
+All on the event loop.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .state import has_click, running
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+EVERY = 0.02  # seconds between two looks at a run: the versions of Streamlit agree on no event that says it has ended
+LONGEST_RUN = 10.0  # seconds for which the next run waits; then it cuts the run off, as it always does
+MOST = 100  # runs that wait
+
+Request: TypeAlias = "Callable[[Any, Any], None]"  # a session, and the ClientState to run it with or None
+
+
+def when_idle(session: Any, then: Callable[[], None]) -> None:
+    """Call `then` when no run of the session is under way, or after `LONGEST_RUN` seconds."""
+    loop = session._event_loop
+    until = loop.time() + LONGEST_RUN
+
+    def look() -> None:
+        if running(session) and loop.time() < until:
+            loop.call_later(EVERY, look)
+        else:
+            then()
+
+    look()
+
+
+class Held:
+    """The runs of one session that were asked for and wait, the oldest first."""
+
+    def __init__(self, session: Any, request: Request, over: Callable[[Held], None]) -> None:
+        self.session = session
+        self.waiting: list[Any] = []  # ClientState, None for the last one again
+        self.addresses: list[bytes] = []  # a BackMsg each, by which the page asked where to upload
+        self._request = request
+        self._over = over
+        self.frozen = False  # while the session is on its way to another process
+        self._ended = False
+
+    def add(self, client: Any) -> None:
+        """Let a run wait. One that brings all of the page makes the one before it needless, but for a click."""
+        if client is not None and getattr(client, "is_auto_rerun", False):
+            return  # a clock of the page: the next tick comes by itself
+        whole = client is None or not getattr(client, "fragment_id", "")
+        if whole and self.waiting and not has_click(self.waiting[-1]):
+            self.waiting.pop()
+        self.waiting.append(_copy(client))
+        del self.waiting[:-MOST]
+
+    def start(self, client: Any, then: Callable[[], None]) -> None:
+        """Run with `client`, call `then` when that has ended, and go on with what waits.
+
+        What a page asks for waits until its new process has come to all of its widgets: only then are those known that
+        have changed, with the functions that the app wants called for them.
+        """
+        self._request(self.session, client)
+
+        def ended() -> None:
+            then()
+            self.drain()
+
+        when_idle(self.session, ended)
+
+    def drain(self) -> None:
+        """Run what waits, one after the other; what is asked for afterwards runs as ever."""
+        if self._ended or self.frozen:
+            return
+        if not self.waiting:
+            self.end()
+            return
+        self._request(self.session, self.waiting.pop(0))
+        when_idle(self.session, self.drain)
+
+    def end(self) -> None:
+        """Forget what waits; what is asked for afterwards runs as ever."""
+        self._ended = True
+        self.waiting = []
+        self._over(self)
+
+
+class Holding:
+    """All sessions whose runs wait, and what each session was last asked to run with."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._held: dict[str, Held] = {}
+        self._asked: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    def hold(self, session: Any) -> Held:
+        """Let the runs of a session wait from now on; those that wait already stay."""
+        held = self.of(session)
+        if held is None:
+            held = self._held[session.id] = Held(session, self._run, self._over)
+        return held
+
+    def of(self, session: Any) -> Held | None:
+        """Return the runs of a session that wait, None where they do not."""
+        held = self._held.get(session.id)
+        return held if held is not None and held.session is session else None
+
+    def takes(self, session: Any, client: Any) -> bool:
+        """Take a run that is asked for, where it has to wait; return whether it has."""
+        held = self.of(session)
+        if held is None:
+            self._asked[session] = client
+            return False
+        held.add(client)
+        return True
+
+    def asked(self, session: Any) -> Any:
+        """Return what a session was last asked to run with: a ClientState, or None."""
+        return self._asked.get(session)
+
+    def _run(self, session: Any, client: Any) -> None:
+        self._asked[session] = client
+        self._request(session, client)
+
+    def _over(self, held: Held) -> None:
+        if self._held.get(held.session.id) is held:
+            del self._held[held.session.id]
+
+
+def _copy(client: Any) -> Any:
+    if client is None:
+        return None
+    copy = type(client)()
+    copy.CopyFrom(client)
+    return copy

@@ -1,0 +1,146 @@
+"""Joins the companion to Streamlit: a few methods of its classes are wrapped, each goes on to do what it did.
+
+A wrapper that fails says so once and is out of the way: the app is served as if it were not there.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from .arrivals import Arrivals, greet
+from .departures import Departures
+from .holding import Holding
+from .launch import tell
+from .memory import Memory
+from .uploads import Uploads
+
+_told: set[str] = set()
+
+
+def _failed(where: str, error: Exception) -> None:
+    if where not in _told:
+        _told.add(where)
+        tell(f"the companion failed in {where}, the app is served without it ({type(error).__name__}: {error})")
+
+
+def wrap_reruns(holding: Holding) -> None:
+    """Let the runs of held sessions wait."""
+    from streamlit.runtime.app_session import AppSession
+
+    original = AppSession.request_rerun
+
+    @functools.wraps(original)
+    def request_rerun(self: Any, client_state: Any) -> Any:
+        try:
+            if holding.takes(self, client_state):
+                return None
+        except Exception as error:  # noqa: BLE001
+            _failed("request_rerun", error)
+        return original(self, client_state)
+
+    AppSession.request_rerun = request_rerun  # type: ignore[method-assign]
+
+
+def follow_uploads(uploads: Uploads, departures: Departures) -> None:
+    """Send on what was uploaded for a page that has left meanwhile."""
+
+    def ended(session: str) -> None:
+        try:
+            departures.uploaded(session)
+        except Exception as error:  # noqa: BLE001
+            _failed("an upload", error)
+
+    uploads.ended = ended
+
+
+def wrap_addresses(departures: Departures) -> None:
+    """Know which pages are about to upload something, and keep the question of one whose session was sent."""
+    from streamlit.runtime.app_session import AppSession
+
+    original = AppSession.handle_backmsg
+
+    @functools.wraps(original)
+    def handle_backmsg(self: Any, msg: Any) -> Any:
+        try:
+            if msg.WhichOneof("type") == "file_urls_request" and departures.asks_for_address(self, msg):
+                return None
+        except Exception as error:  # noqa: BLE001
+            _failed("handle_backmsg", error)
+        return original(self, msg)
+
+    AppSession.handle_backmsg = handle_backmsg  # type: ignore[method-assign]
+
+
+def wrap_connections(arrivals: Arrivals, departures: Departures, memory: Memory) -> None:
+    """Give a page that brings a ticket its session, and say so to one that brings a session nobody knows."""
+    from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
+
+    original = WebsocketSessionManager.connect_session
+
+    @functools.wraps(original)
+    def connect(self: Any, *args: Any, **kwargs: Any) -> str:
+        identity = original(self, *args, **kwargs)
+        try:
+            memory.add(self.get_active_session_info(identity).session)
+        except Exception as error:  # noqa: BLE001
+            _failed("connect_session", error)
+        return identity
+
+    @functools.wraps(original)
+    def connect_session(self: Any, *args: Any, **kwargs: Any) -> str:
+        asked = kwargs.get("existing_session_id")
+        if not asked or args:
+            return connect(self, *args, **kwargs)
+        known = True
+        try:
+            identity = arrivals.redeem(self, connect, asked, kwargs)
+            if identity is not None:
+                return identity
+            known = self.get_session_info(asked) is not None
+        except Exception as error:  # noqa: BLE001
+            _failed("connect_session", error)
+        identity = connect(self, **kwargs)
+        try:
+            if identity == asked:
+                departures.returned(asked)
+            elif not known:
+                greet(self.get_active_session_info(identity).session)
+        except Exception as error:  # noqa: BLE001
+            _failed("connect_session", error)
+        return identity
+
+    WebsocketSessionManager.connect_session = connect_session  # type: ignore[method-assign]
+
+
+def wrap_disconnections(departures: Departures) -> None:
+    """Send what happened last to a session that was sent, when its page leaves."""
+    from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
+
+    original = WebsocketSessionManager.disconnect_session
+
+    @functools.wraps(original)
+    def disconnect_session(self: Any, session_id: str) -> Any:
+        known = self.get_active_session_info(session_id)
+        answer = original(self, session_id)
+        try:
+            if known is not None:
+                departures.left(known.session)
+        except Exception as error:  # noqa: BLE001
+            _failed("disconnect_session", error)
+        return answer
+
+    WebsocketSessionManager.disconnect_session = disconnect_session  # type: ignore[method-assign]
+
+
+def wrap_uploads(arrivals: Arrivals, departures: Departures) -> None:
+    """Take what is uploaded for a session whose page is on its way, here or from here."""
+    from streamlit.runtime.runtime import Runtime
+
+    original = Runtime.is_active_session
+
+    @functools.wraps(original)
+    def is_active_session(self: Any, session_id: str) -> bool:
+        return bool(original(self, session_id)) or arrivals.expects(session_id) or departures.keeps(session_id)
+
+    Runtime.is_active_session = is_active_session  # type: ignore[method-assign]

@@ -1,0 +1,138 @@
+"""Moves open pages from a backend that has to end to the one that serves its instance.
+
+For each page: the old process hands its session to the new one under a ticket, the front sends the page there when it
+reconnects, and its old connection is ended. A page that cannot be moved stays until its process ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from gitrelease.core.errors import ReleaseError
+from gitrelease.core.events import PagesMoved
+from gitrelease.core.history import release_name
+from gitrelease.core.pages import moved_pages
+from gitrelease.core.text import one_line
+from gitrelease.edges.backends import Backend
+from gitrelease.edges.companion import Companion, CompanionError, Sent
+from gitrelease.edges.faults import passing
+from gitrelease.edges.front import FrontGone, PageSession
+from gitrelease.release.execute import record
+from gitrelease.release.production import PageMoves, Production
+
+log = logging.getLogger("gitrelease.agent")
+
+_AT_ONCE = 16  # pages that are handed over side by side
+_NO_PROOF = "its browser sent no cookie by which it could be known again"
+_OFF = "app.companion is switched off, or this process was started by an earlier version"
+
+
+def move_pages(production: Production, backend: Backend, *, number: int, instance: str, wait: float) -> PageMoves:
+    """Move the pages of `backend`, which runs release `number`, to the live release; return what became of all so far.
+
+    Returns when each page is at its new process or cannot be moved: `wait` seconds for a run under way, and the time
+    that its documents take. Whoever asks while pages of that backend move waits for them.
+    """
+    moves = production.moves.setdefault(backend.id, PageMoves())
+    with moves.lock:
+        live = production.running.live
+        worker = live.workers.get(instance) if live is not None else None
+        if live is None or worker is None or worker.backend.id == backend.id:
+            return moves
+        pages = [page for page in production.front.sessions(backend.id) if page.session not in moves.stayed]
+        if not pages:
+            return moves
+        before = PageMoves(moves.moved, moves.moved_at, dict(moves.stayed), list(moves.dropped))
+        why = _cannot_move(backend, worker.backend)
+        if why:
+            moves.stayed |= {page.session: why for page in pages}
+        else:
+            with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="page") as beside:
+                move = _mover(production, backend, worker.backend, wait)
+                for page, end in zip(pages, beside.map(move, pages), strict=True):
+                    _note(moves, page, end)
+        _record(production, moves, before, number=number, to=live.number)
+        return moves
+
+
+def _cannot_move(old: Backend, new: Backend) -> str:
+    """Say why no page can move between two backends; nothing where they can."""
+    if not old.companion or not new.companion:
+        return _OFF
+    try:
+        for backend in (old, new):
+            state = Companion(Path(backend.companion)).status()
+            if not state.moves:
+                return state.why or f"sessions of Streamlit {state.streamlit} cannot be moved"
+    except CompanionError as error:
+        return error.message
+    return ""
+
+
+def _mover(production: Production, old: Backend, new: Backend, wait: float) -> Callable[[PageSession], Sent | str]:
+    """Return what moves one page and says what was carried, or why it stays."""
+    source, target = Companion(Path(old.companion)), Path(new.companion)
+
+    def move(page: PageSession) -> Sent | str:
+        if not page.proved:
+            return _NO_PROOF
+        ticket = secrets.token_urlsafe(24)
+        try:
+            sent = source.send(page.session, ticket=ticket, to=target, wait=wait)
+        except CompanionError as error:
+            return error.message
+        passing("pages: handed over, not switched")
+        try:
+            production.front.move(page.session, backend=new.id, ticket=ticket)
+        except ReleaseError as error:  # it has gone, say
+            try:
+                source.release(page.session)
+            except CompanionError as gone:
+                log.warning("a page that could not be moved: %s", gone.message)
+            return error.message
+        return sent
+
+    return move
+
+
+def _note(moves: PageMoves, page: PageSession, end: Sent | str) -> None:
+    if isinstance(end, str):
+        moves.stayed[page.session] = end
+        return
+    moves.moved += 1
+    moves.moved_at = time.time()
+    moves.dropped += [f"{one.name}: {one.why}" for one in end.dropped]
+
+
+def _record(production: Production, moves: PageMoves, before: PageMoves, *, number: int, to: int) -> None:
+    """Write down what has become of pages since `before`."""
+    stayed = tuple(why for session, why in moves.stayed.items() if session not in before.stayed)
+    moved = moves.moved - before.moved
+    dropped = tuple(dict.fromkeys(one_line(what, 200) for what in moves.dropped[len(before.dropped) :]))
+    log.info("%s", moved_pages(moved, len(stayed), release_name(to), stayed))
+    event = PagesMoved(at=time.time(), number=number, to=to, moved=moved, stayed=stayed, dropped=dropped)
+    try:
+        record(production, event)
+    except OSError as error:  # a full disk: the pages have moved all the same
+        log.warning("that pages moved could not be written down: %s", error)
+
+
+def open_pages(production: Production) -> dict[str, int]:
+    """Return how many pages each backend has open; nothing where the front does not answer just now."""
+    try:
+        return dict(production.front.status().pages)
+    except FrontGone:
+        return {}
+
+
+def pages_of(production: Production, opened: dict[str, int], number: int | None) -> int:
+    """Return how many pages are open on a release that does not serve, in the processes that still run it."""
+    running = production.running
+    standby = running.standby.backends if running.standby and running.standby.number == number else ()
+    leaving = [one.backend for one in running.leaving if one.number == number]
+    return sum(opened.get(backend.id, 0) for backend in (*standby, *leaving))

@@ -1,0 +1,499 @@
+"""Is a page's session handed to another process whole, once, and to its own page only? Two real processes.
+
+The other versions of Streamlit: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pytest tests/edges/test_moving.py
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges.companion import CompanionError
+from tests.edges.companions import App, Visitor, running_app, ticket, wait_for
+
+APP = """
+import pathlib, time
+import streamlit as st
+
+here = pathlib.Path(__file__).parent
+state = st.session_state
+early = state.get("word", "nothing")
+if "visits" not in state:
+    state.visits = 0
+    state.seen = {"set": {1, 2}, "path": pathlib.Path("a/b")}
+
+def changed():
+    state.changes = state.get("changes", 0) + 1
+
+def clicked():
+    state.clicks = state.get("clicks", 0) + 1
+
+state.visits += 1
+query = dict(st.query_params) if hasattr(st, "query_params") else st.experimental_get_query_params()
+word = st.text_input("Word", key="word", on_change=changed)
+number = st.number_input("Number", value=1)
+if st.button("Click", on_click=clicked):
+    state.presses = state.get("presses", 0) + 1
+files = st.file_uploader("Documents", accept_multiple_files=True)
+if word == "own":
+    class Own: ...
+    state.mine = Own()
+if word == "wait":
+    state.half = "done"
+    while not (here / "go on").exists():
+        time.sleep(0.02)
+st.write(f"in {here.name}")
+st.write(f"early {early} word {word} number {number} visits {state.visits} seen {state.seen}")
+st.write(f"changes {state.get('changes', 0)} clicks {state.get('clicks', 0)} presses {state.get('presses', 0)}")
+st.write(f"files {[(one.name, one.getvalue()) for one in files]}")
+st.write(f"half {state.get('half')} query {query} mine {'mine' in state}")
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, App]]:
+    """Return two running copies of the app, in two folders."""
+    run = tmp_path_factory.mktemp("moving")
+    for name in ("a", "b"):
+        (run / name).mkdir()
+        (run / name / "app.py").write_text(APP)
+        (run / name / "pages").mkdir()
+        (run / name / "pages" / "other.py").write_text(
+            "import streamlit as st\nst.text_input('Elsewhere')\nst.write('other page')\n"
+        )
+    off = ["--server.enableXsrfProtection=false"]
+    with (
+        running_app(run / "a", run=run, name="a", options=off) as one,
+        running_app(run / "b", run=run, name="b", options=off) as other,
+    ):
+        yield one, other
+
+
+def typed(text: str) -> dict:
+    return {"Word": ("string_value", text)}
+
+
+def upload(app: App, session: str, identity: str, content: bytes, name: str = "doc.txt") -> int:
+    with socket_to(app) as connection:
+        begin_upload(connection, session, identity, content, name)
+        connection.sendall(content + b"\r\n--x--\r\n")
+        return int(connection.recv(4096).split()[1])
+
+
+def socket_to(app: App) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", app.port), timeout=20)
+
+
+def begin_upload(connection: socket.socket, session: str, identity: str, content: bytes, name: str = "doc.txt") -> None:
+    part = f'--x\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\nContent-Type: text/plain\r\n\r\n'
+    length = len(part) + len(content) + len(b"\r\n--x--\r\n")
+    head = (
+        f"PUT /_stcore/upload_file/{session}/{identity} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {length}\r\n\r\n"
+    )
+    connection.sendall((head + part).encode())
+
+
+def uploads_of(app: App, page: Visitor) -> int:
+    rows = raw(app, b'{"verb":"status"}\n')["sessions"]
+    return next(row["uploads"] for row in rows if row["session"] == page.session)
+
+
+def move(one: App, other: App, session: str, *, wait: float = 10) -> tuple[str, object]:
+    word = ticket()
+    return word, one.companion.send(session, ticket=word, to=other.companion.path, wait=wait)
+
+
+def leave(app: App, page: Visitor) -> None:
+    page.close()
+    wait_for(lambda: not app.rows()[page.session].active)
+
+
+def test_a_page_goes_on_in_the_other_process_without_asking_for_a_run(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run(query="chapter=2")
+    page.run(typed("hello") | {"Number": ("double_value", 4.0)}, query="chapter=2")
+    assert upload(one, page.session, "f1", b"the document") == 204
+    page_word, sent = move(one, other, page.session)
+    leave(one, page)
+
+    back = Visitor(other.port, page_word)
+    shown = back.shown()
+
+    assert shown.session == page.session
+    assert shown.texts[0] == "in b"
+    assert shown.texts[1] == ("early hello word hello number 4 visits 3 seen {'set': {1, 2}, 'path': PosixPath('a/b')}")
+    assert shown.texts[2] == "changes 1 clicks 0 presses 0"
+    assert "'chapter': " in shown.texts[4]
+    assert sent.carried == ("changes", "seen", "visits", "word")
+    assert (sent.files, sent.bytes, sent.dropped) == (1, len(b"the document"), ())
+    assert other.rows()[page.session].files == 1
+    back.close()
+
+
+def test_ids_of_widgets_are_the_same_in_both_folders_on_every_page(pair):
+    ids = []
+    for app in pair:
+        page = Visitor(app.port)
+        main = page.run()
+        other = next(row.page_script_hash for row in page.pages if row.page_name == "other")
+        ids.append((main.ids, other, page.run(page=other).ids, page.new_session.main_script_path))
+        page.close()
+
+    assert ids[0] == ids[1]
+    assert ids[0][0].keys() == {"Word", "Number", "Click", "Documents"}
+    assert ids[0][2].keys() == {"Elsewhere"}
+    assert ids[0][3].endswith("/checkout/app.py")
+
+
+def test_a_click_counts_once_and_not_again_after_the_move(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    assert page.run({"Click": ("trigger_value", True)}).texts[2] == "changes 0 clicks 1 presses 1"
+    word, _ = move(one, other, page.session)
+    leave(one, page)
+
+    back = Visitor(other.port, word)
+
+    assert back.shown().texts[2] == "changes 0 clicks 1 presses 1"
+    assert back.run({"Click": ("trigger_value", True)}).texts[2] == "changes 0 clicks 2 presses 2"
+    back.close()
+
+
+def test_what_a_frozen_page_asks_for_is_run_once_in_the_other_process(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    word, _ = move(one, other, page.session)
+    page.ask({"Click": ("trigger_value", True)} | typed("later"))
+    page.ask(typed("latest"))
+    assert upload(one, page.session, "late", b"came late") == 204
+    leave(one, page)
+    wait_for(lambda: other.companion.status().pending)
+
+    back = Visitor(other.port, word)
+    first = back.shown()
+    clicked = back.shown()
+    last = back.shown()
+
+    assert first.texts[2] == "changes 0 clicks 0 presses 0"
+    assert clicked.texts[2] == "changes 1 clicks 1 presses 1"
+    assert last.texts[2] == "changes 2 clicks 1 presses 1"
+    assert "word latest" in last.texts[1]
+    wait_for(lambda: other.rows()[page.session].files == 1)
+    assert not any("late" in line for line in one.log.read_text().splitlines() if "gitrelease" in line)
+    back.close()
+
+
+def test_a_move_that_is_called_off_runs_here_what_was_asked_for(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    move(one, other, page.session)
+    page.ask({"Click": ("trigger_value", True)})
+
+    one.companion.release(page.session)
+
+    assert page.shown().texts[2] == "changes 0 clicks 1 presses 1"
+    assert page.run(typed("on")).texts[2] == "changes 1 clicks 1 presses 1"
+    page.close()
+
+
+def test_a_page_that_comes_back_to_a_frozen_session_goes_on_there(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    move(one, other, page.session)
+    page.ask({"Click": ("trigger_value", True)})
+    leave(one, page)
+
+    back = Visitor(one.port, page.session)
+
+    assert back.shown().texts[2] == "changes 0 clicks 1 presses 1"
+    assert back.run(typed("x")).texts[2].startswith("changes")
+    back.close()
+
+
+def test_what_is_not_carried_is_named_to_the_caller_in_the_log_and_on_the_page(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("own"))
+    word, sent = move(one, other, page.session)
+    leave(one, page)
+    back = Visitor(other.port, word)
+    shown = back.shown()
+
+    assert [(drop.name, drop.why) for drop in sent.dropped] == [("mine", "Own cannot be carried")]
+    assert f"page {page.session[:8]} was sent on without mine: Own cannot be carried" in one.log.read_text()
+    assert back.toast() == "The app was restarted. This page was kept, but without mine (Own cannot be carried)."
+    assert shown.session == page.session
+    back.close()
+
+
+def test_a_page_whose_session_nobody_knows_is_told_so(pair):
+    page = Visitor(pair[0].port, "11111111-2222-3333-4444-555555555555")
+
+    assert page.toast() == (
+        "The app was restarted: what you entered or uploaded here before is gone. Please enter it again."
+    )
+    page.close()
+
+
+def test_a_run_that_ends_in_time_is_waited_for(pair):
+    one, other = pair
+    go_on = one.slot / "go on"
+    page = Visitor(one.port)
+    page.run()
+    page.ask(typed("wait"))
+    wait_for(lambda: one.rows()[page.session].running)
+    threading.Timer(0.5, go_on.touch).start()
+    try:
+        word, _ = move(one, other, page.session)
+    finally:
+        wait_for(go_on.exists)
+        go_on.unlink()
+    leave(one, page)
+    (other.slot / "go on").touch()
+
+    back = Visitor(other.port, word)
+
+    assert "half done" in back.shown().texts[4]
+    back.close()
+    (other.slot / "go on").unlink()
+
+
+def test_a_run_that_never_ends_is_left_behind_with_all_that_was_typed(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.ask(typed("wait"))
+    wait_for(lambda: one.rows()[page.session].running)
+    began = time.monotonic()
+    word, sent = move(one, other, page.session, wait=0.5)
+    assert 0.5 <= time.monotonic() - began < 5
+    (other.slot / "go on").touch()
+    leave(one, page)
+
+    back = Visitor(other.port, word)
+    shown = back.shown()
+
+    assert "word wait" in shown.texts[1]
+    assert "half done" in shown.texts[4]
+    assert "half" in sent.carried
+    back.close()
+    (other.slot / "go on").unlink()
+    (one.slot / "go on").touch()
+    wait_for(lambda: not one.rows().get(page.session) or not one.rows()[page.session].running)
+    (one.slot / "go on").unlink()
+
+
+def test_an_upload_under_way_ends_first(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    content = b"y" * 100_000
+    with socket_to(one) as connection:
+        begin_upload(connection, page.session, "slow", content)
+        connection.sendall(content[:50_000])
+        wait_for(lambda: uploads_of(one, page))
+        moved: list = []
+        thread = threading.Thread(target=lambda: moved.append(move(one, other, page.session)))
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        connection.sendall(content[50_000:] + b"\r\n--x--\r\n")
+        assert b" 204 " in connection.recv(4096)
+    thread.join(10)
+
+    assert moved[0][1].files == 1
+    assert moved[0][1].bytes == len(content)
+    page.close()
+
+
+def test_an_upload_that_is_cut_off_is_not_waited_for(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    with socket_to(one) as connection:
+        begin_upload(connection, page.session, "cut", b"z" * 100_000)
+        wait_for(lambda: uploads_of(one, page))
+
+    _, sent = move(one, other, page.session)
+
+    assert sent.files == 0
+    assert sent.seconds < 5
+    page.close()
+
+
+def test_an_upload_for_a_page_that_is_on_its_way_is_taken(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    word, _ = move(one, other, page.session)
+
+    assert upload(other, page.session, "early", b"before the page") == 204
+
+    leave(one, page)
+    back = Visitor(other.port, word)
+    back.shown()
+    assert other.rows()[page.session].files == 1
+    back.close()
+
+
+def test_a_ticket_is_good_for_one_page(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    word, _ = move(one, other, page.session)
+    leave(one, page)
+    first = Visitor(other.port, word)
+    assert first.shown().session == page.session
+
+    second = Visitor(other.port, word)
+
+    assert second.toast().startswith("The app was restarted")
+    assert second.run().session != page.session
+    first.close()
+    second.close()
+
+
+def test_a_session_that_came_can_go_back(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run(query="a=1")
+    page.run(typed("there and back"))
+    word, _ = move(one, other, page.session)
+    leave(one, page)
+    there = Visitor(other.port, word)
+    there.shown()
+    word, _ = move(other, one, page.session)
+    leave(other, there)
+
+    back = Visitor(one.port, word)
+    shown = back.shown()
+
+    assert shown.session == page.session
+    assert "word there and back number 1 visits 4" in shown.texts[1]
+    word, _ = move(one, other, page.session)
+    leave(one, back)
+    again = Visitor(other.port, word)
+    assert "word there and back number 1 visits 5" in again.shown().texts[1]
+    again.close()
+    assert "did not reach" not in one.log.read_text() + other.log.read_text()
+
+
+def test_an_unknown_session_and_a_process_that_is_gone_are_refused_and_the_page_goes_on(pair, tmp_path):
+    one, _ = pair
+    page = Visitor(one.port)
+    page.run()
+
+    with pytest.raises(CompanionError, match="not known here"):
+        one.companion.send("nobody", ticket=ticket(), to=one.companion.path, wait=1)
+    with pytest.raises(CompanionError, match="does not take the session"):
+        one.companion.send(page.session, ticket=ticket(), to=tmp_path / "gone.socket", wait=1)
+
+    assert page.run(typed("still here")).texts[2].startswith("changes 1")
+    page.close()
+
+
+def raw(app: App, request: bytes) -> dict:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(app.companion.path))
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as source:
+            return json.loads(source.readline())
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(b"nonsense\n", id="no JSON"),
+        pytest.param(b"[]\n", id="no object"),
+        pytest.param(b'{"verb":"steal"}\n', id="an unknown verb"),
+        pytest.param(b'{"verb":"receive","ticket":"t","session":"s"}\n', id="no payload"),
+        pytest.param(b'{"verb":"receive","ticket":"t","session":"s","document":10,"blobs":0}\n{}', id="too short"),
+        pytest.param(
+            b'{"verb":"receive","ticket":"t","session":"s","document":2,"blobs":0}\n{}', id="an empty document"
+        ),
+        pytest.param(b'{"verb":"receive","ticket":"t","session":"s","document":2,"blobs":0}\n{}more', id="too long"),
+        pytest.param(
+            b'{"verb":"receive","ticket":"t","session":"s","document":-1,"blobs":0}\n', id="a negative length"
+        ),
+        pytest.param(b'{"verb":"receive","ticket":"t","session":"s","document":1,"blobs":9999999999}\n', id="too many"),
+        pytest.param(b"x" * (1 << 21), id="a line without an end"),
+    ],
+)
+def test_a_request_that_is_not_understood_is_refused_and_changes_nothing(pair, request_):
+    one, _ = pair
+    before = one.companion.status().pending
+
+    try:
+        answer = raw(one, request_)
+    except (BrokenPipeError, ConnectionResetError):
+        answer = {"error": "hung up"}
+
+    assert answer["error"]
+    assert one.companion.status().pending == before
+
+
+def test_the_socket_is_for_the_same_user_only(pair):
+    assert pair[0].companion.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_version_is_tried_by_moving_a_page_of_a_process_to_itself(pair):
+    one, _ = pair
+    trial = Path(__file__).parents[2] / "gitrelease" / "inside" / "move_trial.py"
+    from tests.edges.companions import PROGRAM
+
+    done = subprocess.run(
+        [PROGRAM.with_name("python"), trial, "127.0.0.1", str(one.port), one.companion.path, "20"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    verdict = json.loads(done.stdout)
+    assert verdict["ok"], verdict
+    assert verdict["session"]
+    assert verdict["files"]
+
+
+def test_what_those_left_who_are_gone_for_long_is_given_back(tmp_path):
+    """Streamlit keeps a session for two minutes after its page; this app has made that a moment."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "app.py").write_text(
+        "import gc, streamlit as st\n"
+        "from streamlit.runtime.runtime import Runtime\n"
+        "storage = Runtime.instance()._session_mgr._session_storage\n"
+        "storage._cache = type(storage._cache)(maxsize=128, ttl=0.3)\n"
+        "st.session_state.big = bytearray(50_000_000)\n"
+        "st.write('kept')\n"
+    )
+    with running_app(tmp_path / "app", run=tmp_path, name="trimmed") as app:
+        page = Visitor(app.port)
+        page.run()
+        assert upload(app, page.session, "f", b"x") in (204, 403)
+        full = resident(app)
+        assert app.companion.trim() == 0
+        page.close()
+
+        assert wait_for(app.companion.trim) == 1
+
+        assert app.rows() == {}
+        assert resident(app) < full - 40
+
+
+def resident(app: App) -> int:
+    """Return the memory of a process, in megabytes."""
+    fields = Path(f"/proc/{app.process.pid}/statm").read_text().split()
+    return int(fields[1]) * 4096 // 1_000_000
