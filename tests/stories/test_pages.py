@@ -1,0 +1,288 @@
+"""Open pages in a real browser: each works with its own release, and moves with all that its person has entered."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.browser import chromium, running_browser
+from tests.checkout import PATIENCE, Clone, Production, make_checkout, until
+from tests.pages.app import SETTINGS, app_files, commit_release, digest
+from tests.pages.chromium import OpenTab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
+PROGRAM = chromium()
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no chromium here")
+
+SOON = 3.0  # seconds in which a page shows the good release after a rollback
+DOCUMENT = b"a document of three lines\n" * 3
+LATER = b"another document\n"
+
+
+class Releases:
+    """A production of the sample app, and a developer who pushes to it."""
+
+    def __init__(self, production: Production, developer: Clone) -> None:
+        self.production, self.developer = production, developer
+        self._begun = production.live()
+        self._number = 0
+
+    def release(self) -> str:
+        """Push one more release; return the name that its pages show, which no other has."""
+        self._number += 1
+        name = f"{self._begun} and {self._number}"
+        commit_release(self.developer, name)
+        pushed = self.developer.push()
+        assert pushed.code == 0, pushed.said
+        self.production.await_idle()
+        return name
+
+    def do(self, *arguments: str) -> None:
+        ended = self.production.gitrelease(*arguments)
+        assert ended.code == 0, ended.said
+
+    def await_idle_connections(self, pid: int, *, pages: int) -> None:
+        """Wait until a process of the app has closed the connections that a browser keeps: the websockets stay."""
+        until(lambda: _connected(pid) <= pages, f"process {pid} has closed what was idle")
+
+    def await_end(self, pid: int) -> None:
+        """Wait until a process of the app has ended."""
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        ended = select.select([handle], [], [], PATIENCE)[0]
+        os.close(handle)
+        assert ended, f"process {pid} has not ended"
+
+
+def make_production(folder: Path, settings: str = SETTINGS, *, config: str = "") -> Production:
+    files = app_files(settings)
+    production = make_checkout(folder, {**files, ".streamlit/config.toml": config} if config else files)
+    ended = production.gitrelease("init", "--port", str(production.port), "--python", sys.executable)
+    assert ended.code == 0, ended.said
+    production.up()
+    production.await_idle()
+    return production
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    production = make_production(tmp_path_factory.mktemp("pages"))
+    yield production
+    production.clear_away()
+
+
+@pytest.fixture
+def releases(served: Production, tmp_path: Path) -> Releases:
+    subprocess.run(["git", "clone", "--quiet", str(served.root), str(tmp_path / "developer")], check=True)
+    return Releases(served, Clone(tmp_path / "developer"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert PROGRAM is not None
+    with running_browser(PROGRAM) as started:
+        yield started
+
+
+@pytest.fixture
+def person(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser of somebody, without cookies of others."""
+    context = browser.new_context(accept_downloads=True)
+    yield context
+    context.close()
+
+
+def _connected(pid: int) -> int:
+    return sum(one.status == psutil.CONN_ESTABLISHED for one in psutil.Process(pid).net_connections("tcp"))
+
+
+def fill(tab: OpenTab) -> None:
+    """Enter everything that the app has a place for."""
+    tab.type("Plain", "typed without a key")
+    tab.type("Keyed", "typed with a key")
+    tab.upload("report.txt", DOCUMENT)
+    for count in (1, 2):
+        tab.count()
+        tab.expect(count=count)
+
+
+def expect_filled(tab: OpenTab) -> None:
+    """See that the app has all of `fill`, that the page shows it, and that the next click counts on."""
+    tab.expect(
+        plain="typed without a key", keyed="typed with a key", document=digest(DOCUMENT), count=2
+    )  # fmt: skip
+    assert tab.value("Plain") == "typed without a key"
+    assert tab.value("Keyed") == "typed with a key"
+    tab.expect_document("report.txt")
+    assert tab.tab.get_by_role("dialog").count() == 0
+    tab.count()
+    tab.expect(count=3, plain="typed without a key", keyed="typed with a key", document=digest(DOCUMENT))
+
+
+# -- a page stays with its release -----------------------------------------------------------------------------------
+
+
+def test_a_page_from_before_a_release_uploads_when_its_connections_have_idled_out(
+    releases: Releases, person: BrowserContext
+) -> None:
+    old = releases.release()
+    tab = OpenTab(person, releases.production.port)
+    pid = releases.production.backend_pid()
+    tab.upload("report.txt", DOCUMENT)
+    releases.release()
+    releases.await_idle_connections(pid, pages=1)
+
+    tab.upload("later.txt", LATER)
+
+    tab.expect_document("later.txt")
+    tab.expect(release=old, document=digest(LATER))
+
+
+def test_a_page_from_before_a_release_downloads_and_shows_what_its_own_process_makes(
+    releases: Releases, person: BrowserContext
+) -> None:
+    old = releases.release()
+    tab = OpenTab(person, releases.production.port)
+    pid = releases.production.backend_pid()
+    releases.release()
+    releases.await_idle_connections(pid, pages=1)
+
+    tab.type("Plain", "after the release")
+
+    tab.expect_picture()
+    assert tab.download() == tab.shown.result
+    tab.expect(release=old, plain="after the release")
+
+
+def test_two_tabs_of_one_browser_work_on_two_releases(releases: Releases, person: BrowserContext) -> None:
+    old = releases.release()
+    first = OpenTab(person, releases.production.port)
+    pid = releases.production.backend_pid()
+    first.upload("report.txt", DOCUMENT)
+    new = releases.release()
+    second = OpenTab(person, releases.production.port)
+    second.expect(release=new)  # opened after the switch, it is on the new one at once
+    releases.await_idle_connections(pid, pages=1)
+
+    for tab, release in ((first, old), (second, new), (first, old)):
+        tab.upload(f"{release}.txt", release.encode())
+        tab.expect_document(f"{release}.txt")
+        tab.expect(release=release)
+        tab.expect_picture()
+        assert tab.download() == tab.shown.result
+
+
+def test_a_page_goes_on_in_its_old_process_when_the_front_is_killed(releases: Releases, person: BrowserContext) -> None:
+    old = releases.release()
+    tab = OpenTab(person, releases.production.port)
+    fill(tab)
+    releases.release()
+    front = releases.production.front_pid()
+
+    releases.production.kill(front)
+    until(lambda: releases.production.front_pid() != front, "the front is back")
+
+    expect_filled(tab)
+    tab.expect(release=old)
+
+
+# -- a page moves when its process ends ------------------------------------------------------------------------------
+
+
+def test_after_the_rollback_of_a_bad_release_a_page_shows_the_good_one_by_itself(
+    releases: Releases, person: BrowserContext
+) -> None:
+    good = releases.release()
+    bad = releases.release()
+    tab = OpenTab(person, releases.production.port)
+    tab.expect(release=bad)
+    fill(tab)
+
+    releases.do("rollback")
+
+    tab.expect(release=good, within=SOON)
+    expect_filled(tab)
+
+
+def test_after_a_restart_a_page_goes_on_in_the_new_process(releases: Releases, person: BrowserContext) -> None:
+    release = releases.release()
+    tab = OpenTab(person, releases.production.port)
+    fill(tab)
+    pid = releases.production.backend_pid()
+
+    releases.do("restart")
+    releases.await_end(pid)
+
+    expect_filled(tab)
+    tab.expect(release=release)
+    tab.upload("later.txt", LATER)
+    tab.expect_picture()
+    assert tab.download() == tab.shown.result
+
+
+def test_when_the_time_of_an_old_process_is_over_its_pages_go_to_the_one_that_serves(
+    person: BrowserContext, tmp_path: Path
+) -> None:
+    production = make_production(tmp_path, SETTINGS.replace("[limits]\n", '[limits]\nlinger = "2s"\n'))
+    try:
+        releases = Releases(production, production.clone())
+        tab = OpenTab(person, production.port)
+        fill(tab)
+        pid = production.backend_pid()
+        for _ in range(2):  # the first one leaves it as the standby
+            newest = releases.release()
+        releases.await_end(pid)
+
+        tab.expect(release=newest)
+        expect_filled(tab)
+    finally:
+        production.clear_away()
+
+
+def test_a_page_of_an_app_that_gives_its_browsers_no_cookie_moves_as_well(
+    person: BrowserContext, tmp_path: Path
+) -> None:
+    production = make_production(tmp_path, config="[server]\nenableXsrfProtection = false\n")
+    try:
+        releases = Releases(production, production.clone())
+        good, bad = releases.release(), releases.release()
+        tab = OpenTab(person, production.port)
+        tab.expect(release=bad)
+        fill(tab)
+
+        releases.do("rollback")
+
+        tab.expect(release=good, within=SOON)
+        expect_filled(tab)
+    finally:
+        production.clear_away()
+
+
+# -- nothing can be carried ------------------------------------------------------------------------------------------
+
+
+def test_a_page_says_in_words_that_what_was_entered_is_gone_when_production_was_down(
+    releases: Releases, person: BrowserContext
+) -> None:
+    tab = OpenTab(person, releases.production.port)
+    fill(tab)
+
+    releases.do("down")
+    releases.production.up()
+
+    tab.tab.get_by_test_id("stToast").filter(has_text=re.compile(r"entered.*\bgone\b", re.DOTALL)).wait_for()
+    tab.count()
+    tab.expect(document="", count=1, plain="typed without a key")
