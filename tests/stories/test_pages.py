@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from gitrelease.edges.faults import FAULT
 from tests.browser import chromium, running_browser
 from tests.checkout import PATIENCE, Clone, Production, make_checkout, until
 from tests.pages.app import SETTINGS, app_files, commit_release, digest
@@ -214,6 +215,25 @@ def test_after_the_rollback_of_a_bad_release_a_page_shows_the_good_one_by_itself
     releases.do("rollback")
 
     tab.expect(release=good, within=SOON)
+    expect_filled(tab)
+
+
+def test_an_agent_that_is_killed_while_pages_move_leaves_them_to_the_next_one(
+    releases: Releases, person: BrowserContext
+) -> None:
+    good, bad = releases.release(), releases.release()
+    tab = OpenTab(person, releases.production.port)
+    tab.expect(release=bad)
+    fill(tab)
+    releases.production.kill(releases.production.agent_pid())
+    started = releases.production.gitrelease("up", env={FAULT: "pages: handed over, not switched"})
+    assert started.code == 0, started.said
+
+    rolled_back = releases.production.gitrelease("rollback")
+    releases.production.up()
+
+    assert "the agent ended before it had answered" in rolled_back.said
+    tab.expect(release=good)
     expect_filled(tab)
 
 
