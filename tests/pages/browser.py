@@ -7,6 +7,7 @@ import http.client
 import select
 import socket
 import threading
+import uuid
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 
@@ -128,6 +129,14 @@ class Browser:
         for connection in kept:
             with contextlib.suppress(OSError):
                 connection.close()
+
+
+def multipart(name: str, content: bytes) -> tuple[bytes, str]:
+    """Return the body and the content type with which a browser sends a file."""
+    boundary = uuid.uuid4().hex
+    head = f'Content-Disposition: form-data; name="{name}"; filename="{name}"\r\nContent-Type: application/octet-stream'
+    body = f"--{boundary}\r\n{head}\r\n\r\n".encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
 
 
 def _readable(sock: socket.socket) -> bool:

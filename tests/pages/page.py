@@ -26,7 +26,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from tests.pages.app import Shown
-from tests.pages.browser import Browser
+from tests.pages.browser import Browser, multipart
 from tests.pages.elements import Elements
 from tests.pages.record import Failure, Kind, Record
 
@@ -75,8 +75,8 @@ class Page:
     @property
     def document(self) -> str | None:
         """The name of the document that the uploader holds."""
-        states = [state.file_uploader_state_value for state in self.elements.states.values()]
-        names = [info.name for state in states for info in state.uploaded_file_info]
+        states = self.elements.states.values()
+        names = [info.name for one in states for info in one.file_uploader_state_value.uploaded_file_info]
         return names[-1] if names else None
 
     def open(self, timeout: float = 30.0) -> Page:
@@ -192,12 +192,7 @@ class Page:
             with contextlib.suppress(*BROKEN):
                 self.browser.request("DELETE", info.file_urls.delete_url, headers=headers)
         del state.uploaded_file_info[:]
-        boundary = uuid.uuid4().hex
-        disposition = f'form-data; name="{name}"; filename="{name}"'
-        body = (
-            f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: application/octet-stream\r\n\r\n"
-        ).encode() + content + f"\r\n--{boundary}--\r\n".encode()  # fmt: skip
-        headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+        body, headers["Content-Type"] = multipart(name, content)
         try:
             answer = self.browser.request("PUT", urls.upload_url, body, headers)
         except BROKEN as error:
@@ -214,7 +209,7 @@ class Page:
             raise NotDone(f"upload: {why}")
 
     def _file_urls(self, name: str) -> FileURLs:
-        """Ask over the websocket where to upload; the frontend waits for ever for the answer of a lost session."""
+        """Ask over the websocket where to upload; the frontend waits for ever, also over the next connection."""
         if self.session is None or not self.connected:
             raise NotDone("upload: there is no connection")
         message = BackMsg()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,7 +24,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Loss:
-    """Something that a person had entered, and that the app did not have any more; `at` is monotonic seconds."""
+    """Something that a person had entered, and that the app did not have any more; `at`, in monotonic seconds,
+    is when the page has shown it."""
 
     page: str
     what: Entered
@@ -63,7 +63,7 @@ class Record:
         with self._lock:
             self.losses.append(loss)
 
-    def leave_unanswered(self, page: str, action: str) -> None:
-        """An action was sent, the page was connected afterwards, and no run of the script followed."""
+    def leave_unanswered(self, page: str, action: str, at: float) -> None:
+        """An action was sent, the page was connected afterwards, at `at` at the latest, and no run followed."""
         with self._lock:
-            self.unanswered.append((page, action, time.monotonic()))
+            self.unanswered.append((page, action, at))

@@ -100,7 +100,7 @@ class Tab:
         """Return why it failed; empty when the file is what the page said it would be."""
         from playwright.async_api import Error
 
-        shown = await self.shown()
+        before = await self.shown()
         try:
             async with self.page.expect_download() as started:
                 await self.page.get_by_test_id("stDownloadButton").get_by_role("button").click()
@@ -112,7 +112,8 @@ class Tab:
             await download.delete()
         except Error as error:
             return error.message.splitlines()[0]
-        return "" if shown is None or digest(content) == shown.result else "other bytes than those that were offered"
+        offered = {one.result for one in (before, await self.shown()) if one}  # it may have moved in between
+        return "" if digest(content) in offered else "other bytes than those that were offered"
 
     async def shown(self) -> Shown | None:
         """Return what the page shows just now."""
@@ -123,6 +124,7 @@ class Tab:
 
     async def _settle(self, action: str) -> None:
         """Wait until what was entered is shown; what is not there after a second try is lost."""
+        begun = time.monotonic()
         for asked in (False, True):
             deadline = time.monotonic() + SETTLE
             while time.monotonic() < deadline:
@@ -135,13 +137,13 @@ class Tab:
             if asked:
                 break
             if shown is not None and self.entered.missing(shown) == [action]:
-                self.record.leave_unanswered(self.name, action)
+                self.record.leave_unanswered(self.name, action, begun)
                 await self._again(action)
         if shown is None:
             raise AssertionError(f"{self.name} does not show the app")
         for name in self.entered.missing(shown):
             had, has = getattr(self.entered, name), getattr(shown, name)
-            self.record.lose(Loss(self.name, name, had, has, time.monotonic()))  # type: ignore[arg-type]
+            self.record.lose(Loss(self.name, name, had, has, begun))  # type: ignore[arg-type]
         self.entered.adopt(shown)
 
     def _other_than_the_last_action(self, shown: Shown, action: str) -> bool:

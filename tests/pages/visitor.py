@@ -120,7 +120,9 @@ class Visitor:
             if ran and quiet >= QUIET:
                 break
             if not ran and quiet >= UNANSWERED and not asked_again:
-                page.record.leave_unanswered(page.name, action)  # it was sent over a connection that broke
+                page.record.leave_unanswered(
+                    page.name, action, page.quiet_since
+                )  # it was sent over a connection that broke
                 if action == "count":
                     self.entered.count -= 1
                 page.rerun()  # a person clicks once more
@@ -137,5 +139,5 @@ class Visitor:
             raise NotDone(f"{self.page.name} does not show the app: {self.page.elements.exceptions()}")
         for name in self._missing():
             had, has = getattr(self.entered, name), getattr(shown, name)
-            self.page.record.lose(Loss(self.page.name, name, had, has, time.monotonic()))  # type: ignore[arg-type]
+            self.page.record.lose(Loss(self.page.name, name, had, has, self.page.quiet_since))  # type: ignore[arg-type]
         self.entered.adopt(shown)
