@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from gitrelease.edges.home import Home, write_atomically
+from gitrelease.edges.home import MODE, Home, write_atomically
 
 _BYTES = 32
 
@@ -17,6 +17,7 @@ def cookie_secret(home: Home) -> Path:
     """
     path = home.root / "cookie-secret"
     if not _holds_one(path):
+        home.root.mkdir(mode=MODE, parents=True, exist_ok=True)
         write_atomically(path, secrets.token_hex(_BYTES).encode())
     return path
 

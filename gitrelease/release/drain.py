@@ -29,6 +29,7 @@ from gitrelease.release.running import Leaving
 log = logging.getLogger("gitrelease.agent")
 
 TRIM_EVERY = 60.0  # seconds
+TRY_AGAIN = 0.5  # seconds until a page that could not be moved is tried once more
 SHOWN = 15.0  # seconds in which a page that has moved may ask for a file of its old process
 
 
@@ -132,13 +133,23 @@ def _give_up_oldest(production: Production) -> str:
     """End the oldest backends on their way out, those of all instances, and say what they were."""
     slot = production.running.leaving[0].backend.slot
     oldest = [one for one in production.running.leaving if one.backend.slot == slot]
+    deadline = time.monotonic() + _wait(production)
     move_all(production, oldest)
+    # A page that has just come here may not be back yet: it moves on once it is.
+    while time.monotonic() < deadline and any(_moves_later(production, one) for one in oldest):
+        threading.Event().wait(TRY_AGAIN)
+        move_all(production, oldest)
     with production.state:
         staying = tuple(one for one in production.running.leaving if one.backend.slot != slot)
         production.running = msgspec.structs.replace(production.running, leaving=staying)
         production.save()
     _end(production, [one.backend for one in oldest])
     return f"an old backend of {oldest[0].backend.commit[:10]}"
+
+
+def _moves_later(production: Production, leaving: Leaving) -> bool:
+    moves = production.moves.get(leaving.backend.id)
+    return moves is not None and bool(moves.again)
 
 
 def move_all(production: Production, leaving: Iterable[Leaving]) -> None:

@@ -44,10 +44,12 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
         worker = live.workers.get(instance) if live is not None else None
         if live is None or worker is None or worker.backend.id == backend.id:
             return moves
-        pages = [page for page in production.front.sessions(backend.id) if page.session not in moves.stayed]
+        known = production.front.sessions(backend.id)
+        moves.again &= {page.session for page in known}
+        pages = [page for page in known if page.session not in moves.stayed or page.session in moves.again]
         if not pages:
             return moves
-        before = PageMoves(moves.moved, moves.moved_at, dict(moves.stayed), list(moves.dropped))
+        before = PageMoves(moves.moved, moves.moved_at, dict(moves.stayed), set(), list(moves.dropped))
         why = _cannot_move(backend, worker.backend)
         if why:
             moves.stayed |= {page.session: why for page in pages}
@@ -103,7 +105,11 @@ def _mover(production: Production, old: Backend, new: Backend, wait: float) -> C
 def _note(moves: PageMoves, page: PageSession, end: Sent | str) -> None:
     if isinstance(end, str):
         moves.stayed[page.session] = end
+        if page.proved:
+            moves.again.add(page.session)
         return
+    moves.stayed.pop(page.session, None)
+    moves.again.discard(page.session)
     moves.moved += 1
     moves.moved_at = time.time()
     moves.dropped += [f"{one.name}: {one.why}" for one in end.dropped]
@@ -113,6 +119,8 @@ def _record(production: Production, moves: PageMoves, before: PageMoves, *, numb
     """Write down what has become of pages since `before`."""
     stayed = tuple(why for session, why in moves.stayed.items() if session not in before.stayed)
     moved = moves.moved - before.moved
+    if not moved and not stayed:
+        return  # tried again, in vain: that was said before
     dropped = tuple(dict.fromkeys(one_line(what, 200) for what in moves.dropped[len(before.dropped) :]))
     log.info("%s", moved_pages(moved, len(stayed), release_name(to), stayed))
     event = PagesMoved(at=time.time(), number=number, to=to, moved=moved, stayed=stayed, dropped=dropped)

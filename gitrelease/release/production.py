@@ -47,6 +47,7 @@ class PageMoves:
     moved: int = 0
     moved_at: float = 0.0  # the last of them; seconds since 1970
     stayed: dict[str, str] = field(default_factory=dict)  # why, by session
+    again: set[str] = field(default_factory=set)  # those that may move later: just reconnecting, say
     dropped: list[str] = field(default_factory=list)  # what could not be carried: "name: why"
     lock: threading.Lock = field(default_factory=threading.Lock)
 

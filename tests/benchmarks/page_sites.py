@@ -117,7 +117,7 @@ class Server:
         argv = command_line(APP, Instance(), python=Path(sys.executable), slot=self.folder, port=self.port)
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(argv, cwd=self.folder, stdin=quiet, stdout=quiet, stderr=quiet)
-        until(lambda: probes.healthy(APP, self.port)[0], f"{self.folder.name} answers")
+        until(lambda: probes.healthy(APP, probes.Endpoint(self.port))[0], f"{self.folder.name} answers")
 
     def stop(self) -> None:
         """TERM, and KILL after the grace period."""

@@ -237,20 +237,25 @@ def test_an_agent_that_is_killed_while_pages_move_leaves_them_to_the_next_one(
     expect_filled(tab)
 
 
-def test_after_a_restart_a_page_goes_on_in_the_new_process(releases: Releases, person: BrowserContext) -> None:
-    release = releases.release()
-    tab = OpenTab(person, releases.production.port)
-    fill(tab)
-    pid = releases.production.backend_pid()
+def test_after_a_restart_a_page_goes_on_in_the_new_process(person: BrowserContext, tmp_path: Path) -> None:
+    production = make_production(tmp_path)
+    try:
+        releases = Releases(production, production.clone())
+        release = releases.release()
+        tab = OpenTab(person, production.port)
+        fill(tab)
+        pid = production.backend_pid()
 
-    releases.do("restart")
-    releases.await_end(pid)
+        releases.do("restart")
+        releases.await_end(pid)
 
-    expect_filled(tab)
-    tab.expect(release=release)
-    tab.upload("later.txt", LATER)
-    tab.expect_picture()
-    assert tab.download() == tab.shown.result
+        expect_filled(tab)
+        tab.expect(release=release)
+        tab.upload("later.txt", LATER)
+        tab.expect_picture()
+        assert tab.download() == tab.shown.result
+    finally:
+        production.clear_away()
 
 
 def test_when_the_time_of_an_old_process_is_over_its_pages_go_to_the_one_that_serves(
