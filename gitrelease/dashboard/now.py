@@ -71,7 +71,7 @@ def notices(state: dict[str, Any]) -> None:
     if state["frozen"]:
         st.warning("Automatic releases are frozen")
         showing.words(state["frozen"]["told"])
-    for row in state["sessions"]:
+    for row in state.get("sessions", ()):  # an agent of an earlier version tells none
         if row["open"] and row["role"] != "live":
             st.info(f"{counted(row['open'], 'open page')} on {row['release'] or 'an older release'} ({row['role']})")
     for group in state["groups"]:

@@ -19,7 +19,9 @@ def pages(case: Case) -> Iterator[Diagnosis]:
     if app.kind != "streamlit":
         return
     if not app.companion:
-        fix = "take companion = false out of [app], then: gitrelease restart"
+        fix = (
+            "take companion = false out of host.toml, then: gitrelease restart; or out of gitrelease.toml, then push it"
+        )
         yield warning("open pages", f"app.companion is false: {_LOST}", fix=fix)
         return
     live = [running.live for _, running in case.groups() if running.live is not None]
@@ -36,7 +38,7 @@ def _why_not(backend: Backend) -> str:
     if backend.tls:
         return ""  # said with the app's Streamlit configuration
     if not backend.companion:
-        return "a process was started by an earlier version of gitrelease"
+        return "the app runs in a process that was started while app.companion was false, or by an earlier gitrelease"
     try:
         state = Companion(Path(backend.companion)).status()
     except CompanionError as error:

@@ -62,13 +62,10 @@ def _hasten(production: Production, now: float) -> None:
 
 
 def _due(leaving: Leaving, now: float) -> Leaving:
-    """Return it with its pages to be moved now, and its end soon after that."""
-    until = min(leaving.until, max(leaving.moves_at, now) + leaving.wait + MOVE_MARGIN)
-    return (
-        leaving
-        if leaving.moves_at <= now
-        else msgspec.structs.replace(leaving, moves_at=now, until=min(until, now + leaving.wait + MOVE_MARGIN))
-    )
+    """Return it with its pages to be moved now, and its end soon after that; as it is where they move already."""
+    if leaving.moves_at <= now:
+        return leaving
+    return msgspec.structs.replace(leaving, moves_at=now, until=min(leaving.until, now + leaving.wait + MOVE_MARGIN))
 
 
 def _is_over(production: Production, leaving: Leaving, opened: int, now: float) -> bool:

@@ -29,7 +29,7 @@ log = logging.getLogger("gitrelease.agent")
 
 _AT_ONCE = 16  # pages that are handed over side by side
 _NO_PROOF = "its browser sent no cookie by which it could be known again"
-_OFF = "app.companion is switched off, or this process was started by an earlier version"
+_OFF = "app.companion is false, or was when the process started (gitrelease doctor says which)"
 
 
 def move_pages(production: Production, backend: Backend, *, number: int, instance: str, wait: float) -> PageMoves:
