@@ -106,7 +106,7 @@ def _chosen(form: Form | None, as_json: bool) -> Form:
 
 def lines(told: dict[str, Any], count: int) -> list[str]:
     """Return the history as a table, releases first, then as many of the attempts that became none."""
-    from gitrelease.core.sheets import missed, where, why_left
+    from gitrelease.core.sheets import missed, pages_moved, where, why_left
 
     now = time.time()
     out: list[str] = []
@@ -122,6 +122,7 @@ def lines(told: dict[str, Any], count: int) -> list[str]:
         out += [Told(f"{line}  {who}", row["outcome"]), f"    {one_line(row['summary'], 100)}"]
         if row["rolled_back"]:
             out.append(f"    {why_left(row)}")
+        out += [f"    {line}" for line in pages_moved(row)]
     if left_out:
         out.append("not released:")
     columns = _aligned(

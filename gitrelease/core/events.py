@@ -21,6 +21,8 @@ MOST_EMERGENCIES = 200  # likewise
 
 MOST_STEPS = 100  # of the trail, likewise
 
+MOST_REASONS = 20  # why pages of a release did not move, and what they lost; likewise
+
 AttemptOutcome = Literal["refused", "waiting", "unchanged", "superseded", "released"]
 
 
@@ -160,6 +162,30 @@ class PagesMoved(Event, frozen=True, tag="pages_moved"):
     dropped: tuple[str, ...] = ()  # what could not be carried: "name: why", each once
 
 
+class PagesGone(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the open pages of one release that were to go on at release `to`, summed up."""
+
+    to: int
+    moved: int
+    stayed: int = 0
+    why: tuple[str, ...] = ()  # pages stayed, each reason once, the first `MOST_REASONS`
+    dropped: tuple[str, ...] = ()  # could not be carried: "name: why", likewise
+
+    def and_then(self, event: PagesMoved) -> PagesGone:
+        """Return it with what has happened since."""
+        return PagesGone(
+            to=self.to,
+            moved=self.moved + event.moved,
+            stayed=self.stayed + len(event.stayed),
+            why=_each_once((*self.why, *event.stayed)),
+            dropped=_each_once((*self.dropped, *event.dropped)),
+        )
+
+
+def _each_once(reasons: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reasons))[:MOST_REASONS]
+
+
 AnyEvent = (
     Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | SoakFailed | WentBack | Settled
     | PagesMoved | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
@@ -196,6 +222,7 @@ class Memory(msgspec.Struct, kw_only=True):
     trail: list[int] = []  # the way to it: what was served before and not gone back from, in that order
     bad: dict[int, str] = {}  # what was gone back from, and why; likewise
     left: dict[int, WentBack] = {}  # how that went, by the release that was left
+    pages: dict[int, dict[int, PagesGone]] = {}  # by the release that pages were open on, and the one they went to
     pruned: set[int] = set()
     drilled: Drilled | None = None  # the last rehearsal,
     drilled_well: Drilled | None = None  # and the last one that worked
@@ -296,8 +323,11 @@ class Memory(msgspec.Struct, kw_only=True):
             case Drilled(ok=ok):
                 self.drilled = event
                 self.drilled_well = event if ok else self.drilled_well
-            case SoakFailed() | PagesMoved():
-                pass  # what was done about it says the rest; the deployment log tells of pages
+            case PagesMoved(number=number, to=to):
+                went = self.pages.setdefault(number, {})
+                went[to] = went.get(to, PagesGone(to=to, moved=0)).and_then(event)
+            case SoakFailed():
+                pass  # what was done about it says the rest
 
 
 _OF_EMERGENCIES = (Stopped, Acknowledged, Escalated, Recovered)

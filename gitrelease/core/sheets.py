@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from gitrelease.core.pages import moved_pages
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import in_cell, in_markdown, one_line, short
 
 COLUMNS = (
     "what", "release", "commit", "outcome", "kind", "risk", "trigger", "by", "at", "seconds", "summary",
-    "rolled_back_by", "rolled_back_why", "pinned", "groups",
+    "rolled_back_by", "rolled_back_why", "pinned", "groups", "pages",
 )  # fmt: skip
 
 
@@ -42,6 +43,20 @@ def why_left(row: dict[str, Any], *, limit: int = 160) -> str:
     return f"rolled back {who} to {left['to']}{why}"
 
 
+def pages_moved(row: dict[str, Any], *, limit: int = 160) -> list[str]:
+    """Say what became of the open pages of a release whose processes had to end, a line for each release they went to;
+    nothing where there were none.
+    """
+    return [
+        one_line(
+            moved_pages(one["moved"], one["stayed"], one["to"], one["why"])
+            + (f"; not carried: {', '.join(one['dropped'])}" if one["dropped"] else ""),
+            limit,
+        )
+        for one in row["pages"]
+    ]
+
+
 def where(told: dict[str, Any], row: dict[str, Any]) -> str:
     """Say which groups of instances have had a release, to stand behind other words; nothing for the usual case."""
     return "" if row["groups"] == [told["group"]] else f", in {' then '.join(row['groups'])}"
@@ -60,7 +75,7 @@ def as_csv(told: dict[str, Any], count: int | None) -> str:
                 "release", row["release"], row["commit"], row["outcome"], row["kind"], row["risk"], row["trigger"],
                 row["by"], moment(row["at"]), "" if row["seconds"] is None else row["seconds"],
                 redacted(row["summary"]), left.get("by") or "", left.get("reason") or "",
-                "yes" if row["pinned"] else "no", " ".join(row["groups"]),
+                "yes" if row["pinned"] else "no", " ".join(row["groups"]), "; ".join(pages_moved(row)),
             )
         )  # fmt: skip
     for row in missed(told)[:count]:
@@ -68,7 +83,7 @@ def as_csv(told: dict[str, Any], count: int | None) -> str:
             in_cell(str(cell))
             for cell in (
                 "attempt", "", row["commit"], row["outcome"], "", "", row["trigger"], row["by"], moment(row["at"]), "",
-                redacted(row["reason"]), "", "", "", told["group"],
+                redacted(row["reason"]), "", "", "", told["group"], "",
             )
         )  # fmt: skip
     return text.getvalue()
@@ -82,7 +97,7 @@ def as_markdown(told: dict[str, Any], count: int | None) -> str:
 def _releases(told: dict[str, Any], count: int | None) -> Iterator[str]:
     yield from _header("Release", "Outcome", "Kind", "Risk", "Trigger", "By", "At", "What changed")
     for row in told["releases"][:count]:
-        what = "; ".join(filter(None, (one_line(redacted(row["summary"]), 300), why_left(row, limit=300))))
+        what = "; ".join(filter(None, (one_line(redacted(row["summary"]), 300), why_left(row, limit=300), *pages_moved(row, limit=300))))
         yield _row(
             row["release"] + (", pinned" if row["pinned"] else "") + where(told, row), row["outcome"], row["kind"],
             row["risk"], row["trigger"], row["by"], moment(row["at"]), what,

@@ -19,9 +19,12 @@ LAST_WORDS = 1.0  # seconds in which a browser has noticed that the connection o
 
 
 class Page:
-    """One websocket of a page. `session` is None until it is known; `began`: on the event loop's clock, in seconds."""
+    """One websocket of a page. `session` is None until it is known; `began`: on the event loop's clock, in seconds.
 
-    __slots__ = ("_client", "_finder", "_proof", "_proxy", "_server", "backend", "began", "session")
+    `moved_on`: its session was moved to another backend while it came to this one.
+    """
+
+    __slots__ = ("_client", "_finder", "_proof", "_proxy", "_server", "backend", "began", "moved_on", "session")
 
     def __init__(self, proxy: InstanceProxy, backend: str, extensions: bytes) -> None:
         self._proxy = proxy
@@ -29,6 +32,7 @@ class Page:
         self.began = asyncio.get_running_loop().time()
         self.session: str | None = None
         self._proof: str | None = None
+        self.moved_on = False  # while it came here
         self._finder = SessionFinder(extensions)
         self._client: Side | None = None
         self._server: Side | None = None
@@ -40,13 +44,14 @@ class Page:
         sessions = self._proxy.shared.sessions
         if route.session is not None:
             self.session = route.session
-            sessions.opened(route.session, self.backend, route.proof, now)
+            self.moved_on = not sessions.opened(route.session, self.backend, route.proof, now, ticket=route.ticket)
             session = sessions.get(route.session)
             if session is not None:
                 self.began -= max(0.0, now - session.began)
             if route.ticket is not None:
                 sessions.redeemed(route.session, route.ticket)
-            self._proxy.shared.arrived(route.session)
+            if not self.moved_on:
+                self._proxy.shared.arrived(route.session)
 
     def attach(self, client: Side, server: Side) -> None:
         self._client, self._server = client, server
@@ -113,3 +118,5 @@ def tunnel(
         client.write(answered)
         if client.clogged:
             upstream.endpoint.read(False)
+    if page is not None and page.moved_on:
+        page.leave()

@@ -94,16 +94,21 @@ class Sessions:
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
-    def opened(self, name: str, backend: str, proof: str | None, now: float) -> None:
-        """A websocket of session `name` is open to `backend`; nothing is kept of one that was forgotten."""
+    def opened(self, name: str, backend: str, proof: str | None, now: float, *, ticket: str | None = None) -> bool:
+        """A websocket of session `name` is open to `backend`, to which it brought `ticket`.
+
+        Nothing is kept of a backend that was forgotten. False: the page was moved on while it came, and has to come
+        once more.
+        """
         if backend not in self.backends:
-            return
+            return True
         session = self._sessions.get(name)
+        moved_on = session is not None and session.ticket is not None and session.ticket != ticket
         if session is None:
             self._make_room()
             session = self._sessions[name] = Session(backend, proof, now)
             self._count(backend, 1)
-        elif session.backend != backend:
+        elif session.backend != backend and not moved_on:
             self._count(session.backend, -1)
             self._count(backend, 1)
             session.backend = backend
@@ -111,6 +116,7 @@ class Sessions:
         session.closed = None
         self._closed.pop(name, None)
         self._record(_session(name, session))
+        return not moved_on
 
     def closed(self, name: str, now: float) -> None:
         """One of its websockets has closed."""

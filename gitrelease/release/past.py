@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from gitrelease.core.events import Attempted, Emergency, Memory
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, outcome_of, release_name, release_number
@@ -132,6 +134,10 @@ def release_row(known: Records, memory: Memory, release: Release, been: Been) ->
         "pinned": release.number in known.pinned,
         "groups": list(been.where(release)),
         "rolled_back": _rolled_back(known, memory, release.number),
+        "pages": [
+            {**msgspec.to_builtins(one), "to": release_name(one.to)}
+            for one in tuple(memory.pages.get(release.number, {}).values())
+        ],
     }
 
 

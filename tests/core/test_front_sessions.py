@@ -183,6 +183,15 @@ def test_a_moved_page_brings_its_ticket_once(sessions: Sessions) -> None:
     assert choose(upload, sessions) == Route(NEW)
 
 
+def test_a_page_that_was_moved_while_it_came_stays_with_where_it_was_moved(sessions: Sessions) -> None:
+    sessions.move("one", "new", "T" * 20)
+
+    assert not sessions.opened("one", "old", None, 1001.0)
+    assert not sessions.opened("one", "new", None, 1001.0, ticket="t" * 20)
+    assert choose(page(), sessions).backend == NEW
+    assert sessions.opened("one", "new", None, 1002.0, ticket="T" * 20)
+
+
 @pytest.mark.parametrize(("method", "awaits"), [("PUT", "one"), ("POST", "one"), ("DELETE", None), ("OPTIONS", None)])
 def test_a_document_waits_for_a_page_that_is_away(sessions: Sessions, method: str, awaits: str | None) -> None:
     sessions.closed("one", 1010.0)

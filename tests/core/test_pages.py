@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gitrelease.core.course import course_of
 from gitrelease.core.errors import SettingsError
-from gitrelease.core.events import PagesMoved, Promoted, compacted, replay
+from gitrelease.core.events import PagesGone, PagesMoved, Promoted, compacted, replay
 from gitrelease.core.pages import beyond_kept, in_minutes, moved_pages, staying_pages
 from gitrelease.core.settings_text import read
 
@@ -68,8 +68,27 @@ def test_the_deployment_log_tells_which_pages_moved_and_what_was_lost() -> None:
     ]
 
 
-def test_moved_pages_change_nothing_that_is_remembered_and_go_with_their_release() -> None:
-    assert replay([MOVED]) == replay([])
+def test_moved_pages_are_summed_up_for_each_release_that_they_went_to() -> None:
+    later = PagesMoved(at=6.0, number=4, to=3, moved=1, stayed=("no cookie", "a run without an end"))
+    elsewhere = PagesMoved(at=7.0, number=4, to=5, moved=4)
+
+    assert replay([MOVED, later, elsewhere]).pages == {
+        4: {
+            3: PagesGone(to=3, moved=3, stayed=3, why=("no cookie", "a run without an end"), dropped=MOVED.dropped),
+            5: PagesGone(to=5, moved=4),
+        }
+    }
+
+
+def test_of_reasons_without_number_the_first_are_remembered() -> None:
+    many = [PagesMoved(at=5.0, number=4, to=3, moved=0, stayed=(f"reason {place}",)) for place in range(30)]
+
+    gone = replay(many).pages[4][3]
+
+    assert (gone.stayed, gone.why) == (30, tuple(f"reason {place}" for place in range(20)))
+
+
+def test_moved_pages_go_with_their_release() -> None:
     assert compacted([MOVED], kept=[4]) == [MOVED]
     assert compacted([MOVED, PagesMoved(at=6.0, number=5, to=3, moved=1)], kept=[]) == [
         PagesMoved(at=6.0, number=5, to=3, moved=1)

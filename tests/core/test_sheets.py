@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from gitrelease.core.sheets import COLUMNS, as_csv, as_markdown, why_left
+from gitrelease.core.sheets import COLUMNS, as_csv, as_markdown, pages_moved, why_left
 from gitrelease.core.text import in_cell, in_markdown, one_line
 
 HOSTILE = (
@@ -36,7 +36,7 @@ def release(number: int, **more: Any) -> dict[str, Any]:
     return {
         "release": f"release/{number}", "commit": "c" * 40, "kind": "dictionary", "risk": "low", "outcome": "good",
         "trigger": "push", "by": "ann", "at": 1_700_000_000.0, "summary": "terms +1", "seconds": 1.5, "pinned": False,
-        "rolled_back": None, "groups": ["production"], **more,
+        "rolled_back": None, "groups": ["production"], "pages": [], **more,
     }  # fmt: skip
 
 
@@ -56,6 +56,21 @@ def inline(markdown: str) -> list[Any]:
     parsed = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown)
     assert [token.type for token in parsed if token.type in ("html_block", "fence", "heading_open")] == []
     return [child for token in parsed for child in token.children or ()]
+
+
+def test_what_became_of_open_pages_is_told_for_each_release_they_went_to() -> None:
+    lost = "cart: an object of the app's own class"
+    row = release(4, pages=[
+        {"to": "release/3", "moved": 7, "stayed": 1, "why": ["no cookie"], "dropped": [lost]},
+        {"to": "release/5", "moved": 1, "stayed": 0, "why": [], "dropped": []},
+    ])  # fmt: skip
+    said = f"7 open pages moved to release/3, 1 could not: no cookie; not carried: {lost}"
+    told = {"group": "production", "releases": [row], "attempts": []}
+
+    assert pages_moved(row) == [said, "1 open page moved to release/5"]
+    assert pages_moved(release(4)) == []
+    assert read(as_csv(told, None))[0]["pages"] == f"{said}; 1 open page moved to release/5"
+    assert said in as_markdown(told, None)
 
 
 # -- a spreadsheet -----------------------------------------------------------------------------------------------------

@@ -206,13 +206,16 @@ class PageServer:
     def targeted(self) -> None:
         self._front.switch_to(self.listener.getsockname()[1], self.name)
 
-    def take(self, *, status: str = "101 Switching Protocols") -> tuple[socket.socket, str]:
-        """Take a page; return its connection, and the protocols it came with."""
+    def take(
+        self, *, status: str = "101 Switching Protocols", meanwhile: Callable[[], None] = lambda: None
+    ) -> tuple[socket.socket, str]:
+        """Take a page, after something that happens meanwhile; return its connection and the protocols it came with."""
         connection = self.listener.accept()[0]
         connection.settimeout(10)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += exactly(connection, 1)
+        meanwhile()
         if status.startswith("101"):
             connection.sendall(f"HTTP/1.1 {status}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".encode())
         else:
@@ -293,6 +296,28 @@ def test_a_page_moves_after_its_last_words_and_brings_its_ticket_once(
             with connection:
                 assert protocols == f"streamlit, xsrf, {brings}"
                 assert read_answer(again)[0] == int(status[:3])
+
+
+def test_a_page_that_is_moved_while_it_comes_back_comes_once_more_with_its_ticket(
+    front: Front, server: Callable[[str], PageServer]
+) -> None:
+    old, new = server("old"), server("new")
+    old.targeted()
+    client, backend = established(front, old, "one")
+    new.targeted()
+    client.close()
+    backend.close()
+
+    with open_page(front, session="one") as back:
+        connection, _ = old.take(meanwhile=lambda: front.control.move("one", "new", TICKET))
+        with connection:
+            assert read_answer(back)[0] == 101
+            assert back.recv(1) == b""
+    with open_page(front, session="one") as again:
+        connection, protocols = new.take()
+        with connection:
+            read_answer(again)
+            assert protocols == f"streamlit, xsrf, {TICKET}"
 
 
 def test_a_backend_that_does_not_end_a_moved_page_is_not_waited_for_long(

@@ -70,7 +70,7 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
     assert [row["release"] for row in history["releases"]] == ["release/2", "release/1"]
     assert set(history["releases"][0]) == {
         "release", "commit", "kind", "risk", "outcome", "trigger", "by", "at", "summary", "seconds",
-        "pinned", "rolled_back", "groups",
+        "pinned", "rolled_back", "groups", "pages",
     }  # fmt: skip
     assert history["releases"][0]["summary"] == "terms +1 (second)"
     assert set(history["attempts"][0]) == {"commit", "trigger", "outcome", "over", "reason", "by", "at"}
@@ -79,7 +79,7 @@ def test_history_has_the_promised_shape_newest_first(production: Production) -> 
 def test_a_row_of_the_history_has_room_on_a_terminal_of_80_columns_however_long_ago_it_was() -> None:
     row = {
         "outcome": "rolled_back", "kind": "dictionary", "trigger": "push", "by": "Ann Tester", "summary": "terms +1",
-        "pinned": False, "groups": ["production"], "rolled_back": None,
+        "pinned": False, "groups": ["production"], "rolled_back": None, "pages": [],
     }  # fmt: skip
     rows = [
         {**row, "release": f"release/{number}", "at": time.time() - days * 86_400}

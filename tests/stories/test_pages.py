@@ -216,6 +216,8 @@ def test_after_the_rollback_of_a_bad_release_a_page_shows_the_good_one_by_itself
 
     tab.expect(release=good, within=SOON)
     expect_filled(tab)
+    left, live, *_ = releases.production.gitrelease("history", "--json").json["releases"]
+    assert left["pages"] == [{"to": live["release"], "moved": 1, "stayed": 0, "why": [], "dropped": []}]
 
 
 def test_an_agent_that_is_killed_while_pages_move_leaves_them_to_the_next_one(
