@@ -97,7 +97,11 @@ def as_markdown(told: dict[str, Any], count: int | None) -> str:
 def _releases(told: dict[str, Any], count: int | None) -> Iterator[str]:
     yield from _header("Release", "Outcome", "Kind", "Risk", "Trigger", "By", "At", "What changed")
     for row in told["releases"][:count]:
-        what = "; ".join(filter(None, (one_line(redacted(row["summary"]), 300), why_left(row, limit=300), *pages_moved(row, limit=300))))
+        what = "; ".join(
+            filter(
+                None, (one_line(redacted(row["summary"]), 300), why_left(row, limit=300), *pages_moved(row, limit=300))
+            )
+        )
         yield _row(
             row["release"] + (", pinned" if row["pinned"] else "") + where(told, row), row["outcome"], row["kind"],
             row["risk"], row["trigger"], row["by"], moment(row["at"]), what,

@@ -37,13 +37,17 @@ class SessionRow(msgspec.Struct, frozen=True):
 
 
 class CompanionStatus(msgspec.Struct, frozen=True):
-    """`moves`: None where this version of Streamlit was never tried; `why` it cannot, where it cannot."""
+    """`moves`: None where this version of Streamlit was never tried; `why` it cannot, where it cannot.
+
+    `pending`: sessions that wait here for their pages; `leaving`: pages that were sent and are not gone completely.
+    """
 
     streamlit: str
     moves: bool | None
     why: str
     sessions: tuple[SessionRow, ...]
     pending: int
+    leaving: int = 0
 
 
 class Dropped(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from gitrelease.edges import slots
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.companion import Companion, CompanionError
 from gitrelease.edges.faults import passing
-from gitrelease.release.pages import move_pages
+from gitrelease.release.pages import await_gone, move_pages
 from gitrelease.release.production import MOVE_MARGIN, Production
 from gitrelease.release.room import fits_one_more
 from gitrelease.release.running import Leaving
@@ -109,6 +109,7 @@ def make_room(production: Production, report: Report) -> None:
     if not fits_one_more(production) and (standby := production.running.standby) is not None:
         for name, worker in standby.workers.items():
             move_pages(production, worker.backend, number=standby.number, instance=name, wait=_wait(production))
+        await_gone(production, standby.backends)
         with production.state:
             production.running = msgspec.structs.replace(production.running, standby=None)
             production.save()
@@ -136,6 +137,7 @@ def _give_up_oldest(production: Production) -> str:
     while time.monotonic() < deadline and any(_moves_later(production, one) for one in oldest):
         threading.Event().wait(TRY_AGAIN)
         move_all(production, oldest)
+    await_gone(production, [one.backend for one in oldest])
     with production.state:
         staying = tuple(one for one in production.running.leaving if one.backend.slot != slot)
         production.running = msgspec.structs.replace(production.running, leaving=staying)

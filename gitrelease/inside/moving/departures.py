@@ -11,22 +11,30 @@ from .endpoint import Payload, Refusal, ask
 from .holding import Held, Holding
 from .launch import tell
 from .loop import manager, on_loop
-from .parcel import Dropped, Late
+from .parcel import Dropped, Late, Parcel
 from .state import Snapshot, files_of, running, snapshot
 from .uploads import Uploads
 
 LOOK = 0.02  # seconds between two looks at a session that is still busy
 FROZEN = 60.0  # seconds after which a page that has not left goes on here: whoever moved it is gone
+RETURNED = 1.5  # likewise after it came back: one that was on its way here while it was moved is sent on at once
 TAKING = 20.0  # seconds for the other process to take what it is sent
 
 
+class Onward(NamedTuple):
+    """Where a session was sent: to the companion behind this socket, under this ticket."""
+
+    to: str
+    ticket: str
+
+
 class Frozen(NamedTuple):
-    """A session that was sent. `files` are the ids of those that were sent with it."""
+    """A session that was sent. `files` are the ids of those that were sent with it, `told` what was sent after it."""
 
     held: Held
-    ticket: str
-    to: str
+    onward: Onward
     files: list[str]
+    told: list[Any]
 
 
 class Departures:
@@ -36,32 +44,27 @@ class Departures:
         self._holding = holding
         self._uploads = uploads
         self._frozen: dict[str, Frozen] = {}
+        self._telling: set[threading.Thread] = set()  # that send something after a session just now
+
+    @property
+    def leaving(self) -> int:
+        """How many pages were sent and have not left, or are not told of completely."""
+        return len(self._telling) + sum(not self.keeps(identity) for identity in self._frozen)
 
     # -- requests, each on its own thread ---------------------------------------------------------------------------
 
     def send(self, request: dict[str, Any], _: Payload) -> dict[str, Any]:
         """Send a session once nothing of it is under way, as it is after `wait` seconds at most."""
-        session, ticket, to = (_word(request, name) for name in ("session", "ticket", "to"))
+        session, onward = which(request)
         began = time.monotonic()
-        taken = self._freeze(session, ticket, to, began + float(request.get("wait", 0)))
+        taken = self._freeze(session, onward, began + float(request.get("wait", 0)))
         try:
             written = parcel.write(taken)
-            message = {"verb": "receive", "ticket": ticket, "session": session}
-            answer = ask(to, message, (written.document, written.blobs), limit=TAKING)
+            dropped = hand_over(session, onward, written)
         except BaseException:
             on_loop(lambda: self._release(session))
             raise
-        dropped = [*written.dropped, *(Dropped(**one) for one in answer.get("dropped", ()))]
-        if dropped:
-            tell(f"page {session[:8]} was sent on without {'; '.join(f'{one.name}: {one.why}' for one in dropped)}")
-        lost = {one.name for one in dropped}
-        return {
-            "carried": [name for name in written.carried if name not in lost],
-            "dropped": [one._asdict() for one in dropped],
-            "files": written.files,
-            "bytes": written.bytes,
-            "seconds": round(time.monotonic() - began, 3),
-        }
+        return handed_over(written, dropped, began)
 
     def release(self, request: dict[str, Any], _: Payload) -> dict[str, Any]:
         """Let a session that was sent go on here."""
@@ -70,17 +73,17 @@ class Departures:
             raise Refusal(f"session {session} was not sent")
         return {}
 
-    def _freeze(self, session: str, ticket: str, to: str, until: float) -> Snapshot:
+    def _freeze(self, session: str, onward: Onward, until: float) -> Snapshot:
         while True:
             late = time.monotonic() >= until
-            taken = on_loop(lambda late=late: self._freeze_now(session, ticket, to, whatever=late))  # type: ignore[misc]
+            taken = on_loop(lambda late=late: self._freeze_now(session, onward, whatever=late))  # type: ignore[misc]
             if taken is not None:
                 return taken
             time.sleep(LOOK)
 
     # -- on the event loop -------------------------------------------------------------------------------------------
 
-    def _freeze_now(self, identity: str, ticket: str, to: str, *, whatever: bool) -> Snapshot | None:
+    def _freeze_now(self, identity: str, onward: Onward, *, whatever: bool) -> Snapshot | None:
         known = manager().get_session_info(identity)
         if known is None:
             raise Refusal(f"session {identity} is not known here", "Its page was closed, or is another process's")
@@ -94,11 +97,15 @@ class Departures:
         taken = snapshot(session, self._holding.asked(session))
         # Whoever sent it before is gone, and did not say where its page went: it is frozen, and goes with what waits.
         held = self._holding.hold(session) if again is None else again.held
-        held.frozen = True
-        frozen = Frozen(held, ticket, to, list(files_of(session)))
-        self._frozen[identity] = frozen
-        session._event_loop.call_later(FROZEN, self._expire, identity, frozen)
+        self.freeze(held, onward, list(files_of(session)))
         return taken
+
+    def freeze(self, held: Held, onward: Onward, files: list[str]) -> None:
+        """Let a session wait that was sent, with its files."""
+        session = held.session
+        held.frozen = True
+        frozen = self._frozen[session.id] = Frozen(held, onward, files, [])
+        session._event_loop.call_later(FROZEN, self._expire, session.id, frozen)
 
     def _of(self, session: Any) -> Frozen | None:
         """Return what was sent of a session, nothing where that was an earlier one of its name."""
@@ -154,10 +161,20 @@ class Departures:
         files = {name: one for name, one in files_of(frozen.held.session).items() if name not in frozen.files}
         frozen.files.extend(files)
         if files:
-            _send_beside(frozen, Late([], files, [], []))
+            self.tell_after(frozen.onward, Late([], files, [], []))
 
     def returned(self, identity: str) -> None:
-        """A page came back to this process: it goes on here."""
+        """A page came back to this process: it goes on here, unless it is sent on at once."""
+        frozen = self._frozen.get(identity)
+        if frozen is not None:
+            frozen.held.session._event_loop.call_later(RETURNED, self._go_on, identity, frozen)
+
+    def _go_on(self, identity: str, frozen: Frozen) -> None:
+        if self._frozen.get(identity) is frozen and not self.keeps(identity):
+            self._release(identity)
+
+    def go_on(self, identity: str) -> None:
+        """Let a session go on that was to be sent on and is not."""
         self._release(identity)
 
     def left(self, session: Any) -> None:
@@ -167,14 +184,60 @@ class Departures:
             return
         files = files_of(session)
         late = Late(
-            reruns=[one for one in frozen.held.waiting if one is not None],
+            reruns=[one for one in frozen.held.waiting if one is not None and not _is_among(one, frozen.told)],
             files={name: one for name, one in files.items() if name not in frozen.files},
             removed=[name for name in frozen.files if name not in files],
-            addresses=frozen.held.addresses,
+            addresses=[one for one in frozen.held.addresses if not _is_among(one, frozen.told)],
         )
         frozen.files.extend(late.files)
+        frozen.told.extend((*late.reruns, *late.addresses))  # it may come back, and leave once more
         if any(late):
-            _send_beside(frozen, late)
+            self.tell_after(frozen.onward, late)
+
+    def tell_after(self, onward: Onward, late: Late) -> None:
+        """Send what happened to a session after it was sent, on a thread of its own."""
+        thread = threading.Thread(target=self._tell, args=(onward, late), name="gitrelease-late", daemon=True)
+        self._telling.add(thread)
+        thread.start()
+
+    def _tell(self, onward: Onward, late: Late) -> None:
+        try:
+            ask(onward.to, {"verb": "late", "ticket": onward.ticket}, parcel.write_late(late), limit=TAKING)
+        except Refusal as refusal:
+            tell(f"what a page asked for last did not reach its new process: {refusal.error}")
+        finally:
+            self._telling.discard(threading.current_thread())
+
+
+def which(request: dict[str, Any]) -> tuple[str, Onward]:
+    """Return the session that a request names, and where it goes."""
+    return _word(request, "session"), Onward(_word(request, "to"), _word(request, "ticket"))
+
+
+def hand_over(session: str, onward: Onward, written: Parcel) -> list[Dropped]:
+    """Send a session to another companion; return what could not be carried. `Refusal` where it does not take it."""
+    message = {"verb": "receive", "ticket": onward.ticket, "session": session}
+    answer = ask(onward.to, message, (written.document, written.blobs), limit=TAKING)
+    dropped = [*written.dropped, *(Dropped(**one) for one in answer.get("dropped", ()))]
+    if dropped:
+        tell(f"page {session[:8]} was sent on without {'; '.join(f'{one.name}: {one.why}' for one in dropped)}")
+    return dropped
+
+
+def handed_over(written: Parcel, dropped: list[Dropped], began: float) -> dict[str, Any]:
+    """Return the answer to whoever has asked for a session to be sent; `began`: monotonic seconds."""
+    lost = {one.name for one in dropped}
+    return {
+        "carried": [name for name in written.carried if name not in lost],
+        "dropped": [one._asdict() for one in dropped],
+        "files": written.files,
+        "bytes": written.bytes,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def _is_among(one: Any, others: list[Any]) -> bool:
+    return any(one is other for other in others)
 
 
 def answer_address(session: Any, message: bytes) -> None:
@@ -182,17 +245,6 @@ def answer_address(session: Any, message: bytes) -> None:
     from streamlit.proto.BackMsg_pb2 import BackMsg
 
     session.handle_backmsg(BackMsg.FromString(message))
-
-
-def _send_beside(frozen: Frozen, late: Late) -> None:
-    threading.Thread(target=_send_late, args=(frozen, late), name="gitrelease-late", daemon=True).start()
-
-
-def _send_late(frozen: Frozen, late: Late) -> None:
-    try:
-        ask(frozen.to, {"verb": "late", "ticket": frozen.ticket}, parcel.write_late(late), limit=TAKING)
-    except Refusal as refusal:
-        tell(f"what a page asked for last did not reach its new process: {refusal.error}")
 
 
 def _word(request: dict[str, Any], name: str) -> str:

@@ -45,6 +45,7 @@ class Held:
         self._request = request
         self._over = over
         self.frozen = False  # while the session is on its way to another process
+        self._first: tuple[Any, Callable[[], None]] | None = None  # what it came with, where it was frozen when it came
         self._ended = False
 
     def add(self, client: Any) -> None:
@@ -63,6 +64,9 @@ class Held:
         What a page asks for waits until its new process has come to all of its widgets: only then are those known that
         have changed, with the functions that the app wants called for them.
         """
+        if self.frozen:
+            self._first = (client, then)
+            return
         self._request(self.session, client)
 
         def ended() -> None:
@@ -74,6 +78,10 @@ class Held:
     def drain(self) -> None:
         """Run what waits, one after the other; what is asked for afterwards runs as ever."""
         if self._ended or self.frozen:
+            return
+        if self._first is not None:
+            first, self._first = self._first, None
+            self.start(*first)
             return
         if not self.waiting:
             self.end()
@@ -95,6 +103,7 @@ class Holding:
         self._request = request
         self._held: dict[str, Held] = {}
         self._asked: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._by_page: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def hold(self, session: Any) -> Held:
         """Let the runs of a session wait from now on; those that wait already stay."""
@@ -110,6 +119,8 @@ class Holding:
 
     def takes(self, session: Any, client: Any) -> bool:
         """Take a run that is asked for, where it has to wait; return whether it has."""
+        if client is not None:
+            self._by_page[session] = client
         held = self.of(session)
         if held is None:
             self._asked[session] = client
@@ -120,6 +131,10 @@ class Holding:
     def asked(self, session: Any) -> Any:
         """Return what a session was last asked to run with: a ClientState, or None."""
         return self._asked.get(session)
+
+    def asked_here(self, session: Any) -> Any:
+        """Return what the page itself has asked for last in this process: a ClientState, or None."""
+        return self._by_page.get(session)
 
     def _run(self, session: Any, client: Any) -> None:
         self._asked[session] = client

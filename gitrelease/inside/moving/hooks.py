@@ -12,6 +12,7 @@ from .arrivals import Arrivals, greet
 from .departures import Departures
 from .holding import Holding
 from .launch import tell
+from .media import KeptMedia
 from .memory import Memory
 from .uploads import Uploads
 
@@ -131,6 +132,13 @@ def wrap_disconnections(departures: Departures) -> None:
         return answer
 
     WebsocketSessionManager.disconnect_session = disconnect_session  # type: ignore[method-assign]
+
+
+def keep_media(kept: KeptMedia) -> None:
+    """Let pages have for a while what they still show and Streamlit has dropped."""
+    from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+
+    kept.wrap(MemoryMediaFileStorage)
 
 
 def wrap_uploads(arrivals: Arrivals, departures: Departures) -> None:

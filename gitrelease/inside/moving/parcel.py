@@ -74,19 +74,27 @@ class Late(NamedTuple):
 
 def write(taken: Snapshot) -> Parcel:
     """Write a session down; what cannot be carried is named. Away from the event loop: it may take a second."""
-    dropped: list[Dropped] = []
-    blobs: list[bytes] = []
-    files = _within_limit(taken.files, dropped)
-    blobs.append(client_state(taken).SerializeToString())
-    blobs += [one.data for one in files]
-    values = _Values({one.file_id for one in files}, twice=taken.running)
+    return _write(client_state(taken), taken, taken.files, [], twice=taken.running)
+
+
+def write_again(arrival: Arrival) -> Parcel:
+    """Write down a session that was received and whose page has not come; `dropped` names what is lost now."""
+    written = _write(arrival.client, arrival, list(arrival.files.values()), arrival.dropped, twice=False)
+    return written._replace(dropped=written.dropped[len(arrival.dropped) :])
+
+
+def _write(client: Any, source: Snapshot | Arrival, files: list[Any], lost: list[Dropped], *, twice: bool) -> Parcel:
+    dropped = list(lost)
+    files = _within_limit(files, dropped)
+    blobs = [client.SerializeToString(), *(one.data for one in files)]
+    values = _Values({one.file_id for one in files}, twice=twice)
     document = {
         "files": [[one.file_id, one.name, one.type] for one in files],
-        "values": values.write(taken.values, blobs, dropped),
+        "values": values.write(source.values, blobs, dropped),
         # A widget brings its value itself: one that cannot be written down here is not lost.
-        "widgets": values.write(taken.widgets, blobs, []),
+        "widgets": values.write(source.widgets, blobs, []),
         "dropped": [list(one) for one in dropped],
-        "user": taken.user,
+        "user": source.user,
     }
     return Parcel(
         document=json.dumps(document).encode(),

@@ -12,6 +12,7 @@ from .endpoint import Endpoint, Handler, Payload, Refusal
 from .holding import Holding
 from .launch import tell
 from .loop import manager, on_loop
+from .media import KeptMedia
 from .memory import Memory
 from .state import files_of, running
 from .uploads import Uploads
@@ -66,6 +67,7 @@ class Companion:
         self._departures: Departures | None = None
         self._uploads = Uploads()
         self._memory = Memory()
+        self._media = KeptMedia()
 
     def join(self) -> str:
         """Join the companion to Streamlit; return what is wrong, where this version's insides are others."""
@@ -73,8 +75,8 @@ class Companion:
             from streamlit.runtime.app_session import AppSession
 
             holding = Holding(AppSession.request_rerun)
-            arrivals = Arrivals(holding)
             departures = Departures(holding, self._uploads)
+            arrivals = Arrivals(holding, departures)
             self._uploads.watch()
             hooks.wrap_reruns(holding)
             hooks.wrap_uploads(arrivals, departures)
@@ -82,6 +84,7 @@ class Companion:
             hooks.follow_uploads(self._uploads, departures)
             hooks.wrap_disconnections(departures)
             hooks.wrap_connections(arrivals, departures, self._memory)
+            hooks.keep_media(self._media)
         except Exception as error:  # noqa: BLE001
             self._moves, self._why = False, f"Streamlit {self._version} is not built as expected ({error})"
             return f"open pages cannot be moved to a new release: {self._why}"
@@ -96,9 +99,9 @@ class Companion:
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers of the socket, by verb."""
-        found: dict[str, Handler] = {"status": self._status, "trim": lambda *_: {"dropped": self._memory.trim()}}
+        found: dict[str, Handler] = {"status": self._status, "trim": self._trim}
         if self._arrivals is not None and self._departures is not None:
-            found["send"] = self._departures.send
+            found["send"] = self._arrivals.send
             found["tried"] = self._note_trial
             found["release"] = self._departures.release
             found["receive"] = self._arrivals.receive
@@ -107,6 +110,10 @@ class Companion:
             for verb in ("tried", "send", "release", "receive", "late"):
                 found[verb] = self._refuse
         return found
+
+    def _trim(self, _: dict[str, Any], __: Payload) -> dict[str, Any]:
+        self._media.drop_overdue()
+        return {"dropped": self._memory.trim()}
 
     def _refuse(self, _: dict[str, Any], __: Payload) -> dict[str, Any]:
         raise Refusal(f"pages of this process cannot be moved: {self._why}")
@@ -118,6 +125,7 @@ class Companion:
             "why": self._why,
             "sessions": on_loop(self._rows),
             "pending": self._arrivals.count if self._arrivals is not None else 0,
+            "leaving": self._departures.leaving if self._departures is not None else 0,
         }
 
     def _rows(self) -> list[dict[str, Any]]:

@@ -38,6 +38,11 @@ def files_of(session: Any) -> dict[str, Any]:
     return dict(session._uploaded_file_mgr.file_storage.get(session.id) or {})
 
 
+def files_in(manager: Any, identity: str) -> dict[str, Any]:
+    """Return the files that were uploaded for a session, also for one that is still to come, by their ids."""
+    return dict(manager._uploaded_file_mgr.file_storage.get(identity) or {})
+
+
 def user_of(user_info: Any) -> str:
     """Return a fingerprint of whoever is logged in."""
     return hashlib.sha256(json.dumps(user_info, sort_keys=True, default=str).encode()).hexdigest()
@@ -143,3 +148,21 @@ def has_click(client: Any | None) -> bool:
     if client is None:
         return False
     return any(one.WhichOneof("value") in TRIGGERS for one in client.widget_states.widgets)
+
+
+def brought_up_to_date(earlier: Any, later: Any) -> Any | None:
+    """Return the run `earlier`, which comes behind `later`, with the values that the page has meanwhile.
+
+    None where nothing of it is left to be done: what was typed is in every later run of the whole page.
+    """
+    clicks = [one for one in earlier.widget_states.widgets if one.WhichOneof("value") in TRIGGERS]
+    if not clicks and not getattr(later, "fragment_id", ""):
+        return None
+    client = type(earlier)()
+    client.CopyFrom(earlier)
+    del client.widget_states.widgets[:]
+    client.widget_states.widgets.extend(
+        one for one in later.widget_states.widgets if one.WhichOneof("value") not in TRIGGERS
+    )
+    client.widget_states.widgets.extend(clicks)
+    return client
