@@ -195,6 +195,21 @@ class Visitor:
             setattr(state, field_name, value)
         self._connection.send(message.SerializeToString())
 
+    def ask_for_address(self, name: str) -> None:
+        """Ask where to upload a document."""
+        message = BackMsg()
+        message.file_urls_request.request_id = name
+        message.file_urls_request.file_names.append(name)
+        message.file_urls_request.session_id = self.session
+        self._connection.send(message.SerializeToString())
+
+    def address(self, name: str) -> str:
+        """Return where a document is to be uploaded that was asked for."""
+        while True:
+            message = ForwardMsg.FromString(self._connection.message())
+            if message.file_urls_response.response_id == name:
+                return str(message.file_urls_response.file_urls[0].upload_url)
+
     def run(self, values: dict[str, tuple[str, Any]] | None = None, **more: str) -> Shown:
         """Ask for a run, and return what it shows."""
         self.ask(values, **more)

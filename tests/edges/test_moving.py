@@ -353,6 +353,31 @@ def test_an_upload_for_a_page_that_is_on_its_way_is_taken(pair):
     back.close()
 
 
+def test_a_page_that_asks_where_to_upload_is_answered_though_a_run_begins(pair):
+    page = Visitor(pair[0].port)
+    page.run()
+
+    for number in range(20):
+        page.ask_for_address(f"{number}.txt")
+        page.ask()
+
+        assert page.session in page.address(f"{number}.txt")
+    page.close()
+
+
+def test_a_page_that_has_asked_where_to_upload_is_answered_by_its_new_process(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    word, _ = move(one, other, page.session)
+    page.ask_for_address("report.txt")
+    leave(one, page)
+    back = Visitor(other.port, word)
+
+    assert page.session in back.address("report.txt")
+    back.close()
+
+
 def test_a_ticket_is_good_for_one_page(pair):
     one, other = pair
     page = Visitor(one.port)

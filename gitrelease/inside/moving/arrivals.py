@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import parcel
-from .departures import Departures, Onward, answer_address, hand_over, handed_over, which
+from .departures import Departures, Onward, hand_over, handed_over, which
 from .endpoint import Payload, Refusal
 from .holding import Holding, when_idle
 from .launch import tell
@@ -161,7 +161,7 @@ class Arrivals:
         busy = held is not None
         held = held or self._holding.hold(known.session)
         for message in late.addresses:
-            answer_address(known.session, message)
+            self._departures.answer_address(known.session, parcel.back_message(message))
         later = self._holding.asked_here(known.session)
         for client in late.reruns if later is None else (brought_up_to_date(one, later) for one in late.reruns):
             if client is not None:
@@ -200,7 +200,7 @@ class Arrivals:
             for client in late.reruns:
                 held.add(client)
             for message in late.addresses:
-                loop.call_soon(answer_address, session, message)
+                loop.call_soon(self._departures.answer_address, session, parcel.back_message(message))
         waiting.late = []
         for record in {**arrival.files, **meanwhile}.values():
             session._uploaded_file_mgr.add_file(session.id, record)

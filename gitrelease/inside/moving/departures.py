@@ -120,7 +120,7 @@ class Departures:
         del self._frozen[identity]
         frozen.held.frozen = False
         for message in frozen.held.addresses:
-            answer_address(frozen.held.session, message)
+            self.answer_address(frozen.held.session, parcel.back_message(message))
         frozen.held.addresses.clear()
         frozen.held.drain()
         return True
@@ -136,17 +136,33 @@ class Departures:
             del self._frozen[identity]
             frozen.held.end()
 
-    def asks_for_address(self, session: Any, message: Any) -> bool:
-        """Take a page's question where to upload, where its session was sent; return whether it was taken.
-
-        Its new process answers. Otherwise an upload is announced, for which the session is not frozen.
-        """
+    def asks_for_address(self, session: Any, message: Any) -> None:
+        """Answer a page's question where to upload, a BackMsg; where its session was sent, its new process answers."""
         frozen = self._of(session)
         if frozen is None:
-            self._uploads.announce(session.id)
-            return False
-        frozen.held.addresses.append(message.SerializeToString())
-        return True
+            self.answer_address(session, message)
+        else:
+            frozen.held.addresses.append(message.SerializeToString())
+
+    def answer_address(self, session: Any, message: Any) -> None:
+        """Answer such a question here: an upload is announced, for which the session is not frozen.
+
+        Not by way of the queue: a run that begins just now takes everything out of there that is not its own, and the
+        page would wait for the answer for ever.
+        """
+        self._uploads.announce(session.id)
+        answers: list[Any] = []
+        before = vars(session).get("_enqueue_forward_msg")
+        session._enqueue_forward_msg = answers.append
+        try:
+            session._handle_file_urls_request(message.file_urls_request)
+        finally:
+            del session._enqueue_forward_msg
+            if before is not None:
+                session._enqueue_forward_msg = before
+        for answer in answers:
+            if not _write_now(session, answer):
+                session._enqueue_forward_msg(answer)  # for when it is back
 
     def keeps(self, identity: str) -> bool:
         """Return whether a session was sent whose page has left: what is still uploaded here is sent after it."""
@@ -236,15 +252,22 @@ def handed_over(written: Parcel, dropped: list[Dropped], began: float) -> dict[s
     }
 
 
+def _write_now(session: Any, message: Any) -> bool:
+    """Send something to a page past its queue; return whether it is connected."""
+    from streamlit.runtime import SessionClientDisconnectedError
+
+    known = manager().get_active_session_info(session.id)
+    if known is None or known.session is not session:
+        return False
+    try:
+        known.client.write_forward_msg(message)
+    except SessionClientDisconnectedError:
+        return False
+    return True
+
+
 def _is_among(one: Any, others: list[Any]) -> bool:
     return any(one is other for other in others)
-
-
-def answer_address(session: Any, message: bytes) -> None:
-    """Answer a page's question where to upload."""
-    from streamlit.proto.BackMsg_pb2 import BackMsg
-
-    session.handle_backmsg(BackMsg.FromString(message))
 
 
 def _word(request: dict[str, Any], name: str) -> str:

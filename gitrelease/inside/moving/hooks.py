@@ -64,7 +64,8 @@ def wrap_addresses(departures: Departures) -> None:
     @functools.wraps(original)
     def handle_backmsg(self: Any, msg: Any) -> Any:
         try:
-            if msg.WhichOneof("type") == "file_urls_request" and departures.asks_for_address(self, msg):
+            if msg.WhichOneof("type") == "file_urls_request":
+                departures.asks_for_address(self, msg)
                 return None
         except Exception as error:  # noqa: BLE001
             _failed("handle_backmsg", error)

@@ -205,6 +205,13 @@ def read_late(document: bytes, blobs: Sequence[bytes]) -> Late:
     return Late(reruns, files, [text(one) for one in _list(told["removed"])], rest[counts[0] :])
 
 
+def back_message(content: bytes) -> Any:
+    """Return a message of a page; `Malformed` where it is none."""
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    return _message(BackMsg, content)
+
+
 def _document(document: bytes, *names: str) -> dict[str, Any]:
     try:
         told = json.loads(document)
@@ -221,7 +228,7 @@ def _message(kind: Any, content: bytes) -> Any:
     try:
         return kind.FromString(content)
     except DecodeError as error:
-        raise Malformed("the state of the client is not readable") from error
+        raise Malformed("a message of the page is not readable") from error
 
 
 def _list(node: Node) -> list[Any]:
