@@ -154,6 +154,7 @@ class Tab:
             await self.page.get_by_role("button", name="Count").click()
         elif action in FIELDS and action != "document":
             field = self.page.get_by_label(action.capitalize())
+            await field.fill("")  # the frontend sends nothing where the text is as before
             await field.fill(str(getattr(self.entered, action)))
             await field.press("Enter")
 

@@ -15,6 +15,7 @@ CYCLE = ("plain", "upload", "download", "count", "keyed", "download")
 QUIET = 3.0  # seconds in which nothing comes any more from a page that is connected and runs nothing
 UNANSWERED = 6.0  # likewise, where not even a run came: a busy host may be slow
 PATIENCE = 30.0  # seconds for one action
+RESULTS = {"upload": "document"}  # what an action changes, where that is not called as it is
 FIELDS = ("plain", "keyed", "document", "count")
 
 
@@ -108,7 +109,11 @@ class Visitor:
                     page.download("Download")
 
     def _settle(self, action: str, runs: int) -> None:
-        """Wait until the page shows what was entered, or until nothing more comes; what is missing then is lost."""
+        """Wait until the page shows what was entered, or until nothing more comes.
+
+        Where only the result of this action is not there, it was sent over a connection that broke: a person does it
+        once more. What is missing then, and whatever else is missing, is lost.
+        """
         page, asked_again = self.page, False
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
@@ -117,18 +122,21 @@ class Visitor:
                     return
                 quiet = time.monotonic() - page.quiet_since if page.connected and not page.running else 0.0
                 ran = page.runs > runs
-            if ran and quiet >= QUIET:
+            if quiet < (QUIET if ran else UNANSWERED):
+                continue
+            if asked_again or self._missing() not in ([], [RESULTS.get(action, action)]):
                 break
-            if not ran and quiet >= UNANSWERED and not asked_again:
-                page.record.leave_unanswered(
-                    page.name, action, page.quiet_since
-                )  # it was sent over a connection that broke
-                if action == "count":
-                    self.entered.count -= 1
-                page.rerun()  # a person clicks once more
-                asked_again = True
-                deadline = time.monotonic() + PATIENCE
+            page.record.leave_unanswered(page.name, action, page.quiet_since)
+            self._again(action)
+            asked_again = True
+            deadline = time.monotonic() + PATIENCE
         self._compare()
+
+    def _again(self, action: str) -> None:
+        if action == "count":
+            self.page.press("Count")
+        else:
+            self.page.rerun()
 
     def _missing(self) -> list[str]:
         return self.entered.missing(self.page.shown) if self.page.shown is not None else list(FIELDS)
