@@ -214,8 +214,7 @@ class Exchange:
         if may_be_elsewhere(self._request) and missing(self._request, answer) and self._ask_elsewhere():
             return
         request, client = self._request, self._client
-        given = [value for name, value in answer.headers if name.lower() == b"set-cookie"]
-        if ours := cookie_for(request.path, request.values(b"cookie"), given, os.urandom(16).hex()):
+        if ours := cookie_for(request.path, request.values(b"cookie"), os.urandom(20).hex()):
             answer.headers.append((b"Set-Cookie", ours))
         self._answer = answer
         self._rest = Rest(answer.length, chunked=answer.chunked)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gitrelease.front.poll import Endpoint
+from gitrelease.front.proof import Proof
 from gitrelease.front.splice import Side, join
 from gitrelease.front.upstream import Upstream
 from gitrelease.front.websocket import SessionFinder
@@ -31,7 +32,7 @@ class Page:
         self.backend = backend
         self.began = asyncio.get_running_loop().time()
         self.session: str | None = None
-        self._proof: str | None = None
+        self._proof: Proof = ()
         self.moved_on = False  # while it came here
         self._finder = SessionFinder(extensions)
         self._client: Side | None = None

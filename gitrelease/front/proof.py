@@ -1,7 +1,9 @@
-"""Which browser is it? A digest of the cookies that only this browser has, compared when a page comes back. No I/O.
+"""Which browser is it? Digests of the cookies that only this browser has, compared when a page comes back. No I/O.
 
-A session's id stands in upload paths, and so in access logs: whoever knows it must not be given the page. Where the app
-gives its browsers no cookie (`server.enableXsrfProtection = false`) they get one of ours, which the app does not see.
+A session's id stands in upload paths, and so in access logs: whoever knows it must not be given the page. Besides what
+the app gives its browsers they get a cookie of ours, which the app does not see: an app may give none
+(`server.enableXsrfProtection = false`), and two tabs that a browser opens at once are given one token each, of which
+the browser keeps the last. Each cookie of ours has a name of its own: one does not take the place of another.
 """
 
 from __future__ import annotations
@@ -16,39 +18,47 @@ _XSRF = (b"_streamlit_xsrf", b"_xsrf")  # the second one up to Streamlit 1.4x
 OURS = b"_gitrelease_browser"
 # The page asks for it before its first websocket, in every version from 1.28 on.
 _FIRST_ASKED = "/_stcore/host-config"
+_MOST = 8  # cookies of ours that are looked at: a browser has as many as it had tabs when it came first
+
+Proof = tuple[str, ...]  # digests, none where nothing tells this browser from others
 
 
-def proof_of(cookie_headers: Iterable[bytes]) -> str | None:
-    """Return the digest of the login, without one of the XSRF token; None where there is neither."""
+def proof_of(cookie_headers: Iterable[bytes]) -> Proof:
+    """Return the digest of the login, without one those of the XSRF token and of the cookies that are ours."""
     cookies = dict(_cookies(cookie_headers))
     login = sorted((name, value) for name, value in cookies.items() if _LOGIN.fullmatch(name))
     if login and b"_streamlit_user" in cookies:
-        return _digest(b"login", *(part for pair in login for part in pair))
-    for name in _XSRF:
-        if cookies.get(name):
-            return _digest(b"xsrf", unmasked(cookies[name]))
-    return _digest(b"ours", cookies[OURS]) if cookies.get(OURS) else None
+        return (_digest(b"login", *(part for pair in login for part in pair)),)
+    tokens = [_digest(b"xsrf", unmasked(cookies[name])) for name in _XSRF if cookies.get(name)][:1]
+    ours = sorted((name, value) for name, value in cookies.items() if _is_ours(name) and value)
+    return (*tokens, *(_digest(b"ours", name, value) for name, value in ours[:_MOST]))
 
 
-def cookie_for(path: str, cookie_headers: Iterable[bytes], given: Iterable[bytes], token: str) -> bytes:
-    """Return the `Set-Cookie` by which a browser without any proof is known from now on; nothing where it needs none.
+def same_browser(known: Proof, shown: Proof) -> bool:
+    """Is it the browser that a page came from first? A page that came without any proof is anybody's."""
+    return not known or not set(known).isdisjoint(shown)
 
-    `given` are those of the app's answer to this request. For the session of the browser, and not for scripts.
+
+def cookie_for(path: str, cookie_headers: Iterable[bytes], token: str) -> bytes:
+    """Return the `Set-Cookie` by which a browser is known from now on; nothing where it has one of ours.
+
+    `token`: 40 random hexadecimal digits. For the session of the browser, and not for scripts.
     """
-    if not path.endswith(_FIRST_ASKED) or proof_of(cookie_headers) is not None:
+    if not path.endswith(_FIRST_ASKED) or any(_is_ours(name) for name, _ in _cookies(cookie_headers)):
         return b""
-    names = {cookie.partition(b"=")[0].strip() for cookie in given}
-    if names & {*_XSRF, OURS}:
-        return b""
-    return b"%b=%b; Path=/; HttpOnly; SameSite=Lax" % (OURS, token.encode())
+    return b"%b_%b=%b; Path=/; HttpOnly; SameSite=Lax" % (OURS, token[:8].encode(), token[8:].encode())
 
 
 def without_ours(cookie_header: bytes) -> bytes:
-    """Return a `Cookie` header as the app gets it: without the cookie that is ours."""
+    """Return a `Cookie` header as the app gets it: without the cookies that are ours."""
     if OURS not in cookie_header:
         return cookie_header
-    kept = [one.strip() for one in cookie_header.split(b";") if one.partition(b"=")[0].strip() != OURS]
+    kept = [one.strip() for one in cookie_header.split(b";") if not _is_ours(one.partition(b"=")[0].strip())]
     return b"; ".join(kept)
+
+
+def _is_ours(name: bytes) -> bool:
+    return name == OURS or name.startswith(OURS + b"_")
 
 
 def unmasked(token: bytes) -> bytes:

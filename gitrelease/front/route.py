@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from gitrelease.front.messages import Answer, Request
-from gitrelease.front.proof import proof_of
+from gitrelease.front.proof import Proof, proof_of, same_browser
 from gitrelease.front.sessions import Sessions
 from gitrelease.front.targets import Target
 
@@ -30,7 +30,7 @@ class Route:
     session: str | None = None
     protocols: bytes | None = None
     ticket: str | None = None
-    proof: str | None = None
+    proof: Proof = ()
     awaits: str | None = None
 
 
@@ -64,7 +64,7 @@ def _page(request: Request, sessions: Sessions) -> Route:
     if session is None or known is None:
         # Streamlit makes a new session for an id that it does not know.
         return Route(page=True, proof=proof)
-    if session.proof is not None and proof != session.proof:
+    if not same_browser(session.proof, proof):
         # Another browser: a page like any new one, and its backend is not even told the id.
         return Route(page=True, proof=proof, protocols=b", ".join(protocols[:at]))
     if session.ticket is None:

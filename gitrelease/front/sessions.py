@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gitrelease.front.proof import Proof
 from gitrelease.front.targets import Target
 
 MOST = 20_000
@@ -24,7 +25,7 @@ class Session:
     """
 
     backend: str
-    proof: str | None
+    proof: Proof
     began: float
     closed: float | None = None
     ticket: str | None = None
@@ -94,7 +95,7 @@ class Sessions:
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
-    def opened(self, name: str, backend: str, proof: str | None, now: float, *, ticket: str | None = None) -> bool:
+    def opened(self, name: str, backend: str, proof: Proof, now: float, *, ticket: str | None = None) -> bool:
         """A websocket of session `name` is open to `backend`, to which it brought `ticket`.
 
         Nothing is kept of a backend that was forgotten. False: the page was moved on while it came, and has to come
@@ -138,7 +139,7 @@ class Sessions:
             raise ValueError(f"there is no session {name}")
         if backend not in self.backends:
             raise ValueError(f"there is no backend {backend}")
-        if session.proof is None:
+        if not session.proof:
             raise ValueError(f"session {name} has no proof of its browser: it stays where it is")
         self._count(session.backend, -1)
         self._count(backend, 1)
@@ -159,7 +160,7 @@ class Sessions:
                 "session": name,
                 "open": session.open > 0,
                 "age_s": round(max(0.0, now - session.began), 3),
-                "proved": session.proof is not None,
+                "proved": bool(session.proof),
             }
             for name, session in self._sessions.items()
             if session.backend == backend and (session.closed is None or now - session.closed < LISTED)
@@ -202,14 +203,14 @@ class Sessions:
                 "session": str(name),
                 "backend": str(backend),
                 "began": int(began) | float(began),
-                "proof": str() | None as proof,
+                "proof": list() | str() | None as proof,
                 "closed": int() | float() | None as closed,
                 "ticket": str() | None as ticket,
             } if backend in self.backends:
                 self._drop(name)
                 self._make_room()
                 ended = now if closed is None else closed
-                self._sessions[name] = Session(backend, proof, began, ended, ticket)
+                self._sessions[name] = Session(backend, _proof(proof), began, ended, ticket)
                 self._closed[name] = None
                 self._count(backend, 1)
             case {"backend": str(backend), "host": str(host), "port": int(port), "instance": str(instance)}:
@@ -230,6 +231,12 @@ class Sessions:
     def _count(self, backend: str, change: int) -> None:
         if backend in self.backends:
             self.backends[backend].sessions += change
+
+
+def _proof(told: list[Any] | str | None) -> Proof:
+    """Return a proof as it was written down; a front of an earlier version had one digest, or none."""
+    digests = told if isinstance(told, list) else [told]
+    return tuple(digest for digest in digests if isinstance(digest, str))
 
 
 def _session(name: str, session: Session) -> Record:

@@ -3,7 +3,7 @@
 Every figure stands beside the app's own cold start to its first finished script run and beside the guide's
 own procedure, measured in the same run. Prints a table, or JSON. Takes about five minutes; run it on an idle
 machine. `--app` names a checkout whose FinDocPipeline.py (as committed there) is released instead of the
-sample app; its interpreter comes from `--python`.
+sample app; its interpreter comes from `--python`. `--quick` leaves out what needs minutes: to compare two states.
 """
 
 from __future__ import annotations
@@ -298,6 +298,7 @@ def main() -> None:
     options.add_argument("--json", action="store_true")
     options.add_argument("--app", type=Path)
     options.add_argument("--python", default=sys.executable)
+    options.add_argument("--quick", action="store_true", help="no hooks, no guide, no long history; a shorter load")
     given = options.parse_args()
     be_hermetic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-bench-") as name:
@@ -307,11 +308,15 @@ def main() -> None:
             bench.measure_push()
             bench.measure_rollback()
             bench.measure_edit()
-            bench.measure_load()
-            bench.measure_idle()
-            bench.measure_hooks()
-            bench.measure_guide(Path(name))
-            bench.measure_looks()
+            if given.quick:
+                bench.measure_load(deploys=6, rollbacks=3)
+                bench.measure_idle()
+            else:
+                bench.measure_load()
+                bench.measure_idle()
+                bench.measure_hooks()
+                bench.measure_guide(Path(name))
+                bench.measure_looks()
         finally:
             bench.production.clear_away()
     if given.json:

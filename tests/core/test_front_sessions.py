@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelease.front.messages import Request, read_answer, read_request
-from gitrelease.front.proof import OURS, cookie_for, proof_of, without_ours
+from gitrelease.front.proof import OURS, cookie_for, proof_of, same_browser, without_ours
 from gitrelease.front.route import LIVE, Route, choose, may_be_elsewhere, missing
 from gitrelease.front.sessions import LISTED, MOST, REMEMBERED, Record, Sessions
 from gitrelease.front.targets import Target
@@ -83,8 +83,8 @@ def test_a_token_proves_the_same_browser_behind_any_mask(one: bytes, two: bytes,
 def test_proofs_are_compared_by_what_the_cookie_stands_for(cookies: list[str], same: bool) -> None:
     proof = proof_of([cookie.encode() for cookie in cookies])
 
-    assert proof is not None
-    assert (proof == proof_of([MINE.encode()])) is same
+    assert proof
+    assert same_browser(proof_of([MINE.encode()]), proof) is same
 
 
 def test_a_login_proves_more_than_a_token_and_all_of_its_parts_count() -> None:
@@ -92,12 +92,12 @@ def test_a_login_proves_more_than_a_token_and_all_of_its_parts_count() -> None:
 
     assert login == proof_of([f"{THEIRS}; _streamlit_user_2=b; _streamlit_user_1=a; _streamlit_user=chunks-2".encode()])
     assert login != proof_of([b"_streamlit_user=chunks-2; _streamlit_user_1=a; _streamlit_user_2=c"])
-    assert proof_of([b"_streamlit_user_tokens=x"]) is None
+    assert proof_of([b"_streamlit_user_tokens=x"]) == ()
 
 
 @pytest.mark.parametrize("cookies", [[], [b""], [b"theme=dark"], [b"_streamlit_xsrf="], [b"_streamlit_xsrf"]])
 def test_without_cookies_there_is_no_proof(cookies: list[bytes]) -> None:
-    assert proof_of(cookies) is None
+    assert proof_of(cookies) == ()
 
 
 # -- routes ------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_an_id_in_another_place_is_none(sessions: Sessions, protocols: str) -> N
 
 
 def test_a_session_without_proof_is_reached_by_its_id_as_streamlit_itself_would(sessions: Sessions) -> None:
-    sessions.opened("two", "old", None, 1000.0)
+    sessions.opened("two", "old", (), 1000.0)
 
     assert choose(page("streamlit, x, two"), sessions).backend == OLD
 
@@ -186,10 +186,10 @@ def test_a_moved_page_brings_its_ticket_once(sessions: Sessions) -> None:
 def test_a_page_that_was_moved_while_it_came_stays_with_where_it_was_moved(sessions: Sessions) -> None:
     sessions.move("one", "new", "T" * 20)
 
-    assert not sessions.opened("one", "old", None, 1001.0)
-    assert not sessions.opened("one", "new", None, 1001.0, ticket="t" * 20)
+    assert not sessions.opened("one", "old", (), 1001.0)
+    assert not sessions.opened("one", "new", (), 1001.0, ticket="t" * 20)
     assert choose(page(), sessions).backend == NEW
-    assert sessions.opened("one", "new", None, 1002.0, ticket="T" * 20)
+    assert sessions.opened("one", "new", (), 1002.0, ticket="T" * 20)
 
 
 @pytest.mark.parametrize(("method", "awaits"), [("PUT", "one"), ("POST", "one"), ("DELETE", None), ("OPTIONS", None)])
@@ -243,7 +243,7 @@ def test_others_are_asked_newest_first_and_only_those_of_the_instance(sessions: 
     newest = Target("127.0.0.1", 8602, "newest", "http")
     empty = Target("127.0.0.1", 8603, "empty", "http")
     foreign = Target("127.0.0.1", 8604, "foreign", "http")
-    sessions.opened("two", "new", None, 1000.0)
+    sessions.opened("two", "new", (), 1000.0)
     for instance, target in (("primary", empty), ("second", foreign), ("primary", newest)):
         sessions.targeted(instance, target)
     sessions.opened("three", "foreign", None, 1000.0)
@@ -255,29 +255,53 @@ def test_others_are_asked_newest_first_and_only_those_of_the_instance(sessions: 
 # -- a cookie of ours ----------------------------------------------------------------------------------------------
 
 
-def test_a_browser_without_any_proof_gets_one_before_its_first_page_and_is_known_by_it() -> None:
-    given = cookie_for("/fin/_stcore/host-config", [b"theme=dark"], [], "f" * 32)
+def given_cookie(token: str, *cookies: bytes) -> bytes:
+    return cookie_for("/fin/_stcore/host-config", cookies, token).partition(b";")[0]
 
-    assert given == b"_gitrelease_browser=" + b"f" * 32 + b"; Path=/; HttpOnly; SameSite=Lax"
-    assert proof_of([given.partition(b";")[0]]) not in (None, proof_of([OURS + b"=another"]))
+
+def test_a_browser_gets_one_before_its_first_page_and_is_known_by_it() -> None:
+    given = cookie_for("/fin/_stcore/host-config", [b"theme=dark"], "0" * 8 + "f" * 32)
+
+    assert given == b"_gitrelease_browser_00000000=" + b"f" * 32 + b"; Path=/; HttpOnly; SameSite=Lax"
+    known = proof_of([given.partition(b";")[0]])
+    assert same_browser(known, known)
+    assert not same_browser(known, proof_of([given_cookie("1" * 40)]))
+
+
+def test_a_browser_whose_tabs_came_first_all_at_once_is_known_by_each_of_them() -> None:
+    one, two = given_cookie("0" * 40, MINE.encode()), given_cookie("1" * 40, MINE.encode())
+    first_tab = proof_of([MINE.encode() + b"; " + one])
+    second_tab = proof_of([THEIRS.encode() + b"; " + one + b"; " + two])
+    later = proof_of([THEIRS.encode() + b"; " + one + b"; " + two])  # of the tokens the browser has the last one
+
+    assert same_browser(first_tab, later)
+    assert same_browser(second_tab, later)
+    assert not same_browser(first_tab, proof_of([THEIRS.encode() + b"; " + two]))
 
 
 @pytest.mark.parametrize(
-    ("path", "cookies", "given"),
+    ("path", "cookies"),
     [
-        pytest.param("/", [], [], id="not for the page itself"),
-        pytest.param("/_stcore/host-config", [MINE.encode()], [], id="it has the app's"),
-        pytest.param("/_stcore/host-config", [OURS + b"=x"], [], id="it has ours"),
-        pytest.param("/_stcore/host-config", [], [b"_streamlit_xsrf=2|a|b|1; Path=/"], id="the app gives it one now"),
-        pytest.param("/_stcore/host-config", [], [b"_xsrf=2|a|b|1; Path=/"], id="so does an older one"),
+        pytest.param("/", [], id="not for the page itself"),
+        pytest.param("/_stcore/host-config", [OURS + b"=x"], id="it has one of an earlier version"),
+        pytest.param("/_stcore/host-config", [b"a=1; " + OURS + b"_00000000=x"], id="it has one"),
     ],
 )
-def test_no_other_browser_gets_one(path: str, cookies: list[bytes], given: list[bytes]) -> None:
-    assert cookie_for(path, cookies, given, "token") == b""
+def test_no_other_request_gets_one(path: str, cookies: list[bytes]) -> None:
+    assert cookie_for(path, cookies, "0" * 40) == b""
 
 
-def test_the_apps_own_cookie_counts_before_ours() -> None:
-    assert proof_of([MINE.encode() + b"; " + OURS + b"=x"]) == proof_of([MINE.encode()])
+def test_a_login_counts_before_ours() -> None:
+    ours = given_cookie("0" * 40)
+
+    assert not same_browser(proof_of([b"_streamlit_user=me; " + ours]), proof_of([b"_streamlit_user=you; " + ours]))
+    assert not same_browser(proof_of([b"_streamlit_user=me; " + ours]), proof_of([ours]))
+
+
+def test_of_many_cookies_of_ours_some_are_looked_at() -> None:
+    cookies = b"; ".join(given_cookie(f"{number:08x}" + "f" * 32) for number in range(1000))
+
+    assert len(proof_of([cookies])) == 8
 
 
 @pytest.mark.parametrize(
@@ -286,6 +310,7 @@ def test_the_apps_own_cookie_counts_before_ours() -> None:
         (b"a=1; b=2", b"a=1; b=2"),
         (b"a=1; _gitrelease_browser=x; b=2", b"a=1; b=2"),
         (b"_gitrelease_browser=x", b""),
+        (b"_gitrelease_browser_0a1b2c3d=x; a=1", b"a=1"),
         (b"a=_gitrelease_browser", b"a=_gitrelease_browser"),
     ],
 )
@@ -297,7 +322,7 @@ def test_the_app_does_not_see_ours(header: bytes, passed_on: bytes) -> None:
 
 
 def test_a_session_is_remembered_for_a_while_after_its_last_websocket(sessions: Sessions) -> None:
-    sessions.opened("one", "old", None, 1010.0)
+    sessions.opened("one", "old", (), 1010.0)
     sessions.closed("one", 1020.0)
     sessions.expire(1020.0 + REMEMBERED)
     assert sessions.get("one") is not None
@@ -310,7 +335,7 @@ def test_a_session_is_remembered_for_a_while_after_its_last_websocket(sessions: 
 
 
 def test_sessions_are_told_of_while_they_can_come_back(sessions: Sessions) -> None:
-    sessions.opened("two", "old", None, 1005.0)
+    sessions.opened("two", "old", (), 1005.0)
     sessions.closed("two", 1010.0)
 
     assert sessions.of("old", 1020.0) == [
@@ -326,7 +351,7 @@ def test_sessions_are_told_of_while_they_can_come_back(sessions: Sessions) -> No
     [("no", "new", "no session"), ("one", "nowhere", "no backend"), ("two", "new", "no proof")],
 )
 def test_what_cannot_be_moved_is_refused(sessions: Sessions, name: str, backend: str, why: str) -> None:
-    sessions.opened("two", "old", None, 1000.0)
+    sessions.opened("two", "old", (), 1000.0)
 
     with pytest.raises(ValueError, match=why):
         sessions.move(name, backend, "T" * 20)
@@ -336,12 +361,12 @@ def test_the_table_is_bounded_and_closed_ones_go_first() -> None:
     table = Sessions()
     table.targeted("primary", OLD)
     for number in range(MOST):
-        table.opened(f"s{number}", "old", None, 1000.0)
+        table.opened(f"s{number}", "old", (), 1000.0)
     table.closed("s700", 1001.0)
     table.closed("s500", 1002.0)
 
     for number in range(3):
-        table.opened(f"new{number}", "old", None, 1003.0)
+        table.opened(f"new{number}", "old", (), 1003.0)
 
     assert len(table) == MOST
     assert [name for name in ("s700", "s500", "s0", "s1") if table.get(name) is None] == ["s700", "s500", "s0"]
@@ -391,7 +416,7 @@ def test_a_table_that_is_read_again_sends_every_page_where_it_was(
     for at, (action, name, target) in enumerate(actions):
         match action:
             case "open":
-                table.opened(name, target.backend, "proof", 1000.0 + at)
+                table.opened(name, target.backend, ("proof",), 1000.0 + at)
             case "close":
                 table.closed(name, 1000.0 + at)
             case "move" if table.get(name) and target.backend in table.backends:

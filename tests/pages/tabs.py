@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ACTION = 10.0  # seconds for one step of an action
 SETTLE = 8.0  # seconds until what was entered is shown
 LOAD = 30.0
+NOTHING_SENT = "the click did nothing"
 UPLOAD = "/_stcore/upload_file/"
 
 
@@ -31,9 +33,10 @@ class Tab:
         self.page, self.url, self.record, self.name = page, url, record, name
         self.entered = EnteredValues()
         self._acts = 0
-        self._uploads_failed = 0
+        self._uploads_sent = self._uploads_failed = 0
         self._picture: str | None = None
         page.set_default_timeout(ACTION * 1000)
+        page.on("request", self._sent)
         page.on("response", self._answered)
         page.on("requestfailed", self._broke)
 
@@ -64,26 +67,31 @@ class Tab:
         await self._see_picture()
 
     async def _upload(self, text: str) -> None:
+        """Choose a document; where nothing is sent, the page was just reconnecting: it is chosen once more."""
         content = text.encode() * 500
         self.record.count("upload")
+        first: Failure | None = None
         for again in (False, True):
-            begun, failed = time.monotonic(), self._uploads_failed
+            begun, sent, failed = time.monotonic(), self._uploads_sent, self._uploads_failed
             self.entered.document = digest(content)
+            await self.page.get_by_test_id("stFileUploader").locator("button:enabled").first.wait_for()
             await self.page.locator('input[type="file"]').set_input_files(
                 {"name": f"{text}.txt", "mimeType": "text/plain", "buffer": content}
             )
             while time.monotonic() < begun + SETTLE and self._uploads_failed == failed:
                 shown = await self.shown()
                 if shown is not None and shown.document == self.entered.document:
+                    if first is not None:
+                        self.record.fail(first)
                     return
                 await asyncio.sleep(0.05)
-            why = "answered with an error" if self._uploads_failed > failed else "the document does not arrive"
-            if not again:
-                first = Failure(self.name, "upload", begun, time.monotonic(), why, again=True)
-                self.record.fail(first)
-        self.record.failures[self.record.failures.index(first)] = Failure(
-            first.page, "upload", first.begun, first.ended, first.why, again=False
-        )
+            if not again and self._uploads_sent == sent:
+                self.record.leave_unanswered(self.name, "upload", begun)
+            elif first is None:
+                why = "answered with an error" if self._uploads_failed > failed else "the document does not arrive"
+                first = Failure(self.name, "upload", begun, time.monotonic(), why, again=not again)
+        if first is not None:
+            self.record.fail(dataclasses.replace(first, again=False))
         shown = await self.shown()
         self.entered.document = shown.document if shown else ""
 
@@ -91,6 +99,10 @@ class Tab:
         self.record.count("download")
         begun = time.monotonic()
         why = await self._download_once()
+        if why == NOTHING_SENT:
+            self.record.leave_unanswered(self.name, "download", begun)
+            begun = time.monotonic()
+            why = await self._download_once()
         if why:
             ended = time.monotonic()
             again = not await self._download_once()
@@ -98,7 +110,7 @@ class Tab:
 
     async def _download_once(self) -> str:
         """Return why it failed; empty when the file is what the page said it would be."""
-        from playwright.async_api import Error
+        from playwright.async_api import Error, TimeoutError
 
         before = await self.shown()
         try:
@@ -110,6 +122,8 @@ class Tab:
                 return failed
             content = await asyncio.to_thread(Path(await download.path()).read_bytes)
             await download.delete()
+        except TimeoutError:
+            return NOTHING_SENT  # whatever is asked for begins to be downloaded, and fails then
         except Error as error:
             return error.message.splitlines()[0]
         offered = {one.result for one in (before, await self.shown()) if one}  # it may have moved in between
@@ -171,6 +185,10 @@ class Tab:
             await asyncio.sleep(0.05)
         if not await picture.evaluate("image => image.naturalWidth"):
             self.record.fail(Failure(self.name, "media", begun, time.monotonic(), "the picture is broken", again=None))
+
+    def _sent(self, request: Asked) -> None:
+        if UPLOAD in request.url and request.method == "PUT":
+            self._uploads_sent += 1
 
     def _answered(self, response: Response) -> None:
         if UPLOAD in response.url and response.status >= 400 and response.request.method == "PUT":

@@ -261,10 +261,17 @@ def test_after_a_restart_a_page_goes_on_in_the_new_process(person: BrowserContex
         production.clear_away()
 
 
-def test_when_the_time_of_an_old_process_is_over_its_pages_go_to_the_one_that_serves(
-    person: BrowserContext, tmp_path: Path
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(SETTINGS.replace("[limits]\n", '[limits]\nlinger = "2s"\n'), id="its time is over"),
+        pytest.param(SETTINGS + "\n[sessions]\nkeep = 0\n", id="no old release is kept"),
+    ],
+)
+def test_pages_of_an_old_process_that_has_to_end_go_to_the_one_that_serves(
+    person: BrowserContext, tmp_path: Path, settings: str
 ) -> None:
-    production = make_production(tmp_path, SETTINGS.replace("[limits]\n", '[limits]\nlinger = "2s"\n'))
+    production = make_production(tmp_path, settings)
     try:
         releases = Releases(production, production.clone())
         tab = OpenTab(person, production.port)
@@ -295,6 +302,30 @@ def test_a_page_of_an_app_that_gives_its_browsers_no_cookie_moves_as_well(
 
         tab.expect(release=good, within=SOON)
         expect_filled(tab)
+    finally:
+        production.clear_away()
+
+
+def test_without_the_companion_a_page_stays_and_the_rollback_says_that_it_could_not_move(
+    person: BrowserContext, tmp_path: Path
+) -> None:
+    production = make_production(tmp_path, SETTINGS.replace("[app]\n", "[app]\ncompanion = false\n"))
+    try:
+        releases = Releases(production, production.clone())
+        releases.release()
+        bad = releases.release()
+        tab = OpenTab(person, production.port)
+        tab.type("Plain", "typed without a key")
+        tab.expect(release=bad, plain="typed without a key")
+
+        rolled_back = production.gitrelease("rollback")
+
+        assert rolled_back.code == 0, rolled_back.said
+        assert "1 open page could not move to release/2: app.companion is false" in rolled_back.said
+        tab.count()
+        tab.expect(release=bad, plain="typed without a key", count=1)
+        told = next(row for row in production.status()["sessions"] if row["release"] == "release/3")
+        assert told["open"] == 1
     finally:
         production.clear_away()
 
