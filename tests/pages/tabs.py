@@ -167,9 +167,10 @@ class Tab:
         if action == "count":
             await self.page.get_by_role("button", name="Count").click()
         elif action in FIELDS and action != "document":
+            text = f"{getattr(self.entered, action)} again"  # the frontend sends nothing where it is as before
+            setattr(self.entered, action, text)
             field = self.page.get_by_label(action.capitalize())
-            await field.fill("")  # the frontend sends nothing where the text is as before
-            await field.fill(str(getattr(self.entered, action)))
+            await field.fill(text)
             await field.press("Enter")
 
     async def _see_picture(self) -> None:

@@ -122,9 +122,9 @@ class Visitor:
                     return
                 quiet = time.monotonic() - page.quiet_since if page.connected and not page.running else 0.0
                 ran = page.runs > runs
-            if quiet < (QUIET if ran else UNANSWERED):
+            if asked_again or quiet < (QUIET if ran else UNANSWERED):
                 continue
-            if asked_again or self._missing() not in ([], [RESULTS.get(action, action)]):
+            if self._missing() not in ([], [RESULTS.get(action, action)]):
                 break
             page.record.leave_unanswered(page.name, action, page.quiet_since)
             self._again(action)
