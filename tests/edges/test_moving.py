@@ -323,6 +323,27 @@ def test_an_upload_under_way_ends_first(pair):
     page.close()
 
 
+def test_the_run_that_uses_what_was_uploaded_is_waited_for(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    assert upload(one, page.session, "f1", b"the document") == 204
+    moved: list = []
+    thread = threading.Thread(target=lambda: moved.append(move(one, other, page.session)))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+
+    page.run(typed("with the document"))
+    thread.join(10)
+    word, _ = moved[0]
+    leave(one, page)
+    back = Visitor(other.port, word)
+
+    assert "early with the document word with the document number 1 visits 3" in back.shown().texts[1]
+    back.close()
+
+
 def test_an_upload_that_is_cut_off_is_not_waited_for(pair):
     one, other = pair
     page = Visitor(one.port)

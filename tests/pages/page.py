@@ -39,6 +39,10 @@ class NotDone(Exception):
     """An action of a person could not be done; the message says why."""
 
 
+class NothingSent(NotDone):
+    """It was done in the instant in which the connection broke, before the page knew: nothing was asked for."""
+
+
 class Page:
     """One tab. `open` it, act, `close` it; what the app shows is `shown`."""
 
@@ -118,7 +122,10 @@ class Page:
         return self._twice("download", lambda: self._get("download", button.url), again)
 
     def upload(self, label: str, name: str, content: bytes) -> None:
-        """Choose a document for an uploader, in the place of the one that is there; `NotDone` as for a download."""
+        """Choose a document for an uploader, in the place of the one that is there; `NotDone` as for a download.
+
+        `NothingSent` where it was not even asked where to upload it: it is not tried again.
+        """
 
         def once() -> None:
             self._upload(self.elements.widget("file_uploader", label).id, name, content)
@@ -161,6 +168,8 @@ class Page:
         self.record.count(kind)
         try:
             return first()
+        except NothingSent:
+            raise
         except NotDone as error:
             ended, why = time.monotonic(), str(error)
         try:
@@ -217,15 +226,19 @@ class Page:
         message.file_urls_request.request_id = request
         message.file_urls_request.file_names.append(name)
         message.file_urls_request.session_id = self.session
-        self._send(message)
+        if not self._send(message):
+            raise NothingSent("upload: the connection has just broken")
         self.wait(lambda: request in self._answers, CONNECT_TIMEOUT, "an upload's address")
         urls: FileURLs = self._answers.pop(request).file_urls[0]
         return urls
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Any) -> bool:
+        """Send a message; return False where the connection is known to have broken."""
         with contextlib.suppress(WebSocketException, OSError):
             if self._websocket is not None and self.connected:
                 self._websocket.send(message.SerializeToString())
+                return True
+        return False
 
     def _look(self) -> None:
         """Load every picture that comes into view, as it comes."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.browser import chromium
 from tests.pages.app import Shown, digest
 from tests.pages.record import Failure, Loss, Record
-from tests.pages.visitor import CYCLE, FIELDS, EnteredValues
+from tests.pages.visitor import CYCLE, FIELDS, REACTION, EnteredValues
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Response
@@ -259,7 +259,7 @@ class Tabs:
                 if not await self._reloaded(tab.open):
                     return
                 tab.entered = EnteredValues()
-            due = max(due + 1.0, time.monotonic())
+            due = max(due + 1.0, time.monotonic() + REACTION)
             await asyncio.sleep(max(due - time.monotonic(), 0))
 
     async def _reloaded(self, opened: Callable[[], Awaitable[None]]) -> bool:

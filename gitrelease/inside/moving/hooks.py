@@ -25,7 +25,7 @@ def _failed(where: str, error: Exception) -> None:
         tell(f"the companion failed in {where}, the app is served without it ({type(error).__name__}: {error})")
 
 
-def wrap_reruns(holding: Holding) -> None:
+def wrap_reruns(holding: Holding, uploads: Uploads) -> None:
     """Let the runs of held sessions wait."""
     from streamlit.runtime.app_session import AppSession
 
@@ -34,6 +34,7 @@ def wrap_reruns(holding: Holding) -> None:
     @functools.wraps(original)
     def request_rerun(self: Any, client_state: Any) -> Any:
         try:
+            uploads.used(self.id)
             if holding.takes(self, client_state):
                 return None
         except Exception as error:  # noqa: BLE001

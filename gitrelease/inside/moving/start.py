@@ -78,7 +78,7 @@ class Companion:
             departures = Departures(holding, self._uploads)
             arrivals = Arrivals(holding, departures)
             self._uploads.watch()
-            hooks.wrap_reruns(holding)
+            hooks.wrap_reruns(holding, self._uploads)
             hooks.wrap_uploads(arrivals, departures)
             hooks.wrap_addresses(departures)
             hooks.follow_uploads(self._uploads, departures)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 ANNOUNCED = 3.0  # seconds after which a page that has its address will not use it any more
+FOLLOWED = 1.0  # seconds in which a page whose upload was answered asks for the run that uses it
 
 
 class Uploads:
@@ -21,19 +22,21 @@ class Uploads:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self.ended: Callable[[str], None] = lambda _: None  # is told of each that has ended
-        self._announced: dict[str, float] = {}  # until when (monotonic) a page is expected to use its address
+        # Until when (monotonic) a page is expected to use its address, and to ask for a run with what it has uploaded.
+        self._announced: dict[str, float] = {}
+        self._unused: dict[str, float] = {}
 
     def of(self, session: str) -> int:
         """Return how many uploads of a session are under way."""
-        until = self._announced.get(session, 0.0)
-        if until and time.monotonic() >= until:
-            del self._announced[session]
-            until = 0.0
-        return self._counts.get(session, 0) + (1 if until else 0)
+        return self._counts.get(session, 0) + _expected(self._announced, session) + _expected(self._unused, session)
 
     def announce(self, session: str) -> None:
         """A page has asked where to upload."""
         self._announced[session] = time.monotonic() + ANNOUNCED
+
+    def used(self, session: str) -> None:
+        """A page has asked for a run: what it has uploaded is in there."""
+        self._unused.pop(session, None)
 
     @contextlib.contextmanager
     def one(self, session: str) -> Iterator[None]:
@@ -48,6 +51,7 @@ class Uploads:
                 self._counts[session] = left
             else:
                 self._counts.pop(session, None)
+            self._unused[session] = time.monotonic() + FOLLOWED
             self.ended(session)
 
     def watch(self) -> None:
@@ -109,6 +113,13 @@ class Uploads:
 
         Delegate.headers_received, Delegate.on_connection_close = headers_received, on_connection_close
         handler.on_finish = on_finish
+
+
+def _expected(until: dict[str, float], session: str) -> bool:
+    """Is something still expected of a session? What is overdue is forgotten."""
+    if session in until and time.monotonic() >= until[session]:
+        del until[session]
+    return session in until
 
 
 def _end(request: Any) -> None:
