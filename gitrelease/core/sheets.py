@@ -53,7 +53,7 @@ def pages_moved(row: dict[str, Any], *, limit: int = 160) -> list[str]:
             + (f"; not carried: {', '.join(one['dropped'])}" if one["dropped"] else ""),
             limit,
         )
-        for one in row["pages"]
+        for one in row.get("pages", ())  # an agent of an earlier version tells of none
     ]
 
 

@@ -18,7 +18,6 @@ _XSRF = (b"_streamlit_xsrf", b"_xsrf")  # the second one up to Streamlit 1.4x
 OURS = b"_gitrelease_browser"
 # The page asks for it before its first websocket, in every version from 1.28 on.
 _FIRST_ASKED = "/_stcore/host-config"
-_MOST = 8  # cookies of ours that are looked at: a browser has as many as it had tabs when it came first
 
 Proof = tuple[str, ...]  # digests, none where nothing tells this browser from others
 
@@ -30,8 +29,9 @@ def proof_of(cookie_headers: Iterable[bytes]) -> Proof:
     if login and b"_streamlit_user" in cookies:
         return (_digest(b"login", *(part for pair in login for part in pair)),)
     tokens = [_digest(b"xsrf", unmasked(cookies[name])) for name in _XSRF if cookies.get(name)][:1]
-    ours = sorted((name, value) for name, value in cookies.items() if _is_ours(name) and value)
-    return (*tokens, *(_digest(b"ours", name, value) for name, value in ours[:_MOST]))
+    ours = sorted(name for name, value in cookies.items() if _is_ours(name) and value)
+    # The one without a number is of an earlier version.
+    return (*tokens, *(_digest(b"ours", *([name] if name != OURS else []), cookies[name]) for name in ours))
 
 
 def same_browser(known: Proof, shown: Proof) -> bool:

@@ -12,6 +12,7 @@ from gitrelease.front.targets import Target
 
 MOST = 20_000
 REMEMBERED = 600.0  # seconds after its last websocket has closed
+PROOFS = 9  # of a page that are kept: a browser has more only where it opened as many tabs at once, without cookies
 LISTED = 120.0  # seconds in which a closed one is still told of: Streamlit itself keeps it for as long
 
 Record = dict[str, Any]
@@ -107,7 +108,7 @@ class Sessions:
         moved_on = session is not None and session.ticket is not None and session.ticket != ticket
         if session is None:
             self._make_room()
-            session = self._sessions[name] = Session(backend, proof, now)
+            session = self._sessions[name] = Session(backend, proof[:PROOFS], now)
             self._count(backend, 1)
         elif session.backend != backend and not moved_on:
             self._count(session.backend, -1)

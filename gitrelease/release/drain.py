@@ -18,13 +18,12 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.pages import beyond_kept
 from gitrelease.core.settings import seconds
 from gitrelease.edges import slots
-from gitrelease.edges.backends import Backend
 from gitrelease.edges.companion import Companion, CompanionError
 from gitrelease.edges.faults import passing
-from gitrelease.release.pages import await_gone, move_pages
+from gitrelease.release.pages import await_gone, move_pages, tell_of_the_rest
 from gitrelease.release.production import MOVE_MARGIN, Production
 from gitrelease.release.room import fits_one_more
-from gitrelease.release.running import Leaving
+from gitrelease.release.running import Leaving, Serving
 
 log = logging.getLogger("gitrelease.agent")
 
@@ -48,7 +47,7 @@ def drain(production: Production, *, now: float) -> list[Leaving]:
             production.save()
     if going:
         passing("retire: forgotten, not ended")
-    _end(production, [one.backend for one in going])
+    _end(production, going)
     return [one for one in staying if now >= one.moves_at]
 
 
@@ -82,14 +81,16 @@ def _is_over(production: Production, leaving: Leaving, opened: int, now: float) 
     return not opened and not shown and not production.front.sessions(backend.id)
 
 
-def _end(production: Production, ended: Sequence[Backend]) -> None:
+def _end(production: Production, ended: Sequence[Leaving]) -> None:
     """End backends of which the front knows nothing from now on: their ports may soon be a stranger's."""
     if not ended:
         return
+    for one in ended:
+        tell_of_the_rest(production, one.backend, number=one.number)
     forget_others(production)
-    production.end_all(ended)
-    for backend in ended:
-        production.moves.pop(backend.id, None)
+    production.end_all([one.backend for one in ended])
+    for one in ended:
+        production.moves.pop(one.backend.id, None)
 
 
 def forget_others(production: Production) -> None:
@@ -107,16 +108,25 @@ def make_room(production: Production, report: Report) -> None:
     while production.running.leaving and _is_short(production):
         given_up.append(_give_up_oldest(production))
     if not fits_one_more(production) and (standby := production.running.standby) is not None:
-        for name, worker in standby.workers.items():
-            move_pages(production, worker.backend, number=standby.number, instance=name, wait=_wait(production))
+        last = _leaving_now(production, standby)
+        move_all(production, last)
         await_gone(production, standby.backends)
         with production.state:
             production.running = msgspec.structs.replace(production.running, standby=None)
             production.save()
         given_up.append(f"the standby of release/{standby.number}")
-        _end(production, standby.backends)
+        _end(production, last)
     if given_up:
         report("memory", f"is short: gave up {', '.join(given_up)}", time.monotonic() - begun)
+
+
+def _leaving_now(production: Production, standby: Serving) -> list[Leaving]:
+    """Return the backends of a standby, the pages of which move now."""
+    now, wait = time.time(), _wait(production)
+    return [
+        Leaving(worker.backend, now, standby.number, name, moves_at=now, wait=wait)
+        for name, worker in standby.workers.items()
+    ]
 
 
 def _wait(production: Production) -> float:
@@ -142,7 +152,7 @@ def _give_up_oldest(production: Production) -> str:
         staying = tuple(one for one in production.running.leaving if one.backend.slot != slot)
         production.running = msgspec.structs.replace(production.running, leaving=staying)
         production.save()
-    _end(production, [one.backend for one in oldest])
+    _end(production, oldest)
     return f"an old backend of {oldest[0].backend.commit[:10]}"
 
 
@@ -188,10 +198,8 @@ class Drainer:
         running = self._production.running
         if running.standby is None or running.standby_moves_at is None or now < running.standby_moves_at:
             return
-        wait = _wait(self._production)
-        for name, worker in running.standby.workers.items():
-            leaving = Leaving(worker.backend, now, running.standby.number, name, moves_at=now, wait=wait)
-            self._begin(worker.backend.id, move_all, self._production, [leaving])
+        for leaving in _leaving_now(self._production, running.standby):
+            self._begin(leaving.backend.id, move_all, self._production, [leaving])
 
     def _begin(self, name: str, work: Callable[..., None], *arguments: object) -> None:
         """Do something in a thread of its own, unless it is still being done."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import PagesMoved
@@ -35,6 +36,14 @@ _NO_PROOF = "its browser sent no cookie by which it could be known again"
 _OFF = "app.companion is false, or was when the process started (gitrelease doctor says which)"
 
 
+class _Account(NamedTuple):
+    """What has become of pages: how many moved, why others stayed, one entry a page, what could not be carried."""
+
+    moved: int
+    stayed: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
 def move_pages(production: Production, backend: Backend, *, number: int, instance: str, wait: float) -> PageMoves:
     """Move the pages of `backend`, which runs release `number`, to the live release; return what became of all so far.
 
@@ -52,31 +61,36 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
         pages = [page for page in known if page.session not in moves.stayed or page.session in moves.again]
         if not pages:
             return moves
-        before = PageMoves(moves.moved, moves.moved_at, dict(moves.stayed), dropped=list(moves.dropped))
-        why = _cannot_move(backend, worker.backend)
+        moved, dropped = moves.moved, len(moves.dropped)
+        why, for_good = _cannot_move(backend, worker.backend)
         if why:
-            moves.stayed |= {page.session: why for page in pages}
+            for page in pages:
+                _note(moves, page, why, for_good=for_good)
         else:
             with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="page") as beside:
                 move = _mover(production, backend, worker.backend, wait)
                 for page, end in zip(pages, beside.map(move, pages), strict=True):
                     _note(moves, page, end)
-        _record(production, moves, before, number=number, to=live.number)
+        # What may move later is told of when it has, or when it cannot.
+        stayed = [session for session in moves.stayed if session not in moves.again and session not in moves.told]
+        moves.told.update(stayed)
+        new = _Account(moves.moved - moved, tuple(moves.stayed[one] for one in stayed), tuple(moves.dropped[dropped:]))
+        _record(production, new, number=number, to=live.number)
         return moves
 
 
-def _cannot_move(old: Backend, new: Backend) -> str:
-    """Say why no page can move between two backends; nothing where they can."""
+def _cannot_move(old: Backend, new: Backend) -> tuple[str, bool]:
+    """Say why no page can move between two backends, and whether that is for good; nothing where they can."""
     if not old.companion or not new.companion:
-        return _OFF
+        return _OFF, True
     try:
         for backend in (old, new):
             state = Companion(Path(backend.companion)).status()
             if not state.moves:
-                return state.why or f"sessions of Streamlit {state.streamlit} cannot be moved"
+                return state.why or f"sessions of Streamlit {state.streamlit} cannot be moved", True
     except CompanionError as error:
-        return error.message
-    return ""
+        return error.message, False
+    return "", False
 
 
 def _mover(production: Production, old: Backend, new: Backend, wait: float) -> Callable[[PageSession], Sent | str]:
@@ -105,10 +119,10 @@ def _mover(production: Production, old: Backend, new: Backend, wait: float) -> C
     return move
 
 
-def _note(moves: PageMoves, page: PageSession, end: Sent | str) -> None:
+def _note(moves: PageMoves, page: PageSession, end: Sent | str, *, for_good: bool = False) -> None:
     if isinstance(end, str):
         moves.stayed[page.session] = end
-        if page.proved:
+        if page.proved and not for_good:
             moves.again.add(page.session)
         return
     moves.stayed.pop(page.session, None)
@@ -120,19 +134,31 @@ def _note(moves: PageMoves, page: PageSession, end: Sent | str) -> None:
     moves.dropped += [f"{one.name}: {one.why}" for one in end.dropped]
 
 
-def _record(production: Production, moves: PageMoves, before: PageMoves, *, number: int, to: int) -> None:
-    """Write down what has become of pages since `before`."""
-    stayed = tuple(why for session, why in moves.stayed.items() if session not in before.stayed)
-    moved = moves.moved - before.moved
+def _record(production: Production, account: _Account, *, number: int, to: int) -> None:
+    """Write down what has become of pages of release `number` that were to go on at release `to`."""
+    moved, stayed = account.moved, account.stayed
     if not moved and not stayed:
-        return  # tried again, in vain: that was said before
-    dropped = tuple(dict.fromkeys(one_line(what, 200) for what in moves.dropped[len(before.dropped) :]))
+        return
+    dropped = tuple(dict.fromkeys(one_line(what, 200) for what in account.dropped))
     log.info("%s", moved_pages(moved, len(stayed), release_name(to), stayed))
     event = PagesMoved(at=time.time(), number=number, to=to, moved=moved, stayed=stayed, dropped=dropped)
     try:
         record(production, event)
     except OSError as error:  # a full disk: the pages have moved all the same
         log.warning("that pages moved could not be written down: %s", error)
+
+
+def tell_of_the_rest(production: Production, backend: Backend, *, number: int) -> None:
+    """Write down which open pages could not be moved from a backend that ends now, though that was tried again."""
+    moves, live = production.moves.get(backend.id), production.running.live
+    if moves is None or live is None or not moves.again:
+        return
+    try:
+        open_here = {page.session for page in production.front.sessions(backend.id) if page.open}
+    except FrontGone:
+        return
+    stayed = tuple(moves.stayed[session] for session in sorted(moves.again & open_here))
+    _record(production, _Account(0, stayed, ()), number=number, to=live.number)
 
 
 def await_gone(production: Production, backends: Iterable[Backend]) -> None:
@@ -158,8 +184,8 @@ def _is_being_left(production: Production, backend: Backend) -> bool:
         return True
     try:
         return bool(Companion(Path(backend.companion)).status().leaving)
-    except CompanionError:
-        return False  # it has ended by itself
+    except CompanionError:  # it is busy, or has ended by itself
+        return backend.identity.alive
 
 
 def open_pages(production: Production) -> dict[str, int]:

@@ -101,9 +101,9 @@ class Bench:
         times = [self._when_idle(self.push) for _ in range(7)]
         self.row("push to live, dictionary, idle", statistics.median(times), "s", "<= 1.4 x cold")
 
-    def measure_rollback(self) -> None:
+    def measure_rollback(self, times: int = 5) -> None:
         warm: list[float] = []
-        for _ in range(5):
+        for _ in range(times):
             self.push()
             warm.append(self._when_idle(lambda: self._timed(lambda: self._gitrelease("rollback"))))
         self.row("rollback, warm standby, whole command", statistics.median(warm), "s", "<= 0.2 s")
@@ -306,11 +306,10 @@ def main() -> None:
         try:
             bench.measure_cold_start()
             bench.measure_push()
-            bench.measure_rollback()
+            bench.measure_rollback(9 if given.quick else 5)
             bench.measure_edit()
             if given.quick:
                 bench.measure_load(deploys=6, rollbacks=3)
-                bench.measure_idle()
             else:
                 bench.measure_load()
                 bench.measure_idle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -246,7 +247,7 @@ def test_others_are_asked_newest_first_and_only_those_of_the_instance(sessions: 
     sessions.opened("two", "new", (), 1000.0)
     for instance, target in (("primary", empty), ("second", foreign), ("primary", newest)):
         sessions.targeted(instance, target)
-    sessions.opened("three", "foreign", None, 1000.0)
+    sessions.opened("three", "foreign", (), 1000.0)
 
     assert [one.backend for one in sessions.others("primary", ["newest"])] == ["empty", "new", "old"]
     assert [one.backend for one in sessions.others("primary", ["newest", "new"])] == ["empty", "old"]
@@ -298,10 +299,31 @@ def test_a_login_counts_before_ours() -> None:
     assert not same_browser(proof_of([b"_streamlit_user=me; " + ours]), proof_of([ours]))
 
 
-def test_of_many_cookies_of_ours_some_are_looked_at() -> None:
-    cookies = b"; ".join(given_cookie(f"{number:08x}" + "f" * 32) for number in range(1000))
+def test_of_many_cookies_of_ours_some_are_kept_and_all_are_looked_at(sessions: Sessions) -> None:
+    cookies = [given_cookie(f"{number:08x}" + "f" * 32) for number in range(30)]
+    sessions.opened("last tab", "old", proof_of(cookies[-1:]), 1000.0)
+    sessions.opened("all tabs", "old", proof_of([b"; ".join(cookies)]), 1000.0)
 
-    assert len(proof_of([cookies])) == 8
+    for name in ("last tab", "all tabs"):
+        known = sessions.get(name)
+        assert known is not None
+        assert same_browser(known.proof, proof_of([b"; ".join(cookies)]))
+        assert len(known.proof) <= 9
+
+
+def test_a_cookie_of_an_earlier_front_still_proves_its_browser() -> None:
+    table = Sessions()
+    digest = hashlib.sha256(b"4:ours1:x").hexdigest()
+    table.replay(
+        [
+            {"backend": "old", "host": "127.0.0.1", "port": 1, "protocol": "http", "instance": "primary"},
+            {"session": "one", "backend": "old", "proof": digest, "began": 1.0, "closed": None, "ticket": None},
+        ],
+        1000.0,
+    )
+
+    assert choose(page(cookie="_gitrelease_browser=x"), table).session == "one"
+    assert choose(page(cookie="_gitrelease_browser=y"), table).session is None
 
 
 @pytest.mark.parametrize(

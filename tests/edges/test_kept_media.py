@@ -9,6 +9,10 @@ from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from gitrelease.inside.moving.media import KEPT, LIMIT, KeptMedia
 
 
+def failed(error: Exception) -> None:
+    raise error
+
+
 class Clock:
     now = 1000.0
 
@@ -31,7 +35,7 @@ def storage(kept: KeptMedia) -> MemoryMediaFileStorage:
     class Storage(MemoryMediaFileStorage):
         pass
 
-    kept.wrap(Storage)
+    kept.wrap(Storage, failed)
     return Storage("/media")
 
 
@@ -94,7 +98,28 @@ def test_what_is_beyond_the_limit_goes_the_oldest_first(storage: MemoryMediaFile
     assert [has(storage, identity) for identity in (one, two, three)] == [False, True, True]
     storage.delete_file(large)
 
-    assert not any(has(storage, identity) for identity in (one, two, three, large))
+    assert [has(storage, identity) for identity in (one, two, three, large)] == [False, True, True, False]
+
+
+def test_a_storage_that_is_built_otherwise_deletes_as_ever_and_says_so(kept: KeptMedia) -> None:
+    class Other:
+        def __init__(self) -> None:
+            self.deleted: list[str] = []
+
+        def load_and_get_id(self) -> str:
+            return "one"
+
+        def delete_file(self, file_id: str) -> None:
+            self.deleted.append(file_id)
+
+    errors: list[Exception] = []
+    kept.wrap(Other, errors.append)
+    storage = Other()
+
+    storage.delete_file("one")
+
+    assert storage.deleted == ["one"]
+    assert isinstance(errors[0], AttributeError)
 
 
 def test_to_delete_what_is_not_there_is_no_error(storage: MemoryMediaFileStorage) -> None:

@@ -6,6 +6,8 @@ The other versions of Streamlit: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pyte
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -485,6 +487,74 @@ def test_a_page_that_comes_with_the_ticket_before_the_last_waits_to_be_sent_on(p
 
     assert back.shown_with("clicks 1").texts[2] == "changes 1 clicks 1 presses 1"
     assert back.run().texts[2] == "changes 1 clicks 1 presses 1"
+    back.close()
+
+
+def test_a_session_that_is_not_sent_on_after_all_waits_for_its_page_as_before(pair, third):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello"))
+    word, _ = move(one, other, page.session)
+    leave(one, page)
+    move(other, third, page.session)
+
+    other.companion.release(page.session)
+    back = Visitor(other.port, word)
+
+    assert "word hello" in back.shown().texts[1]
+    back.ids = page.ids
+    assert "word on" in back.run(typed("on")).texts[1]
+    back.close()
+
+
+def test_a_page_that_came_in_between_and_is_sent_once_more_runs_there_first(pair, third):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello") | {"Number": ("double_value", 4.0)})
+    old_word, _ = move(one, other, page.session)
+    leave(one, page)
+    move(other, third, page.session)
+    between = Visitor(other.port, old_word)
+    wait_for(lambda: other.rows()[page.session].active)
+
+    word, _ = move(other, third, page.session)
+    between.close()
+    wait_for(lambda: not other.rows()[page.session].active)
+    back = Visitor(third.port, word)
+
+    assert "early hello word hello number 4 visits 4" in back.shown().texts[1]
+    back.close()
+
+
+def test_a_page_that_comes_back_while_it_is_sent_goes_on_there(pair, third):
+    one, _ = pair
+    page = Visitor(one.port)
+    page.run()
+    refused: list = []
+
+    def send() -> None:
+        try:
+            move(one, third, page.session)
+        except CompanionError as error:
+            refused.append(error.message)
+
+    os.kill(third.process.pid, signal.SIGSTOP)
+    try:
+        thread = threading.Thread(target=send)
+        thread.start()
+        wait_for(one.leaving)
+        leave(one, page)
+        back = Visitor(one.port, page.session)
+        back.ids = page.ids
+        assert "word on" in back.run(typed("on")).texts[1]
+    finally:
+        os.kill(third.process.pid, signal.SIGCONT)
+    thread.join(20)
+
+    assert "came back meanwhile" in refused[0]
+    assert "word further" in back.run(typed("further")).texts[1]
     back.close()
 
 

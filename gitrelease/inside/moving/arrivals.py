@@ -30,15 +30,16 @@ Connect: TypeAlias = "Callable[..., str]"
 
 @dataclass
 class Waiting:
-    """A session that was received and whose page has not come yet.
+    """A session that was received and whose page has not come yet. `late`: what has come after it.
 
-    `onward`: where it is sent on to; `late`: what has come after it and was not sent on.
+    `onward`: where it is sent on to, with these `files`; `sent_on`: it was, with all that was late.
     """
 
     session: str
     arrival: Arrival
     late: list[Late] = field(default_factory=list)
     onward: Onward | None = None
+    files: list[str] = field(default_factory=list)
     sent_on: bool = False
 
 
@@ -88,39 +89,53 @@ class Arrivals:
         try:
             written = parcel.write_again(waiting.arrival)
             dropped = hand_over(session, onward, written)
+            on_loop(lambda: self._sent_on(waiting, onward))
         except BaseException:
             on_loop(lambda: self._stay(waiting))
             raise
-        on_loop(lambda: self._sent_on(waiting, onward))
         return handed_over(written, dropped, began)
+
+    def release(self, request: dict[str, Any], _: Payload) -> dict[str, Any]:
+        """Let a session that was sent go on here, or wait here for its page."""
+        session = str(request.get("session"))
+        if not on_loop(lambda: self._release(session)):
+            raise Refusal(f"session {session} was not sent")
+        return {}
 
     # -- on the event loop -------------------------------------------------------------------------------------------
 
+    def _waits(self, session: str) -> Waiting | None:
+        return next((one for one in self._waiting.values() if one.session == session), None)
+
     def _begin_to_send_on(self, session: str, onward: Onward) -> Waiting | None:
-        if manager().get_session_info(session) is not None:
-            return None
-        waiting = next((one for one in self._waiting.values() if one.session == session), None)
+        waiting = self._waits(session) if manager().get_session_info(session) is None else None
         if waiting is None:
             return None
-        for late in waiting.late:
-            _put_files(waiting.arrival.files, late)
         # Whoever sent it on before is gone, and did not say where its page went.
-        waiting.arrival.files.update(files_in(manager(), session))
-        waiting.onward, waiting.sent_on = onward, False
+        files = waiting.arrival.files
+        for late in waiting.late:
+            _put_files(files, late)
+        files.update(files_in(manager(), session))
+        waiting.onward, waiting.files, waiting.sent_on = onward, list(files), False
         return waiting
 
     def _sent_on(self, waiting: Waiting, onward: Onward) -> None:
         waiting.sent_on = True
-        # Where its page has come meanwhile, it is frozen, and what was late is sent after it when it leaves.
-        late, waiting.late = waiting.late, []
-        for one in late:
-            self._departures.tell_after(onward, one)
+        if manager().get_session_info(waiting.session) is None:
+            for one in waiting.late:
+                self._departures.tell_after(onward, one)
+        # Else its page has come meanwhile, and is frozen: what was late is sent after it when it leaves.
+
+    def _release(self, session: str) -> bool:
+        waiting = self._waits(session)
+        if waiting is not None and waiting.onward is not None:
+            self._stay(waiting)
+            return True
+        return self._departures.go_on(session)
 
     def _stay(self, waiting: Waiting) -> None:
-        waiting.onward = None
-        known = manager().get_active_session_info(waiting.session)
-        if known is not None:
-            self._departures.go_on(waiting.session)
+        waiting.onward, waiting.sent_on = None, False
+        self._departures.go_on(waiting.session)  # where its page has come meanwhile
 
     def _keep(self, ticket: str, waiting: Waiting) -> None:
         if len(self._waiting) >= MOST:
@@ -143,15 +158,18 @@ class Arrivals:
     def _add_late(self, ticket: str, late: Late) -> None:
         waiting = self._waiting.get(ticket)
         if waiting is not None:
+            waiting.late.append(late)
             if waiting.onward is not None and waiting.sent_on:
                 self._departures.tell_after(waiting.onward, late)
-            else:
-                waiting.late.append(late)
             return
         session = self._arrived.get(ticket)
         known = session and manager().get_session_info(session)
         if not known:
             raise Refusal("nobody waits under this ticket")
+        onward = self._departures.onward_of(known.session.id)
+        if onward is not None:
+            self._departures.tell_after(onward, late)
+            return
         files = manager()._uploaded_file_mgr
         for record in late.files.values():
             files.add_file(session, record)
@@ -184,12 +202,15 @@ class Arrivals:
             meanwhile = {}
         identity = _connect_as(known, connect, waiting.session, kwargs)
         session = known.get_active_session_info(identity).session
-        if identity == waiting.session:
-            self._arrived[ticket] = identity
-            _loop().call_later(KEPT, self._arrived.pop, ticket, None)
-            self._take_in(session, waiting, meanwhile)
-        else:
+        if identity != waiting.session:
             greet(session)
+            return identity
+        self._arrived[ticket] = identity
+        _loop().call_later(KEPT, self._arrived.pop, ticket, None)
+        try:
+            self._take_in(session, waiting, meanwhile)
+        except Exception as error:  # noqa: BLE001  # it is connected, and works as a page that was just opened
+            tell(f"page {identity[:8]} came without what was entered on it ({type(error).__name__}: {error})")
         return identity
 
     def _take_in(self, session: Any, waiting: Waiting, meanwhile: dict[str, Any]) -> None:
@@ -199,14 +220,16 @@ class Arrivals:
             _put_files(arrival.files, late)
             for client in late.reruns:
                 held.add(client)
-            for message in late.addresses:
-                loop.call_soon(self._departures.answer_address, session, parcel.back_message(message))
-        waiting.late = []
+            held.addresses += late.addresses
         for record in {**arrival.files, **meanwhile}.values():
             session._uploaded_file_mgr.add_file(session.id, record)
         fill(session, arrival.values, arrival.widgets)
         if waiting.onward is not None:
-            self._departures.freeze(held, waiting.onward, list(arrival.files))
+            frozen = self._departures.freeze(held, waiting.onward, waiting.files)
+            if waiting.sent_on:
+                frozen.told.extend((*held.waiting, *held.addresses))
+        else:
+            loop.call_soon(self._departures.answer_addresses, held)
         toasts = Toasts(session) if arrival.dropped else None
 
         def then() -> None:

@@ -48,8 +48,8 @@ class Departures:
 
     @property
     def leaving(self) -> int:
-        """How many pages were sent and have not left, or are not told of completely."""
-        return len(self._telling) + sum(not self.keeps(identity) for identity in self._frozen)
+        """How many pages were sent and have not left, or are not told of completely; on the event loop."""
+        return len(self._telling) + sum(_is_open(frozen.held.session) for frozen in self._frozen.values())
 
     # -- requests, each on its own thread ---------------------------------------------------------------------------
 
@@ -57,23 +57,20 @@ class Departures:
         """Send a session once nothing of it is under way, as it is after `wait` seconds at most."""
         session, onward = which(request)
         began = time.monotonic()
-        taken = self._freeze(session, onward, began + float(request.get("wait", 0)))
+        taken, frozen = self._freeze(session, onward, began + float(request.get("wait", 0)))
         try:
             written = parcel.write(taken)
             dropped = hand_over(session, onward, written)
+            if on_loop(lambda: self._frozen.get(session) is not frozen):
+                raise Refusal(
+                    f"the page of session {session} came back meanwhile and goes on here", "Send it once more"
+                )
         except BaseException:
-            on_loop(lambda: self._release(session))
+            on_loop(lambda: self._give_up(session, frozen))
             raise
         return handed_over(written, dropped, began)
 
-    def release(self, request: dict[str, Any], _: Payload) -> dict[str, Any]:
-        """Let a session that was sent go on here."""
-        session = _word(request, "session")
-        if not on_loop(lambda: self._release(session)):
-            raise Refusal(f"session {session} was not sent")
-        return {}
-
-    def _freeze(self, session: str, onward: Onward, until: float) -> Snapshot:
+    def _freeze(self, session: str, onward: Onward, until: float) -> tuple[Snapshot, Frozen]:
         while True:
             late = time.monotonic() >= until
             taken = on_loop(lambda late=late: self._freeze_now(session, onward, whatever=late))  # type: ignore[misc]
@@ -83,12 +80,15 @@ class Departures:
 
     # -- on the event loop -------------------------------------------------------------------------------------------
 
-    def _freeze_now(self, identity: str, onward: Onward, *, whatever: bool) -> Snapshot | None:
+    def _freeze_now(self, identity: str, onward: Onward, *, whatever: bool) -> tuple[Snapshot, Frozen] | None:
         known = manager().get_session_info(identity)
         if known is None:
             raise Refusal(f"session {identity} is not known here", "Its page was closed, or is another process's")
         session = known.session
         again = self._of(session)
+        if again is not None and again.held.is_new:
+            self.go_on(identity)  # it was to be sent on as it came, and its page has come: it runs first
+            return None
         if again is None and not whatever:
             if self._holding.of(session) is not None:
                 return None  # it has just come, and its first run is under way
@@ -97,31 +97,34 @@ class Departures:
         taken = snapshot(session, self._holding.asked(session))
         # Whoever sent it before is gone, and did not say where its page went: it is frozen, and goes with what waits.
         held = self._holding.hold(session) if again is None else again.held
-        self.freeze(held, onward, list(files_of(session)))
-        return taken
+        return taken, self.freeze(held, onward, list(files_of(session)))
 
-    def freeze(self, held: Held, onward: Onward, files: list[str]) -> None:
+    def freeze(self, held: Held, onward: Onward, files: list[str]) -> Frozen:
         """Let a session wait that was sent, with its files."""
         session = held.session
         held.frozen = True
         frozen = self._frozen[session.id] = Frozen(held, onward, files, [])
         session._event_loop.call_later(FROZEN, self._expire, session.id, frozen)
+        return frozen
 
     def _of(self, session: Any) -> Frozen | None:
         """Return what was sent of a session, nothing where that was an earlier one of its name."""
         frozen = self._frozen.get(session.id)
         return frozen if frozen is not None and frozen.held.session is session else None
 
-    def _release(self, identity: str) -> bool:
+    def _give_up(self, identity: str, frozen: Frozen) -> None:
+        if self._frozen.get(identity) is frozen:
+            self.go_on(identity)
+
+    def go_on(self, identity: str) -> bool:
+        """Let a session that was sent go on here; return whether it was."""
         known = manager().get_session_info(identity)
         frozen = None if known is None else self._of(known.session)
         if frozen is None:
             return False
         del self._frozen[identity]
         frozen.held.frozen = False
-        for message in frozen.held.addresses:
-            self.answer_address(frozen.held.session, parcel.back_message(message))
-        frozen.held.addresses.clear()
+        self.answer_addresses(frozen.held)
         frozen.held.drain()
         return True
 
@@ -131,7 +134,7 @@ class Departures:
         active = manager().get_active_session_info(identity)
         if active is not None and active.session is frozen.held.session:
             tell(f"page {identity[:8]} was sent on and has not left for {FROZEN:.0f} s: it goes on here")
-            self._release(identity)
+            self.go_on(identity)
         else:
             del self._frozen[identity]
             frozen.held.end()
@@ -143,6 +146,12 @@ class Departures:
             self.answer_address(session, message)
         else:
             frozen.held.addresses.append(message.SerializeToString())
+
+    def answer_addresses(self, held: Held) -> None:
+        """Answer here what a page has asked meanwhile."""
+        for message in held.addresses:
+            self.answer_address(held.session, parcel.back_message(message))
+        held.addresses.clear()
 
     def answer_address(self, session: Any, message: Any) -> None:
         """Answer such a question here: an upload is announced, for which the session is not frozen.
@@ -166,8 +175,12 @@ class Departures:
 
     def keeps(self, identity: str) -> bool:
         """Return whether a session was sent whose page has left: what is still uploaded here is sent after it."""
+        return self.onward_of(identity) is not None
+
+    def onward_of(self, identity: str) -> Onward | None:
+        """Return where a session was sent whose page has left, None where that is not so."""
         frozen = self._frozen.get(identity)
-        return frozen is not None and manager().get_active_session_info(identity) is None
+        return frozen.onward if frozen is not None and not _is_open(frozen.held.session) else None
 
     def uploaded(self, identity: str) -> None:
         """An upload has ended: where its page has left meanwhile, it is sent after it."""
@@ -183,15 +196,13 @@ class Departures:
         """A page came back to this process: it goes on here, unless it is sent on at once."""
         frozen = self._frozen.get(identity)
         if frozen is not None:
-            frozen.held.session._event_loop.call_later(RETURNED, self._go_on, identity, frozen)
+            # In two steps: where a script has held the loop for long, the end of the connection is worked off first.
+            loop = frozen.held.session._event_loop
+            loop.call_later(RETURNED / 2, loop.call_later, RETURNED / 2, self._has_returned, identity, frozen)
 
-    def _go_on(self, identity: str, frozen: Frozen) -> None:
-        if self._frozen.get(identity) is frozen and not self.keeps(identity):
-            self._release(identity)
-
-    def go_on(self, identity: str) -> None:
-        """Let a session go on that was to be sent on and is not."""
-        self._release(identity)
+    def _has_returned(self, identity: str, frozen: Frozen) -> None:
+        if _is_open(frozen.held.session):
+            self._give_up(identity, frozen)
 
     def left(self, session: Any) -> None:
         """The page of a session has left: send what happened after the session was sent."""
@@ -252,15 +263,19 @@ def handed_over(written: Parcel, dropped: list[Dropped], began: float) -> dict[s
     }
 
 
+def _is_open(session: Any) -> bool:
+    known = manager().get_active_session_info(session.id)
+    return known is not None and known.session is session
+
+
 def _write_now(session: Any, message: Any) -> bool:
     """Send something to a page past its queue; return whether it is connected."""
     from streamlit.runtime import SessionClientDisconnectedError
 
-    known = manager().get_active_session_info(session.id)
-    if known is None or known.session is not session:
+    if not _is_open(session):
         return False
     try:
-        known.client.write_forward_msg(message)
+        manager().get_active_session_info(session.id).client.write_forward_msg(message)
     except SessionClientDisconnectedError:
         return False
     return True

@@ -48,6 +48,11 @@ class Held:
         self._first: tuple[Any, Callable[[], None]] | None = None  # what it came with, where it was frozen when it came
         self._ended = False
 
+    @property
+    def is_new(self) -> bool:
+        """Whether what the session came with was not run yet, because it was frozen when it came."""
+        return self._first is not None
+
     def add(self, client: Any) -> None:
         """Let a run wait. One that brings all of the page makes the one before it needless, but for a click."""
         if client is not None and getattr(client, "is_auto_rerun", False):

@@ -57,7 +57,7 @@ def follow_uploads(uploads: Uploads, departures: Departures) -> None:
 
 
 def wrap_addresses(departures: Departures) -> None:
-    """Know which pages are about to upload something, and keep the question of one whose session was sent."""
+    """Answer pages that are about to upload something, or let the new process of one answer whose session was sent."""
     from streamlit.runtime.app_session import AppSession
 
     original = AppSession.handle_backmsg
@@ -138,9 +138,25 @@ def wrap_disconnections(departures: Departures) -> None:
 
 def keep_media(kept: KeptMedia) -> None:
     """Let pages have for a while what they still show and Streamlit has dropped."""
-    from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+    try:
+        from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
-    kept.wrap(MemoryMediaFileStorage)
+        kept.wrap(MemoryMediaFileStorage, lambda error: _failed("media files", error))
+    except Exception as error:  # noqa: BLE001
+        _failed("media files", error)
+
+
+def drop_media(kept: KeptMedia) -> None:
+    """Drop what was kept for long enough: where nothing more is deleted, nothing else does."""
+    from streamlit.runtime.runtime import Runtime
+
+    try:
+        runtime = Runtime._instance
+        if runtime is not None:
+            with runtime._media_file_mgr._lock:
+                kept.drop_overdue()
+    except Exception as error:  # noqa: BLE001
+        _failed("media files", error)
 
 
 def wrap_uploads(arrivals: Arrivals, departures: Departures) -> None:

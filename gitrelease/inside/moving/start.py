@@ -84,11 +84,11 @@ class Companion:
             hooks.follow_uploads(self._uploads, departures)
             hooks.wrap_disconnections(departures)
             hooks.wrap_connections(arrivals, departures, self._memory)
-            hooks.keep_media(self._media)
         except Exception as error:  # noqa: BLE001
             self._moves, self._why = False, f"Streamlit {self._version} is not built as expected ({error})"
             return f"open pages cannot be moved to a new release: {self._why}"
         self._arrivals, self._departures = arrivals, departures
+        hooks.keep_media(self._media)
         return ""
 
     def _note_trial(self, request: dict[str, Any], _: Payload) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Companion:
         if self._arrivals is not None and self._departures is not None:
             found["send"] = self._arrivals.send
             found["tried"] = self._note_trial
-            found["release"] = self._departures.release
+            found["release"] = self._arrivals.release
             found["receive"] = self._arrivals.receive
             found["late"] = self._arrivals.late
         else:
@@ -112,8 +112,9 @@ class Companion:
         return found
 
     def _trim(self, _: dict[str, Any], __: Payload) -> dict[str, Any]:
-        self._media.drop_overdue()
-        return {"dropped": self._memory.trim()}
+        dropped = self._memory.trim()
+        hooks.drop_media(self._media)
+        return {"dropped": dropped}
 
     def _refuse(self, _: dict[str, Any], __: Payload) -> dict[str, Any]:
         raise Refusal(f"pages of this process cannot be moved: {self._why}")
@@ -125,8 +126,11 @@ class Companion:
             "why": self._why,
             "sessions": on_loop(self._rows),
             "pending": self._arrivals.count if self._arrivals is not None else 0,
-            "leaving": self._departures.leaving if self._departures is not None else 0,
+            "leaving": on_loop(self._leaving),
         }
+
+    def _leaving(self) -> int:
+        return self._departures.leaving if self._departures is not None else 0
 
     def _rows(self) -> list[dict[str, Any]]:
         known = manager()

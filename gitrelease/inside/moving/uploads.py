@@ -32,7 +32,7 @@ class Uploads:
 
     def announce(self, session: str) -> None:
         """A page has asked where to upload."""
-        self._announced[session] = time.monotonic() + ANNOUNCED
+        _expect(self._announced, session, ANNOUNCED)
 
     def used(self, session: str) -> None:
         """A page has asked for a run: what it has uploaded is in there."""
@@ -51,7 +51,7 @@ class Uploads:
                 self._counts[session] = left
             else:
                 self._counts.pop(session, None)
-            self._unused[session] = time.monotonic() + FOLLOWED
+            _expect(self._unused, session, FOLLOWED)
             self.ended(session)
 
     def watch(self) -> None:
@@ -115,11 +115,21 @@ class Uploads:
         handler.on_finish = on_finish
 
 
+def _expect(until: dict[str, float], session: str, seconds: float) -> None:
+    """Expect something of a session for so long, the same for all of a table: what is overdue stands first."""
+    _forget_overdue(until)
+    until.pop(session, None)
+    until[session] = time.monotonic() + seconds
+
+
 def _expected(until: dict[str, float], session: str) -> bool:
-    """Is something still expected of a session? What is overdue is forgotten."""
-    if session in until and time.monotonic() >= until[session]:
-        del until[session]
+    _forget_overdue(until)
     return session in until
+
+
+def _forget_overdue(until: dict[str, float]) -> None:
+    while until and time.monotonic() >= until[next(iter(until))]:
+        del until[next(iter(until))]
 
 
 def _end(request: Any) -> None:
