@@ -6,9 +6,9 @@
 # websocket where to (file_urls_request), and waits for the answer without any
 # limit. The answer goes into the queue of the session, and the start of a run
 # empties that queue, but for a few kinds of messages, of which this is none.
-# A page that asks and lets the script run right after it never hears where to
-# upload; nothing is logged on either side.
-# Seen on 2026-11-29: 20 of 20 questions answered with nothing after them; 0 of
+# A page that asks and lets the script run right after it mostly never hears
+# where to upload (it is a race); nothing is logged on either side.
+# Seen on 2026-11-29: 20 of 20 questions answered with nothing after them; 3 of
 # 20 when a run was asked for in the next frame.
 # Exit status: 0 as described, 1 changed, 2 could not be tried.
 set -euo pipefail
