@@ -178,8 +178,9 @@ class Arrivals:
         held = self._holding.of(known.session)
         busy = held is not None
         held = held or self._holding.hold(known.session)
-        for message in late.addresses:
-            self._departures.answer_address(known.session, parcel.back_message(message))
+        held.addresses += late.addresses
+        if not held.frozen:
+            self._departures.answer_addresses(held)
         later = self._holding.asked_here(known.session)
         for client in late.reruns if later is None else (brought_up_to_date(one, later) for one in late.reruns):
             if client is not None:
