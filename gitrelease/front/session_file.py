@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitrelease.front.sessions import Record, Sessions
 
-_MOST_BYTES = 64_000_000  # more is not read: the table itself is a tenth of that
+_MOST_BYTES = 64_000_000  # more is not read: the table itself is a quarter of that at most
 _SLACK = 2_000  # lines more than twice as many as the table needs, until the file is written anew
 
 log = logging.getLogger(__name__)
