@@ -58,6 +58,7 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
             return moves
         known = production.front.sessions(backend.id)
         moves.again &= {page.session for page in known}
+        moves.open = _open(known)
         pages = [page for page in known if page.session not in moves.stayed or page.session in moves.again]
         if not pages:
             return moves
@@ -149,16 +150,23 @@ def _record(production: Production, account: _Account, *, number: int, to: int) 
 
 
 def tell_of_the_rest(production: Production, backend: Backend, *, number: int) -> None:
-    """Write down which open pages could not be moved from a backend that ends now, though that was tried again."""
+    """Write down which open pages could not be moved from a backend that ends now, though that was tried again.
+
+    Those of one that has ended by itself are elsewhere by now, without what was entered there.
+    """
     moves, live = production.moves.get(backend.id), production.running.live
     if moves is None or live is None or not moves.again:
         return
     try:
-        open_here = {page.session for page in production.front.sessions(backend.id) if page.open}
+        there = _open(production.front.sessions(backend.id)) if backend.identity.alive else moves.open
     except FrontGone:
-        return
-    stayed = tuple(moves.stayed[session] for session in sorted(moves.again & open_here))
+        there = moves.open
+    stayed = tuple(moves.stayed[session] for session in sorted(moves.again & there))
     _record(production, _Account(0, stayed, ()), number=number, to=live.number)
+
+
+def _open(pages: Iterable[PageSession]) -> set[str]:
+    return {page.session for page in pages if page.open}
 
 
 def await_gone(production: Production, backends: Iterable[Backend]) -> None:

@@ -48,6 +48,7 @@ class PageMoves:
     moved_at: float = 0.0  # the last of them; seconds since 1970
     stayed: dict[str, str] = field(default_factory=dict)  # why, by session
     again: set[str] = field(default_factory=set)  # those that may move later: just reconnecting, say
+    open: set[str] = field(default_factory=set)  # sessions whose pages were there at the last look
     told: set[str] = field(default_factory=set)  # sessions of which it was written down that they stayed
     coming: set[str] = field(default_factory=set)  # sessions that were open when they moved: their pages are on the way
     dropped: list[str] = field(default_factory=list)  # what could not be carried: "name: why"

@@ -594,6 +594,28 @@ def test_what_a_page_said_last_in_its_old_process_does_not_undo_what_it_said_fir
     back.close()
 
 
+def test_what_a_page_said_last_in_its_old_process_follows_it_to_the_one_after_the_next(pair, third):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello"))
+    word, _ = move(one, other, page.session)
+    page.ask({"Click": ("trigger_value", True)} | typed("hello"))
+    assert upload(one, page.session, "late", b"came late") == 204
+    between = Visitor(other.port, word)  # before the first process has noticed that it left
+    between.shown()
+    word, _ = move(other, third, page.session)
+    leave(other, between)
+    back = Visitor(third.port, word)
+    back.shown()
+
+    page.close()
+
+    assert back.shown_with("clicks 1").texts[2] == "changes 1 clicks 1 presses 1"
+    wait_for(lambda: third.rows()[page.session].files == 1)
+    back.close()
+
+
 def test_an_unknown_session_and_a_process_that_is_gone_are_refused_and_the_page_goes_on(pair, tmp_path):
     one, _ = pair
     page = Visitor(one.port)

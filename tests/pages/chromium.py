@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,10 @@ class OpenTab:
 
         expect(self.tab.get_by_test_id("stFileChipName")).to_contain_text(name, timeout=PATIENCE * 1000)
         assert self.tab.get_by_test_id("stFileChipIconError").count() == 0
+
+    def expect_toast(self, words: re.Pattern[str]) -> None:
+        """Wait until the page says something in a toast."""
+        self.tab.get_by_test_id("stToast").filter(has_text=words).wait_for()
 
     def download(self) -> str:
         """Download the result and return its digest, as the app says it."""

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from gitrelease.edges.faults import FAULT
+from gitrelease.release.pages import GONE
 from tests.browser import chromium, running_browser
 from tests.checkout import PATIENCE, Clone, Production, make_checkout, until
 from tests.pages.app import SETTINGS, app_files, commit_release, digest
+from tests.pages.browser import Browser
 from tests.pages.chromium import OpenTab
+from tests.pages.page import Page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser as Chromium
+    from playwright.sync_api import BrowserContext
 
 PROGRAM = chromium()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no chromium here")
@@ -29,6 +36,7 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no chromium he
 SOON = 3.0  # seconds in which a page shows the good release after a rollback
 DOCUMENT = b"a document of three lines\n" * 3
 LATER = b"another document\n"
+GONE_WORDS = re.compile(r"entered.*\bgone\b", re.DOTALL)
 
 
 class Releases:
@@ -52,6 +60,10 @@ class Releases:
     def do(self, *arguments: str) -> None:
         ended = self.production.gitrelease(*arguments)
         assert ended.code == 0, ended.said
+
+    def pages_of_newest(self) -> list[dict[str, Any]]:
+        """Return what the history says of the pages that the newest release has left."""
+        return self.production.gitrelease("history", "--json").json["releases"][0]["pages"]
 
     def await_idle_connections(self, pid: int, *, pages: int) -> None:
         """Wait until a process of the app has closed the connections that a browser keeps: the websockets stay."""
@@ -92,14 +104,14 @@ def releases(served: Production, tmp_path: Path) -> Releases:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Chromium]:
     assert PROGRAM is not None
     with running_browser(PROGRAM) as started:
         yield started
 
 
 @pytest.fixture
-def person(browser: Browser) -> Iterator[BrowserContext]:
+def person(browser: Chromium) -> Iterator[BrowserContext]:
     """A browser of somebody, without cookies of others."""
     context = browser.new_context(accept_downloads=True)
     yield context
@@ -108,6 +120,18 @@ def person(browser: Browser) -> Iterator[BrowserContext]:
 
 def _connected(pid: int) -> int:
     return sum(one.status == psutil.CONN_ESTABLISHED for one in psutil.Process(pid).net_connections("tcp"))
+
+
+@contextlib.contextmanager
+def suspended(pid: int) -> Iterator[None]:
+    """Let a process do nothing while the context is open, as one does that computes without a pause."""
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
 def fill(tab: OpenTab) -> None:
@@ -240,6 +264,46 @@ def test_an_agent_that_is_killed_while_pages_move_leaves_them_to_the_next_one(
     expect_filled(tab)
 
 
+def test_a_page_whose_process_is_busy_at_the_rollback_moves_when_it_answers_again(
+    releases: Releases, person: BrowserContext
+) -> None:
+    good, bad = releases.release(), releases.release()
+    tab = OpenTab(person, releases.production.port)
+    tab.expect(release=bad)
+    fill(tab)
+
+    with suspended(releases.production.backend_pid()):
+        rolled_back = releases.production.gitrelease("rollback")
+
+    assert rolled_back.code == 0, rolled_back.said
+    assert "could not move" in rolled_back.said, rolled_back.said
+    tab.expect(release=good)
+    expect_filled(tab)
+    (told,) = releases.pages_of_newest()
+    assert (told["moved"], told["stayed"]) == (1, 0)
+
+
+def test_a_page_whose_process_hangs_until_it_is_killed_says_what_is_gone_and_so_does_the_history(
+    releases: Releases, person: BrowserContext
+) -> None:
+    good, bad = releases.release(), releases.release()
+    tab = OpenTab(person, releases.production.port)
+    tab.expect(release=bad)
+    fill(tab)
+    pid = releases.production.backend_pid()
+
+    with suspended(pid):
+        releases.do("rollback")
+        releases.production.kill(pid)
+
+    tab.expect_toast(GONE_WORDS)
+    tab.count()
+    tab.expect(release=good, document="", count=1, plain="typed without a key")
+    (told,) = until(releases.pages_of_newest, "the history tells of the page")
+    assert (told["moved"], told["stayed"]) == (0, 1)
+    assert "does not answer" in told["why"][0]
+
+
 def test_after_a_restart_a_page_goes_on_in_the_new_process(person: BrowserContext, tmp_path: Path) -> None:
     production = make_production(tmp_path)
     try:
@@ -284,6 +348,51 @@ def test_pages_of_an_old_process_that_has_to_end_go_to_the_one_that_serves(
         tab.expect(release=newest)
         expect_filled(tab)
     finally:
+        production.clear_away()
+
+
+class LatePage(Page):
+    """A page whose network is slow: it comes back when it may."""
+
+    def __init__(self, visitor: Browser) -> None:
+        super().__init__(visitor)
+        self.may_come = threading.Event()
+        self.may_come.set()
+
+    def _ping(self) -> None:
+        self.may_come.wait(PATIENCE)
+        super()._ping()
+
+
+def test_a_process_that_makes_room_ends_when_its_pages_are_at_their_new_one(tmp_path: Path) -> None:
+    production = make_production(tmp_path)
+    visitor = Browser(production.port)
+    page = LatePage(visitor)
+    try:
+        releases = Releases(production, production.clone())
+        page.open()
+        settings = production.home / "host.toml"
+        settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
+        newest = releases.release()  # the host's settings hold from this release on
+        process = os.pidfd_open(production.backend("standby")["identity"]["pid"])
+        page.may_come.clear()
+
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            restart = beside.submit(production.gitrelease, "restart")
+            page.wait(lambda: not page.connected, PATIENCE, "the end of its connection")
+            ended = select.select([process], [], [], GONE - 1)[0]
+            page.may_come.set()
+            restarted = restart.result()
+
+        assert not ended
+        assert select.select([process], [], [], PATIENCE)[0]
+        assert "gave up the standby of release/1" in " ".join(restarted.said.split())
+        page.wait(lambda: page.shown is not None and page.shown.release == newest, PATIENCE, "the new release")
+        os.close(process)
+    finally:
+        page.may_come.set()
+        page.close()
+        visitor.close()
         production.clear_away()
 
 
@@ -342,6 +451,6 @@ def test_a_page_says_in_words_that_what_was_entered_is_gone_when_production_was_
     releases.do("down")
     releases.production.up()
 
-    tab.tab.get_by_test_id("stToast").filter(has_text=re.compile(r"entered.*\bgone\b", re.DOTALL)).wait_for()
+    tab.expect_toast(GONE_WORDS)
     tab.count()
     tab.expect(document="", count=1, plain="typed without a key")

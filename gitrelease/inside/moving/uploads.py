@@ -16,32 +16,62 @@ ANNOUNCED = 3.0  # seconds after which a page that has its address will not use 
 FOLLOWED = 1.0  # seconds in which a page whose upload was answered asks for the run that uses it
 
 
+class Expected:
+    """Sessions of which something is expected, each for `seconds`: it holds no more than came within them."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._until: dict[str, float] = {}  # the first to be overdue stands first
+
+    def __contains__(self, session: str) -> bool:
+        self._forget_overdue()
+        return session in self._until
+
+    def __len__(self) -> int:
+        self._forget_overdue()
+        return len(self._until)
+
+    def add(self, session: str) -> None:
+        """Expect it from now on."""
+        self._forget_overdue()
+        self._until.pop(session, None)
+        self._until[session] = self._clock() + self._seconds
+
+    def discard(self, session: str) -> None:
+        """It has happened."""
+        self._until.pop(session, None)
+
+    def _forget_overdue(self) -> None:
+        now = self._clock()
+        while self._until and now >= self._until[next(iter(self._until))]:
+            del self._until[next(iter(self._until))]
+
+
 class Uploads:
     """Counts uploads."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self.ended: Callable[[str], None] = lambda _: None  # is told of each that has ended
-        # Until when (monotonic) a page is expected to use its address, and to ask for a run with what it has uploaded.
-        self._announced: dict[str, float] = {}
-        self._unused: dict[str, float] = {}
+        self._announced = Expected(ANNOUNCED)  # a page has its address
+        self._unused = Expected(FOLLOWED)  # it was answered
 
     def of(self, session: str) -> int:
         """Return how many uploads of a session are under way."""
-        return self._counts.get(session, 0) + _expected(self._announced, session) + _expected(self._unused, session)
+        return self._counts.get(session, 0) + (session in self._announced) + (session in self._unused)
 
     def announce(self, session: str) -> None:
         """A page has asked where to upload."""
-        _expect(self._announced, session, ANNOUNCED)
+        self._announced.add(session)
 
     def used(self, session: str) -> None:
         """A page has asked for a run: what it has uploaded is in there."""
-        self._unused.pop(session, None)
+        self._unused.discard(session)
 
     @contextlib.contextmanager
     def one(self, session: str) -> Iterator[None]:
         """Count one while the context is open."""
-        self._announced.pop(session, None)
+        self._announced.discard(session)
         self._counts[session] = self._counts.get(session, 0) + 1
         try:
             yield
@@ -51,7 +81,7 @@ class Uploads:
                 self._counts[session] = left
             else:
                 self._counts.pop(session, None)
-            _expect(self._unused, session, FOLLOWED)
+            self._unused.add(session)
             self.ended(session)
 
     def watch(self) -> None:
@@ -113,23 +143,6 @@ class Uploads:
 
         Delegate.headers_received, Delegate.on_connection_close = headers_received, on_connection_close
         handler.on_finish = on_finish
-
-
-def _expect(until: dict[str, float], session: str, seconds: float) -> None:
-    """Expect something of a session for so long, the same for all of a table: what is overdue stands first."""
-    _forget_overdue(until)
-    until.pop(session, None)
-    until[session] = time.monotonic() + seconds
-
-
-def _expected(until: dict[str, float], session: str) -> bool:
-    _forget_overdue(until)
-    return session in until
-
-
-def _forget_overdue(until: dict[str, float]) -> None:
-    while until and time.monotonic() >= until[next(iter(until))]:
-        del until[next(iter(until))]
 
 
 def _end(request: Any) -> None:
