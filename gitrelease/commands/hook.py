@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
 
 def _push(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
     if not client.home.wanted.exists() and not client.home.down.exists():
-        return _before_first_up(client, relay, name)
+        return _before_first_up(client, relay, name, rest)
     if name == "update":
         return _update(client, relay, *rest)
     return _post_receive(client, relay, *rest)
@@ -108,17 +108,22 @@ def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
     return 0
 
 
-def _before_first_up(client: Client, relay: Relay, name: str) -> int:
+def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
     """Nothing is released before the first `up`: the push is taken, its files follow."""
-    if name == "post-receive":
-        from gitrelease.edges.following import follow
-        from gitrelease.world import open_world
+    from gitrelease.edges.following import follow
+    from gitrelease.edges.git import ZERO
+    from gitrelease.world import open_world
 
-        world = open_world(client.root)
-        head = world.git.ref(world.settings.branch_ref)
-        if head is not None:
-            follow(world.checkout, head, head, at=time.time())
-        relay.line("taken; production was never started, so nothing was released: gitrelease up")
+    world = open_world(client.root)
+    if name == "update":
+        _, old, _ = rest
+        if old != ZERO:
+            world.checkout.catch_up(old)
+        return 0
+    head = world.git.ref(world.settings.branch_ref)
+    if head is not None:
+        follow(world.checkout, head, head, at=time.time())
+    relay.line("taken; production was never started, so nothing was released: gitrelease up")
     return 0
 
 

@@ -157,6 +157,12 @@ class Checkout:
         moved = set(self.git.changed_paths(before, commit))
         return moved <= set(self.git.changed_paths(before, disk))
 
+    def catch_up(self, commit: str) -> None:
+        """Record that the files are at `commit`, which the branch is at, where somebody has brought them there."""
+        before = self.git.ref(CHECKOUT)
+        if before not in (None, commit) and self.on_branch() and self.disk_follows(commit):
+            self.note(commit)
+
     def note(self, commit: str) -> None:
         """Record that the files are at `commit` now."""
         self.git.update_refs([RefUpdate(CHECKOUT, commit)], reason="files written")
