@@ -312,13 +312,15 @@ def uninstall(directory: Path) -> list[str]:
         raise ReleaseError(why, hint="Bring it to its end: gitrelease down", code=Exit.REFUSED)
     installed = _read_installed(home)
     done = [f"kept {name}" for name in _keep_what_only_we_hold(git)]
-    hooks.uninstall(git, links=installed.links)
+    several = hooks.uninstall(git, links=installed.links)
     for key, value in installed.configuration.items():
         if value is None:
             git.execute("config", "--local", "--unset-all", key)
         else:
             git.run("config", "--local", key, value)
     done.append("hooks and settings of the repository are as they were")
+    if several:
+        done.append(f"there are several hooks named {', '.join(several)}: a script under that name runs all of them")
     for one in home.every():
         Slots(git, one.slots).remove_all()
     ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()

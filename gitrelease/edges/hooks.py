@@ -1,13 +1,16 @@
 """How are the hooks put into `.git/hooks`, and taken out again? Small shims with absolute paths; others are chained.
 
-A hook that was there is kept beside the shim as `NAME.chained` and runs first. A `core.hooksPath` that points
-elsewhere is overruled for this repository: its hooks are linked or chained, so they run as before.
+A hook that was there is kept beside the shim as `NAME.chained` and runs first; one that another tool writes over the
+shim later is kept as `NAME.chained.02` and runs after that, and so on. A `core.hooksPath` that points elsewhere is
+overruled for this repository: its hooks are linked or chained, so they run as before.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +31,8 @@ SHIMS = {
     "post-rewrite": "poke",
 }
 CHAINED = ".chained"
+_CHAIN = "chain"  # the shim that stays where several hooks were chained
+_MOST = 99  # hooks of one name
 _MARK = "# gitrelease: "
 
 
@@ -49,11 +54,44 @@ def install(git: Git, home: Home, *, branch: str) -> tuple[list[str], list[str]]
     folder.mkdir(parents=True, exist_ok=True)
     links = _link_other_folder(git, folder)
     for name, shim in SHIMS.items():
-        path = folder / name
-        if path.exists() and not _is_ours(path):
-            path.rename(path.with_name(name + CHAINED))
-        _write(path, _text(shim, git, home, branch=branch))
-    return [name for name in SHIMS if (folder / (name + CHAINED)).exists()], links
+        _keep_other(folder / name)
+        _write(folder / name, _text(shim, git, home, branch=branch))
+    return [name for name in SHIMS if chained(folder, name)], links
+
+
+def chained(folder: Path, name: str) -> list[Path]:
+    """Return the hooks that run before our shim of that name, in their order."""
+    first = folder / (name + CHAINED)
+    return [*([first] if os.path.lexists(first) else []), *sorted(folder.glob(f"{name}{CHAINED}.[0-9][0-9]"))]
+
+
+def _keep_other(path: Path) -> None:
+    """Chain the hook that stands where a shim of ours belongs, unless it is one of ours, or chained already."""
+    if not os.path.lexists(path) or _is_ours(path):
+        return
+    if not any(_is_same(path, one) for one in chained(path.parent, path.name)):
+        path.rename(_next_place(path.parent, path.name))
+
+
+def _next_place(folder: Path, name: str) -> Path:
+    """Return where one more hook is chained, behind the others."""
+    others = chained(folder, name)
+    if not others:
+        return folder / (name + CHAINED)
+    place = 2 if others[-1].suffix == CHAINED else int(others[-1].suffix[1:]) + 1
+    if place > _MOST:
+        raise RepositoryError(
+            f"{folder} has {_MOST} hooks {name}{CHAINED} already",
+            hint=f"Take away those that are needed no more: ls {shlex.quote(str(folder))}; then try again",
+        )
+    return folder / f"{name}{CHAINED}.{place:02}"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two hooks say the same: one that a tool has written once more."""
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def refresh(git: Git, home: Home, *, branch: str) -> list[str]:
@@ -83,38 +121,61 @@ def _text(shim: str, git: Git, home: Home, *, branch: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Replace a hook as a whole: a shell that is just running the old one reads on in it."""
-    scratch = path.with_name(f"{path.name}.new")
-    scratch.write_text(text)
-    scratch.chmod(0o755)
-    scratch.replace(path)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as scratch:
+        scratch.write(text)
+    Path(scratch.name).chmod(0o755)
+    Path(scratch.name).replace(path)
 
 
-def uninstall(git: Git, *, links: Sequence[str]) -> None:
-    """Remove the shims and `links`, and give chained hooks their names back."""
+def uninstall(git: Git, *, links: Sequence[str]) -> list[str]:
+    """Remove the shims and `links`, and let the hooks run on that were chained.
+
+    One gets its name back. Of several git would run only one: a small script stays under the name and runs them all;
+    the names of those are returned.
+    """
     folder = git.directory / "hooks"
     for name in links:
         if (folder / name).is_symlink():
             (folder / name).unlink()
     for name in SHIMS:
-        path, chained = folder / name, folder / (name + CHAINED)
-        if path.exists() and _is_ours(path):
-            path.unlink()
-        if chained.exists():
-            chained.rename(path)
+        path, before = folder / name, chained(folder, name)
+        if before:
+            _keep_other(path)
+        if before or _is_ours(path):
+            _give_back(path, chained(folder, name))
+    return [name for name in SHIMS if chained(folder, name)]
+
+
+def _give_back(path: Path, hooks: list[Path]) -> None:
+    """Put the chained hooks in the place of our shim."""
+    if len(hooks) > 1:
+        _write(path, shim_source(_CHAIN))
+        return
+    path.unlink(missing_ok=True)
+    if hooks:
+        hooks[0].rename(path)
 
 
 def _link_other_folder(git: Git, folder: Path) -> list[str]:
     elsewhere = _other_folder(git, folder)
     links: list[str] = []
     for hook in sorted(elsewhere.iterdir()) if elsewhere else ():
-        name = hook.name + CHAINED if hook.name in SHIMS else hook.name
         if not _is_hook(hook):
             continue
-        if not (folder / name).exists():
-            (folder / name).symlink_to(hook)
-        if (folder / name).is_symlink() and (folder / name).readlink() == hook:
-            links.append(name)
+        link = _link_of(hook, folder)
+        if not os.path.lexists(link):
+            link.symlink_to(hook)
+        if link.is_symlink() and link.readlink() == hook:
+            links.append(link.name)
     return links
+
+
+def _link_of(hook: Path, folder: Path) -> Path:
+    """Return where a hook of another folder is linked, or is to be: behind what is chained where the place is ours."""
+    if hook.name not in SHIMS:
+        return folder / hook.name
+    linked = (one for one in chained(folder, hook.name) if one.is_symlink() and one.readlink() == hook)
+    return next(linked, None) or _next_place(folder, hook.name)
 
 
 def missing(git: Git) -> list[str]:
@@ -138,10 +199,10 @@ def _is_hook(path: Path) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    try:
-        return _MARK in path.read_text()[:200]
-    except UnicodeDecodeError:
+    """Is it a shim of ours? A link is not: what it leads to is another's."""
+    if path.is_symlink() or not path.is_file():
         return False
+    return _MARK.encode() in path.read_bytes()[:200]
 
 
 def _safe_branch(branch: str) -> str:
