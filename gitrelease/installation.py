@@ -21,7 +21,7 @@ from gitrelease.core import refs, settings_text
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import App
-from gitrelease.edges import backends, hooks, interpreter, kept_settings
+from gitrelease.edges import backends, hooks, interpreter, kept_settings, kept_tags
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
@@ -339,8 +339,11 @@ def uninstall(directory: Path) -> list[str]:
 
 def _keep_what_only_we_hold(git: Git) -> Iterator[str]:
     """Turn commits that only refs of ours reach into `backup/…` tags; yield their names."""
+    kept_tags.put_back(git, reason="uninstall")
     ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
     for ref in ours:
+        if ref.startswith(refs.TAGS):
+            continue
         commit = git.resolve(ref)
         if commit is None:
             continue

@@ -6,6 +6,7 @@ edits only poke; what to do is read from the refs and from the disk, so a missed
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 
@@ -13,12 +14,12 @@ from gitrelease.candidate import Candidate, belonging_to, compose, of_branch
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import Stopped
+from gitrelease.core.events import Stopped, TagsRestored
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import readable
-from gitrelease.edges import records
+from gitrelease.edges import kept_tags, records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.following import follow
 from gitrelease.edges.git import GitError
@@ -33,6 +34,10 @@ from gitrelease.release.restart import serve
 from gitrelease.world import World
 
 AGAIN = 5.0  # seconds
+TELL_AGAIN = 86_400.0  # seconds, of tags that are deleted by every fetch
+MOST_NAMES = 100  # of them in the journal
+
+log = logging.getLogger("gitrelease.agent")
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     """
     inbox.settles_in = None
     try:
+        _put_tags_back(production)
         outcome = _look(production, inbox, cancel=cancel, report=report)
     except (GitError, OSError):
         inbox.again_in = AGAIN
@@ -99,6 +105,17 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     waits = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
     inbox.again_in = min((one for one in (waits, inbox.settles_in) if one is not None), default=None)
     return outcome
+
+
+def _put_tags_back(production: Production) -> None:
+    """Put back the tags of releases and backups that git has deleted or replaced, and tell of it."""
+    names = kept_tags.put_back(production.world.git)
+    if not names:
+        return
+    log.warning("git had deleted or replaced tags, which are put back: %s", ", ".join(names))
+    told, now = production.memory.tags_restored, time.time()
+    if told is None or not 0 <= now - told < TELL_AGAIN:
+        record(production, TagsRestored(at=now, names=tuple(names[:MOST_NAMES])))
 
 
 def _until_thaw(production: Production, inbox: Inbox) -> float | None:

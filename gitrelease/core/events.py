@@ -152,6 +152,12 @@ class Drilled(Event, frozen=True, tag="drilled"):
     reason: str = ""
 
 
+class TagsRestored(Event, frozen=True, tag="tags_restored"):
+    """Git had deleted or replaced these tags, `release/7` or `backup/…`, and they were put back."""
+
+    names: tuple[str, ...]
+
+
 class PagesMoved(Event, frozen=True, tag="pages_moved"):
     """Open pages of `number` were handed to the processes of `to`, because their own had to end."""
 
@@ -188,7 +194,7 @@ def _each_once(reasons: Iterable[str]) -> tuple[str, ...]:
 
 AnyEvent = (
     Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | SoakFailed | WentBack | Settled
-    | PagesMoved | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
+    | PagesMoved | TagsRestored | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
 )  # fmt: skip
 
 
@@ -224,6 +230,7 @@ class Memory(msgspec.Struct, kw_only=True):
     left: dict[int, WentBack] = {}  # how that went, by the release that was left
     pages: dict[int, dict[int, PagesGone]] = {}  # by the release that pages were open on, and the one they went to
     pruned: set[int] = set()
+    tags_restored: float | None = None  # when that was told last; seconds since 1970
     drilled: Drilled | None = None  # the last rehearsal,
     drilled_well: Drilled | None = None  # and the last one that worked
 
@@ -268,7 +275,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self._end_emergency(event.at)
             case Stopped() | Acknowledged() | Escalated() | Recovered():
                 self._take_emergency(event)
-            case Pruned() | Drilled() | SoakFailed() | PagesMoved():
+            case Pruned() | Drilled() | SoakFailed() | PagesMoved() | TagsRestored():
                 self._take_chore(event)
 
     def _go_on_to(self, number: int) -> None:
@@ -316,7 +323,7 @@ class Memory(msgspec.Struct, kw_only=True):
         if self.emergency is not None:
             self.emergencies[-1] = msgspec.structs.replace(self.emergencies[-1], ended=at)
 
-    def _take_chore(self, event: Pruned | Drilled | SoakFailed | PagesMoved) -> None:
+    def _take_chore(self, event: Pruned | Drilled | SoakFailed | PagesMoved | TagsRestored) -> None:
         match event:
             case Pruned(numbers=numbers):
                 self.pruned.update(numbers)
@@ -326,6 +333,8 @@ class Memory(msgspec.Struct, kw_only=True):
             case PagesMoved(number=number, to=to):
                 went = self.pages.setdefault(number, {})
                 went[to] = went.get(to, PagesGone(to=to, moved=0)).and_then(event)
+            case TagsRestored():
+                self.tags_restored = event.at
             case SoakFailed():
                 pass  # what was done about it says the rest
 

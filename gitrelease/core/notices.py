@@ -7,7 +7,7 @@ act, 3 nobody has acknowledged it, 4 recovered.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +23,7 @@ from gitrelease.core.events import (
     Recovered,
     SoakFailed,
     Stopped,
+    TagsRestored,
     WentBack,
 )
 from gitrelease.core.groups import PRODUCTION
@@ -31,7 +32,7 @@ from gitrelease.core.redaction import HIDDEN, redacted
 from gitrelease.core.settings import Notify, Receiver
 from gitrelease.core.text import one_line, short
 
-EVENTS = ("released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck")
+EVENTS = ("released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck", "tags_restored")
 TEST = "test"  # what is told by `notify test`, to everybody
 LEVELS = (0, 1, 2, 3, 4)
 TOLD, BY_ITSELF, PERSON, UNHEARD, RECOVERED = LEVELS
@@ -91,8 +92,15 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
             return Notice(event="stuck", level=UNHEARD, at=event.at, reason=reason)
         case Recovered(number=number, reason=reason, by=by):
             return _about("recovered", RECOVERED, event, number, releases(number), reason=reason, by=by)
+        case TagsRestored(names=names):
+            return Notice(event="tags_restored", level=TOLD, at=event.at, reason=_deleted(names))
         case _:
             return None
+
+
+def _deleted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"git had deleted or replaced {', '.join(names[:3])}{more}: they are again what they were"
 
 
 def _attempted(name: str, level: int, event: Attempted) -> Notice:
@@ -167,6 +175,7 @@ _TITLES = {
     "soak_failed": "{release} failed its soak",
     "recovered": "production was recovered and serves {release}",
     "stuck": "a person is needed",
+    "tags_restored": "tags were put back",
     TEST: "gitrelease: a test",
 }
 _NEXT = {
@@ -179,6 +188,7 @@ _NEXT = {
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
     "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE{within}",
+    "tags_restored": "see what does that: gitrelease{where} doctor",
     TEST: "nothing is to be done; see how production stands: gitrelease{where} status",
 }
 

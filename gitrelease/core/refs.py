@@ -16,6 +16,7 @@ FROZEN = OURS + "frozen"
 ONLY = OURS + "only/"
 HOST = OURS + "host"
 STATE = OURS + "state/"
+TAGS = OURS + "tags/"
 RELEASES = "refs/tags/release/"
 BACKUPS = "refs/tags/backup/"
 

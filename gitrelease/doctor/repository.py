@@ -11,6 +11,7 @@ from gitrelease.core.text import short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
 from gitrelease.edges import hooks, process_table
+from gitrelease.edges.git import Git
 from gitrelease.edges.home import MODE, user_name
 from gitrelease.recovery import heads, locks
 
@@ -71,8 +72,18 @@ def configuration(case: Case) -> Iterator[Diagnosis]:
     elif installation.other_hooks_path(git):
         named = git.configuration("core.hooksPath", local=False)
         yield problem("git settings", f"core.hooksPath is {named}: git runs hooks from there, not ours", fix=_INIT)
+    elif keys := _prune_tags(git):
+        detail = f"{keys[0]} is set: a fetch deletes the tags of releases and backups; the agent puts them back"
+        yield warning("git settings", detail, fix=f"git config {keys[0]} false")
     else:
         yield well("git settings", ", ".join(installation.CONFIGURATION))
+
+
+def _prune_tags(git: Git) -> list[str]:
+    """Return the settings by which a fetch deletes every tag that the other repository does not have."""
+    listed = git.execute("config", "--type=bool", "--get-regexp", r"^(fetch|remote\..*)\.prunetags$")[1]
+    values = dict(line.rsplit(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
+    return [key for key, value in values.items() if value == "true"]
 
 
 def _set(case: Case) -> Mend:

@@ -22,6 +22,7 @@ from gitrelease.core.refs import BACKUPS, CHECKOUT
 from gitrelease.core.text import one_line
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
+from gitrelease.edges.kept_tags import with_copies
 
 # A person is in the middle of something: the files on disk are no finished edit.
 _IN_PROGRESS = {
@@ -197,7 +198,8 @@ class Checkout:
         passing("snapshot: before its tag")
         tag = self.git.write_tag(name=name, commit=commit, message=message, at=moment)
         passing("snapshot: before its ref")
-        self.git.update_refs([RefUpdate(f"{BACKUPS}{name.removeprefix('backup/')}", tag)], reason="snapshot")
+        made = RefUpdate(f"{BACKUPS}{name.removeprefix('backup/')}", tag)
+        self.git.update_refs(with_copies([made]), reason="snapshot")
         return name
 
     def _newest_of(self, tree: str, why: str) -> str | None:

@@ -10,6 +10,7 @@ refs/gitrelease/quarantine/KEY   the same for content: KEY is the content withou
 refs/gitrelease/kept/ID          heads and candidates that something replaced, still reachable
 refs/gitrelease/pinned/N         the tag object of a release that is never pruned
 refs/gitrelease/state/N          blob: how things stood before release N
+refs/gitrelease/tags/…           copies of the tags of releases and backups: see kept_tags.py
 refs/gitrelease/host             blob: the settings of this host that were read well last, but for who is told
 refs/gitrelease/frozen           tag object whose message says who froze production, why and until when
 """
@@ -44,10 +45,12 @@ from gitrelease.core.refs import (
 )
 from gitrelease.core.text import one_line
 from gitrelease.edges.git import ZERO, Git, RefUpdate
+from gitrelease.edges.kept_tags import with_copies
 from gitrelease.edges.tags import Noted, Releases, Tag, read_note, read_release, read_tags
 
-# There are as many states as releases, and who looks at production asks for none. No other ref of ours begins so.
-_BUT_STATES = (OURS + "[!s]*", OURS + "[!s]*/**")
+# There are as many states and copies of tags as releases, and who looks at production asks for none of them. No other
+# ref of ours begins so.
+_BUT_THOSE = (OURS + "[!st]*", OURS + "[!st]*/**")
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def read(git: Git, group: str = PRODUCTION) -> Records:
     What only other groups have had is no release of this one: nothing goes back to it.
     """
     # Names only: git would have to open every tag to tell of what kind it is.
-    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), *_BUT_STATES)
+    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), *_BUT_THOSE)
     refs: dict[str, str] = {}
     tags: dict[int, str] = {}
     for line in listed.decode(errors="surrogateescape").splitlines():
@@ -242,9 +245,9 @@ def absolve(records: Records, *, key: str, number: int | None = None) -> list[Re
     return updates
 
 
-def create_tag(number: int, tag: str) -> RefUpdate:
-    """Return the update that creates the tag of release `number`; it must not exist yet."""
-    return RefUpdate(f"{RELEASES}{number}", tag, ZERO)
+def create_tag(number: int, tag: str) -> tuple[RefUpdate, ...]:
+    """Return the updates that create the tag of release `number`, which must not exist yet, and its copy."""
+    return with_copies([RefUpdate(f"{RELEASES}{number}", tag, ZERO)])
 
 
 def keep_state(git: Git, number: int, state: str) -> list[RefUpdate]:
@@ -288,7 +291,7 @@ def drop(records: Records, releases: Iterable[Release]) -> list[RefUpdate]:
     """Return the updates that remove `releases` with their marks; what made content bad is remembered."""
     updates: list[RefUpdate] = []
     for release in releases:
-        updates.append(RefUpdate(f"{RELEASES}{release.number}", None, release.tag))
+        updates += with_copies([RefUpdate(f"{RELEASES}{release.number}", None, release.tag)])
         if release.number in records.bad:
             updates.append(RefUpdate(f"{BAD}{release.number}", None))
         updates += in_production(records, release.number)

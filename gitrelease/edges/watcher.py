@@ -1,6 +1,7 @@
 """When has something changed on disk? watchdog tells; a quiet moment later the agent is poked, once.
 
-Watched: the work tree without its `.git`, the branches of the repository, and the file that hooks touch.
+Watched: the work tree without its `.git`, the branches of the repository, its tags, since a fetch may delete those, and
+the file that hooks touch.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gitrelease.world import World
 # Reading is no change; inotify reports it all the same.
 _QUIET = frozenset({"opened", "closed_no_write"})
 _COMES_OR_GOES = frozenset({"created", "deleted", "moved"})
+_GOES = frozenset({"deleted", "moved"})
 
 
 class Watcher:
@@ -35,8 +37,9 @@ class Watcher:
         self._first = self._last = 0.0
         self._stopping = False
         self._observer = Observer()
-        heads = world.git.directory / "refs" / "heads"
-        heads.mkdir(parents=True, exist_ok=True)
+        heads, tags = (world.git.directory / "refs" / name for name in ("heads", "tags"))
+        for folder in (heads, tags):
+            folder.mkdir(parents=True, exist_ok=True)
         world.home.poke.touch(mode=0o600)
         self._git = world.git
         self._watched: dict[Path, ObservedWatch] = {}
@@ -47,6 +50,9 @@ class Watcher:
         self.follow()
         self._branch = world.git.directory / world.settings.branch_ref
         self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
+        self._observer.schedule(_Handler(self._now, kinds=_GOES), str(tags), recursive=True)
+        packed = _Handler(self._now, only=world.git.directory / "packed-refs", kinds=_COMES_OR_GOES)
+        self._observer.schedule(packed, str(world.git.directory), recursive=False)
         self._observer.schedule(_Handler(self._hook, only=world.home.poke), str(world.home.root), recursive=False)
         self._observer.start()
         self._thread = threading.Thread(target=self._settle_bursts, name="watcher", daemon=True)

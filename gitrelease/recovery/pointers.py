@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gitrelease.candidate import belonging_to
 from gitrelease.core.events import Memory, Promoting
 from gitrelease.core.history import Release, good_after
 from gitrelease.core.refs import BAD, CHECKOUT, GOOD, LIVE, ONLY, RELEASES, STATE
-from gitrelease.edges import records
+from gitrelease.core.text import counted
+from gitrelease.edges import kept_tags, records
 from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.tags import read_release
 from gitrelease.world import World
@@ -34,6 +35,9 @@ def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
 
 def _mend_tags(world: World, memory: Memory) -> Iterator[str]:
     git = world.git
+    copied = kept_tags.put_back(git, reason="recover")
+    if copied:
+        yield _told_of(copied)
     known = records.read(git)
     tagged = {release.number: release for release in known.releases}
     found = {**_journalled(world, memory), **tagged}
@@ -50,8 +54,13 @@ def _mend_tags(world: World, memory: Memory) -> Iterator[str]:
     ]
     if updates:
         git.update_refs(updates, reason="recover")
-        names = ", ".join(update.ref.removeprefix("refs/tags/") for update in updates[:5])
-        yield f"put {len(updates)} tags back: {names}" + (" …" if len(updates) > 5 else "")
+        yield _told_of([update.ref.removeprefix("refs/tags/") for update in updates])
+    kept_tags.take_up(git)
+
+
+def _told_of(names: Sequence[str]) -> str:
+    more = " …" if len(names) > 5 else ""
+    return f"put {counted(len(names), 'tag')} back: {', '.join(names[:5])}{more}"
 
 
 def _journalled(world: World, memory: Memory) -> dict[int, Release]:

@@ -164,7 +164,7 @@ def _tag_updates(production: Production, known: Records, release: Release, *, ca
         apart = release.number in known.elsewhere
         return (records.only_in(world.group, release.number, release.tag),) if apart else ()
     made = records.create_tag(release.number, release.tag)
-    return (made,) if world.is_production else (made, records.only_in(world.group, release.number, release.tag))
+    return made if world.is_production else (*made, records.only_in(world.group, release.number, release.tag))
 
 
 def take_effect(production: Production, known: Records, live: Release, *, soak: float) -> None:

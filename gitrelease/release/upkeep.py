@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core import refs
-from gitrelease.edges import housekeeping
+from gitrelease.edges import housekeeping, kept_tags
 from gitrelease.release.production import Production
 from gitrelease.release.running import Serving
 
 _LOOSE_REFS = 100  # that may lie in files of their own
+_MANY = (refs.RELEASES, refs.BAD, refs.QUARANTINE, refs.KEPT, refs.STATE, f"{refs.TAGS}release/")
 
 
 def rotate_logs(production: Production) -> None:
@@ -42,7 +43,8 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
     git = production.world.git
-    git.pack_refs((refs.RELEASES, refs.BAD, refs.QUARANTINE, refs.KEPT, refs.STATE), beyond=_LOOSE_REFS)
+    git.pack_refs(_MANY, beyond=_LOOSE_REFS)
+    kept_tags.take_up(git)
     running = [Path(backend.log) for backend in production.running.backends()]
     housekeeping.tidy(production.world.home, running=running)
     housekeeping.lay_in_ballast(production.world.home)

@@ -277,7 +277,13 @@ ENDANGERED = [
         "gitrelease recover",
         id="it hangs",
     ),
-    pytest.param(delete("refs/tags/release/1"), "refs", "release/1 is gone", "gitrelease recover", id="no tag"),
+    pytest.param(
+        delete("refs/gitrelease/tags/release/1", "refs/tags/release/1"),
+        "refs",
+        "release/1 is gone",
+        "gitrelease recover",
+        id="no tag",
+    ),
     pytest.param(delete("refs/gitrelease/live"), "refs", "names none", "gitrelease recover", id="no pointer"),
 ]
 
