@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gitrelease.candidate import Candidate, belonging_to, compose, of_branch
@@ -15,6 +16,7 @@ from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Stopped, TagsRestored
+from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
@@ -70,6 +72,11 @@ class Inbox:
         """Return the candidate that waits for approval and is what the branch, or the disk on top of it, holds."""
         candidates = [waiting.candidate for waiting in tuple(self.waiting.values())]  # the agent writes to it meanwhile
         return next((one for one in reversed(candidates) if _is_wanted(world, one)), None)
+
+    def without(self, world: World, live: Release) -> list[str]:
+        """Return the commits of the branch that wait and do not have what is live in them."""
+        sources = (waiting.candidate.source for waiting in self.waiting.values())
+        return [source for source in sources if not world.git.is_ancestor(live.source, source)]
 
     def wait(self, candidate: Candidate, outcome: Outcome, known: Records) -> None:
         """Remember what waits, and what for; of edits the last one, which is what lies on disk."""
@@ -148,6 +155,7 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         soak = world.settings.policy[known.live.kind].soak_seconds
         take_effect(production, known, known.live, soak=soak)
         world = production.world
+    without = inbox.without(world, known.live)
     _drop_stale(production, inbox, frozen=frozen_now(known) is not None)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(
@@ -161,7 +169,7 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         if world.checkout.disk_follows(candidate.commit):
             world.checkout.note(candidate.commit)
         if candidate.key not in inbox.waiting:
-            return _take_branch(production, inbox, known, candidate, cancel=cancel, report=report)
+            return _take_branch(production, inbox, known, candidate, without, cancel=cancel, report=report)
     elif not _files_follow(production, head, known) and not world.checkout.git_is_at_work():
         follow(world.checkout, belonging_to(world, head, known.live), head, at=time.time())
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
@@ -191,10 +199,20 @@ def _drop_stale(production: Production, inbox: Inbox, *, frozen: bool) -> None:
 
 
 def _take_branch(
-    production: Production, inbox: Inbox, known: Records, candidate: Candidate, *, cancel: Cancel, report: Report
+    production: Production,
+    inbox: Inbox,
+    known: Records,
+    candidate: Candidate,
+    waiting: Sequence[str],
+    *,
+    cancel: Cancel,
+    report: Report,
 ) -> Outcome:
-    """Release what the branch has moved to; when it is unfit, the branch goes back to what is live."""
-    prepared = prepare(production, known, candidate, cancel=cancel, report=report)
+    """Release what the branch has moved to; when it is unfit, the branch goes back to what is live.
+
+    `waiting` are commits that waited until now and do not have what is live in them.
+    """
+    prepared = prepare(production, known, candidate, waiting=waiting, cancel=cancel, report=report)
     if isinstance(prepared, Prepared):
         return promote(production, prepared, report=report)
     if prepared.outcome == "unchanged":

@@ -22,7 +22,7 @@ from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
 from gitrelease.core import refs
-from gitrelease.core.errors import Busy, is_known
+from gitrelease.core.errors import Busy, ReleaseError, is_known
 from gitrelease.core.events import Attempted
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
@@ -293,6 +293,10 @@ def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | Non
             f"a forced push would drop {short(old)} from the branch that production follows",
             "Bring your work on top of it: git pull --rebase, then push; to go back: gitrelease rollback on the host",
         )
+    try:
+        production.world.checkout.require_no_rebase()
+    except ReleaseError as rebased:
+        return _refused(production, rebased.message, rebased.hint)
     return None
 
 

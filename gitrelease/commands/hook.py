@@ -116,6 +116,7 @@ def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -
 
     world = open_world(client.root)
     if name == "update":
+        world.checkout.require_no_rebase()
         _, old, _ = rest
         if old != ZERO:
             world.checkout.catch_up(old)

@@ -59,12 +59,14 @@ def decide(
     explicit: bool,
     approved: bool,
     frozen: str | None = None,
+    leaves_out: str = "",
 ) -> Decision:
     """Decide on a candidate.
 
     `diff` is None when nothing is live yet; `quarantined` is the first reason for which its content went bad;
     `explicit` means that a person named it (`deploy REV`), which overrides a quarantine; `frozen` says who froze
-    production, None where nobody did or where a person releases by hand.
+    production, None where nobody did or where a person releases by hand; `leaves_out` says behind which release the
+    branch went back, nothing where it did not.
     """
     if diff is None:
         return Go()
@@ -79,10 +81,12 @@ def decide(
         return Frozen(frozen)
     if approved:
         return Go()
+    whys = [leaves_out] if leaves_out else []
     if policy.automation == "approve":
-        return AfterApproval(approval_reason(diff, policy))
-    taken = breaking(diff)
-    return AfterApproval(f"it breaks what reads the output: {named(taken)}") if taken else Go()
+        whys.append(approval_reason(diff, policy))
+    elif taken := breaking(diff):
+        whys.append(f"it breaks what reads the output: {named(taken)}")
+    return AfterApproval("; ".join(whys)) if whys else Go()
 
 
 def objections(*, retyped: Sequence[str], losses: Sequence[Difference]) -> str:

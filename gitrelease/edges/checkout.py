@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gitrelease.core.documents import is_document
-from gitrelease.core.errors import RepositoryError
+from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.refs import BACKUPS, CHECKOUT
 from gitrelease.core.text import one_line
 from gitrelease.edges.faults import passing
@@ -54,6 +54,17 @@ class Checkout:
         """Return what a person has begun and not finished (`merge`, `rebase` …), or None."""
         found = (what for name, what in _IN_PROGRESS.items() if (self.directory / name).exists())
         return next(found, None)
+
+    def require_no_rebase(self) -> None:
+        """Raise `ReleaseError` while the deploy branch is rebased: its end sets it, whatever was pushed meanwhile."""
+        names = (self.directory / folder / "head-name" for folder in ("rebase-merge", "rebase-apply"))
+        if any(name.is_file() and name.read_text().strip() == self.branch_ref for name in names):
+            branch = self.branch_ref.removeprefix("refs/heads/")
+            raise ReleaseError(
+                f"{branch} is being rebased on the production host, and would be set back when that ends",
+                hint="On the host: git rebase --continue, or git rebase --abort; then push again",
+                code=Exit.REFUSED,
+            )
 
     def git_is_at_work(self) -> bool:
         """Does a git change the files just now, or was one killed while it did? What lies there is no edit then."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from gitrelease.candidate import Candidate
 from gitrelease.core.events import Settled
+from gitrelease.core.history import Release
+from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
@@ -48,6 +51,25 @@ def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate,
         head = head_for(production.world, candidate)
         return () if git.ref(branch) == candidate.source else (RefUpdate(branch, candidate.source, head),)
     return branch_to(production, candidate.source)
+
+
+def leaves_out(world: World, candidate: Candidate, live: Release, *, waiting: Iterable[str] = ()) -> str:
+    """Say that the branch went back behind the live release, without a rollback; nothing where it did not.
+
+    A commit that was amended, or rebased, takes the place of one that is live: that is something else. `waiting` are
+    commits that wait and do not have what is live in them: neither has what is put on top of one.
+    """
+    git, source = world.git, candidate.source
+    if source == live.source or git.is_ancestor(live.source, source):
+        return ""
+    back = candidate.trigger in ("push", "edit") or git.is_ancestor(source, live.source)
+    if not back and not any(git.is_ancestor(one, source) for one in waiting):
+        return ""
+    _, found, _ = git.execute("merge-base", source, live.source)
+    common = found.decode().strip()
+    if common and records.content_key(git, common) == records.content_key(git, live.source):
+        return ""  # only documents are missing
+    return f"the branch went back: what {live.name} has brought is not in {short(source)}"
 
 
 def settle(production: Production, candidate: Candidate) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -38,7 +38,7 @@ from gitrelease.core.history import Release, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Check, Outcome
-from gitrelease.core.text import one_line
+from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
@@ -46,6 +46,7 @@ from gitrelease.edges.records import Records
 from gitrelease.release import room
 from gitrelease.release.attempts import Attempt, cut_off
 from gitrelease.release.before import Before
+from gitrelease.release.branch import leaves_out
 from gitrelease.release.drain import make_room
 from gitrelease.release.production import Production
 from gitrelease.release.running import Serving
@@ -71,13 +72,14 @@ def prepare(
     approved: bool = False,
     explicit: bool = False,
     by_hand: bool = False,
+    waiting: Iterable[str] = (),
     cancel: Cancel,
     report: Report,
 ) -> Prepared | Outcome:
     """Classify, decide and stage; an `Outcome` says that it ends here, production untouched.
 
     `explicit`: a person named the commit, which overrides a quarantine; `by_hand`: a person asked for a release, which
-    a freeze does not bind.
+    a freeze does not bind; `waiting`: see `leaves_out`.
     """
     begun = time.monotonic()
     world, live = production.world, _compared_with(production, known)
@@ -102,6 +104,7 @@ def prepare(
         explicit=explicit,
         approved=approved or not world.is_production,
         frozen=None if by_hand else frozen_now(known),
+        leaves_out=leaves_out(world, candidate, known.live, waiting=waiting) if known.live and not explicit else "",
     )
     way = way_missing(world, candidate, kind) if isinstance(decision, Go | AfterApproval) and live else None
     if way is not None:
@@ -206,6 +209,8 @@ def _lacking_approval(
         return None
     production.end(staged.backend)
     hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
+    if world.git.is_ancestor(candidate.source, known.live.source):
+        hint += f"; or bring the branch forward again: git merge --ff-only {short(known.live.source)}"
     if losses:
         hint += f"; {loss_hint([item.metric for item in losses])}"
     return attempt.end("waiting", why, hint=hint)

@@ -263,17 +263,6 @@ def test_files_in_the_middle_of_a_merge_are_no_edit(production: Production) -> N
     assert "our profit" in production.answer()
 
 
-def test_a_reset_of_the_branch_is_released_without_any_hook(production: Production) -> None:
-    production.commit_term("mistake")
-    production.await_live("release/2")
-    production.await_idle()
-
-    production.git("reset", "--quiet", "--hard", "HEAD~1")
-
-    production.await_live("release/3")
-    assert "mistake" not in production.answer()
-
-
 def test_files_follow_later_when_somebody_holds_the_index(production: Production) -> None:
     developer = production.clone()
     commit = developer.commit_term("pushed")

@@ -1,0 +1,145 @@
+"""A branch that goes back by other means than a rollback: what is live stays until somebody has said yes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.checkout import Production, until
+
+
+@pytest.fixture
+def two(production: Production) -> Production:
+    """A production with two releases."""
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.await_idle()
+    return production
+
+
+def waits(production: Production) -> str:
+    """Wait until something waits for approval; return why."""
+    waiting = until(lambda: production.status()["waiting"], "it waits")
+    assert production.live() == "release/2"
+    assert "second" in production.answer()
+    return str(waiting[0])
+
+
+def test_a_branch_that_is_reset_is_noticed_without_any_hook_and_waits_for_approval(two: Production) -> None:
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    assert "the branch went back: what release/2 has brought is not in" in waits(two)
+    approved = two.gitrelease("deploy", "--approve")
+
+    assert approved.code == 0, approved.said
+    assert two.live() == "release/3"
+    assert "second" not in two.answer()
+
+
+def test_a_deploy_of_the_branch_that_went_back_asks_and_one_that_names_the_commit_does_not(two: Production) -> None:
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    waits(two)
+
+    asked = two.gitrelease("deploy")
+    assert asked.code != 0
+    assert "the branch went back" in asked.said
+    named = two.gitrelease("deploy", "HEAD")
+
+    assert named.code == 0, named.said
+    assert "second" not in two.answer()
+
+
+def test_a_branch_that_comes_back_has_nothing_to_approve(two: Production) -> None:
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    remedy = re.search(r"bring the branch forward again: git (merge --ff-only \w+)", waits(two))
+    assert remedy
+
+    two.git(*remedy[1].split())
+
+    until(lambda: not two.status()["waiting"], "nothing waits")
+    two.await_idle()
+    assert two.live() == "release/2"
+    assert two.git("status", "--porcelain") == ""
+
+
+def test_what_comes_on_top_of_a_branch_that_went_back_waits_as_well(two: Production) -> None:
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    waits(two)
+    for term in ("third", "fourth"):
+        commit = two.commit_term(term)
+        until(lambda commit=commit: commit[:8] in str(two.status()["waiting"]), f"{term} waits")
+        assert "the branch went back" in waits(two)
+    two.replace("server.py", "fourth", "edited")
+    until(lambda: "edit" in str(two.status()["waiting"]), "the edit waits")
+
+    assert "edited" not in two.answer()
+
+
+def test_a_push_to_a_branch_that_went_back_says_what_it_leaves_out(two: Production) -> None:
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    waits(two)
+    developer = two.clone()
+    developer.commit_term("third")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "the branch went back: what release/2 has brought is not in" in " ".join(pushed.said.split())
+    assert "second" in two.answer()
+
+
+def test_a_push_that_brings_back_what_the_branch_has_lost_is_released(two: Production) -> None:
+    developer = two.clone()
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    waits(two)
+    developer.commit_term("third")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert two.live() == "release/3"
+    assert {"second", "third"} <= set(two.answer().split())
+
+
+def test_a_commit_that_is_amended_is_released_as_ever(two: Production) -> None:
+    two.replace("server.py", "second", "better")
+    two.git("commit", "--quiet", "--all", "--amend", "-m", "Know better")
+
+    two.await_live("release/3")
+
+    assert "better" in two.answer()
+
+
+def test_a_branch_that_loses_only_documents_needs_nobody(two: Production) -> None:
+    two.write("README.md", "more words\n")
+    two.commit()
+    two.await_idle()
+
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    two.await_idle()
+
+    assert not two.status()["waiting"]
+    assert two.live() == "release/2"
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "before the first up"])
+def test_a_push_during_a_rebase_of_the_branch_is_refused_and_taken_when_that_has_ended(
+    checkout: Production, up: bool
+) -> None:
+    checkout.init()
+    if up:
+        checkout.up()
+        checkout.await_idle()
+    checkout.git("-c", "sequence.editor=sed -i 1s/pick/edit/", "rebase", "--quiet", "-i", "--root")
+    developer = checkout.clone()
+    developer.git("checkout", "--quiet", "-B", "deploy", "origin/deploy")
+    developer.commit_term("pushed")
+
+    refused = developer.push()
+    checkout.git("rebase", "--abort")
+    taken = developer.push()
+
+    assert refused.code != 0
+    assert "deploy is being rebased on the production host" in " ".join(refused.said.split())
+    assert taken.code == 0, taken.said
