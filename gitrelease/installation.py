@@ -23,6 +23,7 @@ from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import App
 from gitrelease.edges import backends, hooks, interpreter, kept_settings, kept_tags
 from gitrelease.edges import settings as settings_files
+from gitrelease.edges.checkout import detached_head
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.home import Home, user_name, write_atomically
@@ -236,11 +237,7 @@ def _must_make_branch(git: Git, branch: str) -> bool:
     if head == wanted:
         return False
     if head is None:
-        at = (git.resolve("HEAD") or "")[:10]
-        raise RepositoryError(
-            f"HEAD is detached at {at}, releases need a branch",
-            hint=f"Stay where you are, on a branch: git checkout -B {branch}",
-        )
+        raise detached_head(git, branch)
     if git.ref(wanted) is not None:
         on = head.removeprefix("refs/heads/")
         raise RepositoryError(

@@ -271,10 +271,7 @@ class Checkout:
         head = self.git.head_ref()
         branch = self.branch_ref.removeprefix("refs/heads/")
         if head is None:
-            raise RepositoryError(
-                f"HEAD is detached at {(self.git.resolve('HEAD') or 'nothing')[:10]}, releases need a branch",
-                hint=f"Stay where you are, on a branch: git checkout -B {branch}",
-            )
+            raise detached_head(self.git, branch)
         if self.git.resolve("HEAD") is None:
             raise RepositoryError(
                 "the repository has no commits yet", hint="Commit the app first: git add … && git commit"
@@ -284,6 +281,23 @@ class Checkout:
                 f"the checkout is on {head.removeprefix('refs/heads/')}, releases come from {branch}",
                 hint=f"Run: git checkout {branch}",
             )
+
+
+def detached_head(git: Git, branch: str) -> RepositoryError:
+    """Return the error for a HEAD on no branch, with what brings it to the deploy branch and moves no branch."""
+    commit = git.resolve("HEAD") or ""
+    if any((git.directory / folder).exists() for folder in ("rebase-merge", "rebase-apply")):
+        why, hint = "a rebase is under way", "End it: git rebase --continue, or git rebase --abort"
+    elif (git.directory / "BISECT_START").exists():
+        why, hint = "a bisect is under way", "End it: git bisect reset"
+    elif git.ref(f"refs/heads/{branch}") is None:
+        why, hint = "releases need a branch", f"Make it here: git checkout -b {branch}"
+    elif not git.text("for-each-ref", "--contains", "HEAD", "--count=1"):
+        why = "its commits are on no branch"
+        hint = f"Keep them: git branch work-{commit[:10]}; then go to the branch: git checkout {branch}"
+    else:
+        why, hint = f"releases come from {branch}", f"Go there: git checkout {branch}"
+    return RepositoryError(f"HEAD is detached at {commit[:10]}: {why}", hint=hint)
 
 
 def identity_env(name: str, address: str, at: float) -> dict[str, str]:

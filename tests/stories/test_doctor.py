@@ -180,7 +180,7 @@ BROKEN = [
     ),
     pytest.param(
         git("checkout", "--quiet", "--detach"),
-        "branch", "HEAD is detached", "git checkout -B deploy", id="HEAD is detached",
+        "branch", "HEAD is detached", "git checkout deploy", id="HEAD is detached",
     ),
     pytest.param(
         git("checkout", "--quiet", "-b", "other"),

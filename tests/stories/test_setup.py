@@ -304,16 +304,6 @@ def test_a_linked_worktree_is_refused_with_what_to_do_instead(checkout: Producti
     assert not (checkout.root / ".git" / "gitrelease").exists()
 
 
-def test_a_detached_head_is_refused_with_the_command_that_mends_it(checkout: Production) -> None:
-    checkout.git("checkout", "--quiet", "--detach")
-
-    ended = checkout.gitrelease("init")
-
-    assert ended.code == 2
-    assert "detached" in ended.said
-    assert "git checkout -B deploy" in ended.said
-
-
 def test_another_branch_is_refused_with_the_command_that_mends_it(checkout: Production) -> None:
     checkout.git("checkout", "--quiet", "-b", "feature")
 
