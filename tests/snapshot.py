@@ -70,7 +70,7 @@ VALUES: dict[str, Any] = {
     **dict.fromkeys(("seconds", "seconds_left", "cold_seconds", "warm_seconds", "expected_seconds", "uptime_s"), 0.5),
     **dict.fromkeys(("cpu_percent", "memory_mb", "answer_ms", "average", "peak"), 5.0),
     **dict.fromkeys(("pid", "port"), 12345),
-    "backend": "…", "facts": "…", "verified": True, "content": "…",
+    "backend": "…", "facts": "…", "verified": True, "content": "…", "variables": "…",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from gitrelease.core.events import RECENT_ATTEMPTS, Abandoned, Memory
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import Instance, seconds
-from gitrelease.edges import backends, process_table, processes
+from gitrelease.edges import backends, process_table, processes, variables
 from gitrelease.edges import front as fronts
 from gitrelease.edges.backends import MARK
 from gitrelease.edges.cancel import Cancel
@@ -49,6 +49,8 @@ def bring_up(world: World, *, cancel: Cancel, report: Report, by: str) -> tuple[
     memory = world.journal.memory(attempts=RECENT_ATTEMPTS)
     running = _with_who_answers(world, read_running(world.home.processes))
     end_strays(world, running)
+    if running.live is not None:
+        variables.take_over(world.home.root, running.live.first.identity.pid)
     production = with_front(world, running, memory)
     live = world.records().live
     try:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gitrelease.agent import instances, sessions
+from gitrelease.core.errors import SettingsError
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
-from gitrelease.edges import records
+from gitrelease.edges import records, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import GitError
@@ -85,6 +86,7 @@ def status(
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
         "settings": {"wrong": world.wrong},
+        "variables": _variables(world),
         "notify": {"wrong": settings_files.told_wrong(world.home.settings)},
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
         "drill": _drill(memory),
@@ -102,6 +104,17 @@ def status(
             for waiting in (tuple(inbox.waiting.values()) if inbox else ())
         ],
     }
+
+
+def _variables(world: World) -> dict[str, Any]:
+    """Name the app's variables, and say where they were recorded; values stay where they are."""
+    try:
+        found = variables.recorded(world.home.root)
+    except SettingsError as error:
+        return {"names": [], "source": None, "at": None, "wrong": error.message}
+    if found is None:
+        return {"names": [], "source": None, "at": None, "wrong": ""}
+    return {"names": sorted(found.all), "source": found.source, "at": found.at, "wrong": ""}
 
 
 def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from gitrelease.core.moments import since, when
 from gitrelease.core.pages import in_minutes
 from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, counted, one_line, short
+from gitrelease.core.variables import told
 from gitrelease.edges import wire
 from gitrelease.edges.terminal import say
 
@@ -174,6 +175,7 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"          {LAST_HOLDS}"
     elif state["notify"]["wrong"]:
         yield Told(f"notify    {one_line(state['notify']['wrong'], 400)}", "warning")
+    yield from _variables(state.get("variables", {}))
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
@@ -191,6 +193,16 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         until = state["frozen"]["until"]
         end = f" (that is {when(until, now)})" if until else ""
         yield Told(f"frozen    {one_line(state['frozen']['told'], 300)}{end}; end it: gitrelease unfreeze", "frozen")
+
+
+def _variables(recorded: dict[str, Any]) -> Iterator[str]:
+    """Say what nobody has recorded who knows it: variables that an earlier version has left, or that are damaged."""
+    if recorded.get("wrong"):
+        yield Told(f"variables {one_line(recorded['wrong'], 300)}", "problem")
+        yield "          record them in a shell that has them: gitrelease up --variables"
+    elif recorded.get("source") == "process":
+        yield f"variables taken over from the process that runs: {one_line(told(recorded['names']), 300)}"
+        yield "          record others, in a shell that has them: gitrelease up --variables"
 
 
 def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:

@@ -20,7 +20,10 @@ from gitrelease.commands.client import (
     user,
 )
 from gitrelease.commands.options import Json, ending
-from gitrelease.edges.home import AGENT_MARK
+from gitrelease.core.variables import told
+from gitrelease.edges import variables as variables_of_host
+from gitrelease.edges.home import AGENT_MARK, Home
+from gitrelease.release.running import read_running
 
 
 def register(app: typer.Typer) -> None:
@@ -32,16 +35,45 @@ def run(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, for a service manager; ends with it.")
     ] = False,
+    variables: Annotated[
+        bool, typer.Option("--variables", help="Record the app's variables anew, from this shell.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """Start production; the first time this releases what is checked out as release/1."""
+    """Start production; the first time this releases what is checked out as release/1.
+
+    The first time, the app's variables are those of this shell; they are recorded, and count from then on.
+    """
     client = client_for(context.obj)
+    require_owner(client)
+    recorded = _record_variables(client.home, anew=variables)
     if foreground:
-        require_owner(client)
+        variables_of_host.follow_unit(client.home.root, os.environ)
         _become_agent(client)
     client.start_agent()
     end = client.ask("up", {"by": user()}, show_progress)
-    return finish(end, as_json=as_json, word="up" if end.get("outcome") == "unchanged" else "")
+    if recorded:
+        end["variables"] = recorded
+    code = finish(end, as_json=as_json, word="up" if end.get("outcome") == "unchanged" else "")
+    if recorded and not as_json:
+        restart = "; those that run have theirs until: gitrelease restart" if variables else ""
+        typer.echo(f"variables: the app's processes get these, whoever starts them: {told(recorded)}{restart}")
+    return code
+
+
+def _record_variables(home: Home, *, anew: bool) -> list[str]:
+    """Record the app's variables where none are, or anew; return the names of those that were recorded here.
+
+    What an earlier version has started tells its variables itself.
+    """
+    home.create()
+    known = None if anew else variables_of_host.recorded(home.root)
+    if known is not None:
+        return []
+    live = read_running(home.processes).live
+    if not anew and live is not None and variables_of_host.take_over(home.root, live.first.identity.pid):
+        return []
+    return sorted(variables_of_host.record(home.root, os.environ).all)
 
 
 def _become_agent(client: Client) -> None:

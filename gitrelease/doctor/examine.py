@@ -59,6 +59,7 @@ LOOKS = (
     Look("signatures", app.signatures, _PRODUCTION),
     Look("agent", running.agent, ("init",), _ANSWER),
     Look("instances", running.instances, ("init", "agent")),
+    Look("variables", running.variables, ("init",)),
     Look("open pages", pages.pages, (*_READABLE, "init", "agent")),
     Look("ports", running.ports, _READABLE),
     Look("slots", running.slots, _PRODUCTION),

@@ -10,13 +10,15 @@ from typing import Any
 
 from gitrelease.core.service import in_crontab
 from gitrelease.core.settings import Instance
+from gitrelease.core.variables import told
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
-from gitrelease.edges import host, process_table, units
+from gitrelease.edges import backends, host, process_table, units
+from gitrelease.edges import variables as variables_of_host
 from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import CHECK, NAMES
-from gitrelease.release.running import Running
+from gitrelease.release.running import Running, read_running
 
 _RECOVER = "gitrelease recover"
 _UP = "gitrelease up"
@@ -41,6 +43,30 @@ def agent(case: Case) -> Iterator[Diagnosis]:
         yield warning("agent", f"production is down, {who} asked for it", fix=_UP)
     else:
         yield warning("agent", "production was never started", fix=_UP)
+
+
+def variables(case: Case) -> Iterator[Diagnosis]:
+    """Are the app's variables recorded, and does what runs have those that the next process would get?"""
+    anew = "gitrelease up --variables"
+    recorded = variables_of_host.recorded(case.home.root)
+    if recorded is None:
+        if case.wanted:
+            yield warning("variables", "none are recorded: whoever starts the agent gives the app his own", fix=anew)
+        return
+    next_ones = recorded.all
+    live = read_running(case.home.processes).live
+    for backend in live.backends if live is not None else ():
+        try:
+            there = variables_of_host.of_process(backend.identity.pid)
+        except OSError:  # it has just ended
+            continue
+        names = {name for name in there.keys() | next_ones.keys() if there.get(name) != next_ones.get(name)}
+        differing = sorted(names - backends.SET_FOR_EVERY_APP)
+        if differing:
+            detail = f"the process that serves has others than are recorded: {', '.join(differing)}"
+            yield warning("variables", detail, fix=f"gitrelease restart; or, where what it has is right: {anew}")
+            return
+    yield well("variables", f"recorded: {told(recorded.all)}")
 
 
 def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:

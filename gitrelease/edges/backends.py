@@ -20,9 +20,8 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import App, Instance, Settings
 from gitrelease.core.streamlit_config import BROWSER_ADDRESS, StreamlitConfig, remarks
-from gitrelease.edges import process_table, processes, streamlit_config
+from gitrelease.edges import process_table, processes, streamlit_config, variables
 from gitrelease.edges.cookie_secret import cookie_secret
-from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import Home
 from gitrelease.edges.housekeeping import OLDER
 from gitrelease.edges.probes import Endpoint
@@ -55,6 +54,7 @@ MARK = "GITRELEASE_HOME"
 # Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
 NAME = "GITRELEASE_BACKEND"
 COMPANION = Path(gitrelease.__file__).parent / "inside" / "companion.py"
+SET_FOR_EVERY_APP = frozenset({"PATH", "STREAMLIT_LOGGER_ENABLE_RICH"})
 _FIRST = Instance()
 # What the host has run out of says nothing of the app's interpreter.
 _OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
@@ -209,12 +209,11 @@ def free_port(reserved: Collection[int] = ()) -> int:
 
 
 def environment(python: Path, home: Path) -> dict[str, str]:
-    """Return the environment of the app and of what runs in its interpreter: none of git's or our own."""
-    ours = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONSAFEPATH"}
-    kept = {name: value for name, value in os.environ.items() if name not in LOCAL_VARIABLES and name not in ours}
+    """Return the environment of the app and of what runs in its interpreter, whoever has started this process."""
+    kept = variables.for_app(home)
     kept[MARK] = str(home)
-    # With rich installed, Streamlit draws tracebacks instead of logging the marker that a soak looks for.
-    # Set here, not as an option: versions that do not know it ignore it.
+    # These two are in SET_FOR_EVERY_APP as well. With rich installed, Streamlit draws tracebacks instead of logging the
+    # marker that a soak looks for. Set here, not as an option: versions that do not know it ignore it.
     kept["STREAMLIT_LOGGER_ENABLE_RICH"] = "false"
     kept["PATH"] = f"{python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept

@@ -13,7 +13,7 @@ import msgspec
 from gitrelease import installation
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, SettingsError
-from gitrelease.edges import hooks, kept_settings
+from gitrelease.edges import hooks, kept_settings, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import Git
@@ -126,6 +126,19 @@ def set_up_again(git: Git, home: Home, options: Options, *, anew: bool) -> Itera
 def _aside(path: Path) -> Path:
     """Rename what stands in the way, and return its new name."""
     return path.rename(path.with_name(f"{path.name}.broken-{time.time_ns() // 1_000_000_000}"))
+
+
+def mend_variables(home: Home, served: int | None) -> Iterator[str]:
+    """Put the app's variables aside where nobody can read them; `served` is the pid of a process that has them."""
+    try:
+        variables.recorded(home.root)
+    except SettingsError:
+        aside = _aside(variables.file_of(home.root))
+        what = f"{variables.FILE}, the app's variables, could not be read and is kept as {aside.name}"
+        if served is not None and variables.take_over(home.root, served):
+            yield f"{what}; those of the process that runs are recorded"
+        else:
+            yield f"{what}; record them in a shell that has them: gitrelease up --variables"
 
 
 def mend_journal(journal: Journal) -> Iterator[str]:

@@ -35,6 +35,8 @@ def mend(root: Path, home: Home, options: house.Options) -> Iterator[str]:
     yield from heads.mend_refs(directory)
     git = Git.discover(root)
     yield from heads.mend_unreadable(git)
+    served = read_running(home.processes).live
+    yield from house.mend_variables(home, served.first.identity.pid if served else None)
     anew = yield from house.bring_settings_back(git, home, options)
     passing("recover: settings back")
     branch = options.branch or _branch(home)

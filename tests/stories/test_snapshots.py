@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from gitrelease.commands.application import VERBS
+from gitrelease.core.variables import unusual, usable
 from tests.hermetic import without_settings_of_this_machine
 from tests.snapshot import FOLDER, difference
 from tests.stories.outputs import SURROUNDINGS, tell
@@ -40,6 +42,9 @@ def _tell() -> dict[str, str]:
         home = Path(folder, "home")
         home.mkdir()
         without_settings_of_this_machine(patch, home)
+        for name in unusual(usable(os.environ)):  # the names of what is left are told
+            if name != "XDG_CONFIG_HOME":
+                patch.delenv(name)
         for name, value in SURROUNDINGS.items():
             patch.setenv(name, value)
         return tell(Path(folder))

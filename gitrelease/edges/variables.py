@@ -1,0 +1,101 @@
+"""The variables that the app gets: recorded once, in a file of this host, and from then on whoever starts what.
+
+Recorded are those of the shell in which the owner has typed `gitrelease up`. Their values stand there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gitrelease.core.errors import SettingsError
+from gitrelease.core.reading import ReadAs
+from gitrelease.core.variables import of_unit, usable
+from gitrelease.edges.home import write_atomically
+
+FILE = "variables.json"
+Source = Literal["shell", "process"]
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recorded: `values` from a shell, or from a process of an earlier version; `unit`: what wins over it."""
+
+    at: float  # seconds since 1970
+    source: Source
+    values: dict[str, str]
+    unit: dict[str, str] = {}
+
+    @property
+    def all(self) -> dict[str, str]:
+        return {**self.values, **self.unit}
+
+
+_RECORDED = ReadAs(Recorded)
+
+
+def file_of(root: Path) -> Path:
+    """Return the file for a home, which groups of instances have in common with production."""
+    return (root.parent.parent if root.parent.name == "groups" else root) / FILE
+
+
+def recorded(root: Path) -> Recorded | None:
+    """Return what was recorded for the home `root`, None where nothing was; `SettingsError` where it is damaged."""
+    path = file_of(root)
+    try:
+        return _RECORDED.convert(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{path}, the app's variables, cannot be read: {error}",
+            hint="Record them anew, in a shell that has them: gitrelease up --variables",
+        ) from error
+
+
+def record(root: Path, environment: Mapping[str, str]) -> Recorded:
+    """Record the app's variables of a shell in the place of what was recorded."""
+    new = Recorded(at=time.time(), source="shell", values=usable(environment))
+    _write(root, new)
+    return new
+
+
+def follow_unit(root: Path, environment: Mapping[str, str]) -> None:
+    """Let what the unit sets that has started this process win over what is recorded."""
+    known, unit = recorded(root), of_unit(environment, os.getpid())
+    if known is not None and unit is not None and known.unit != unit:
+        _write(root, msgspec.structs.replace(known, unit=unit))
+
+
+def for_app(root: Path) -> dict[str, str]:
+    """Return the variables that the app gets: the recorded ones, and those of this process where nothing is."""
+    known = recorded(root)
+    return known.all if known is not None else usable(os.environ)
+
+
+def of_process(pid: int) -> dict[str, str]:
+    """Return the app's variables that a process was started with; `OSError` where it is gone, or another user's."""
+    listed = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
+    return usable(dict(one.split("=", 1) for one in listed if "=" in one))
+
+
+def take_over(root: Path, pid: int) -> bool:
+    """Record the variables of a process that an earlier version has started, where nothing is recorded yet."""
+    if recorded(root) is not None:
+        return False
+    try:
+        values = of_process(pid)
+    except OSError:
+        return False
+    _write(root, Recorded(at=time.time(), source="process", values=values))
+    return True
+
+
+def _write(root: Path, new: Recorded) -> None:
+    # Not by msgspec: a value that is no UTF-8 has surrogates in it.
+    write_atomically(file_of(root), json.dumps(msgspec.to_builtins(new), indent=1).encode())

@@ -1,0 +1,192 @@
+"""Which variables does the app get? Those that its owner has recorded, whoever starts what, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.checkout import Production, until
+
+SECRET = "correct-horse-battery"  # nobody's
+
+
+def variables_of_app(production: Production) -> dict[str, str]:
+    """Return what the process that serves was started with."""
+    return psutil.Process(production.backend_pid()).environ()
+
+
+@pytest.fixture
+def recorded(checkout: Production) -> Production:
+    """A production that was started first in a shell with a password."""
+    checkout.init()
+    up = checkout.gitrelease("up", env={"DB_PASSWORD": SECRET})
+    assert up.code == 0, up.said
+    assert "DB_PASSWORD" in up.said
+    assert SECRET not in up.said
+    checkout.await_idle()
+    assert variables_of_app(checkout)["DB_PASSWORD"] == SECRET
+    return checkout
+
+
+def expect_recorded(production: Production) -> None:
+    """See that the app has the recorded password, and nothing of anybody else."""
+    given = variables_of_app(production)
+    assert given["DB_PASSWORD"] == SECRET
+    assert not {"TOKEN", "PYTHONPATH", "SSH_CONNECTION", "CI"} & given.keys()
+    assert not [name for name in given if name.startswith("GIT_")]
+    assert "git-core" not in given["PATH"]
+
+
+PUSHER = {
+    "TOKEN": "of the pusher",
+    "PYTHONPATH": "/nowhere",
+    "DB_PASSWORD": "another",
+    "SSH_CONNECTION": "x",
+    "CI": "1",
+}
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["the agent runs", "the agent was killed"])
+def test_a_push_by_path_gives_the_app_nothing_of_the_pushers(
+    recorded: Production, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    developer = recorded.clone()
+    developer.commit_term("second")
+    if gone:
+        recorded.kill(recorded.agent_pid())
+    for name, value in PUSHER.items():
+        monkeypatch.setenv(name, value)
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    recorded.await_live("release/2")
+    expect_recorded(recorded)
+
+
+def test_whatever_starts_a_process_it_gets_what_is_recorded(recorded: Production) -> None:
+    def expect_new(before: int) -> int:
+        until(lambda: recorded.backend_pid() not in (0, before), "another process serves")
+        expect_recorded(recorded)
+        return recorded.backend_pid()
+
+    pid = recorded.backend_pid()
+    assert recorded.gitrelease("restart", env=PUSHER).code == 0
+    pid = expect_new(pid)
+    recorded.kill(pid)
+    pid = expect_new(pid)
+    recorded.gitrelease("down")
+    assert recorded.gitrelease("up", env=PUSHER).code == 0
+    pid = expect_new(pid)
+    assert recorded.gitrelease("recover", env=PUSHER).code == 0
+    expect_recorded(recorded)
+    recorded.commit_term("second")
+    recorded.await_live("release/2")
+    expect_recorded(recorded)
+    recorded.await_idle()
+    assert recorded.gitrelease("rollback", env=PUSHER).code == 0
+    expect_recorded(recorded)
+
+
+def test_variables_are_recorded_anew_when_that_is_asked_for(recorded: Production) -> None:
+    asked = recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": "new", "REGION": "north"})
+
+    assert asked.code == 0, asked.said
+    assert "DB_PASSWORD" in asked.said
+    assert "REGION" in asked.said
+    assert "gitrelease restart" in asked.said
+    assert variables_of_app(recorded)["DB_PASSWORD"] == SECRET
+    assert recorded.gitrelease("restart").code == 0
+    given = variables_of_app(recorded)
+    assert (given["DB_PASSWORD"], given["REGION"]) == ("new", "north")
+
+
+def test_values_stand_in_one_file_of_the_owners_and_nowhere_else(recorded: Production) -> None:
+    developer = recorded.clone()
+    developer.commit_term("second")
+    developer.push()
+    recorded.await_idle()
+    kept = recorded.home / "variables.json"
+
+    said = "".join(recorded.gitrelease(*words).said for words in (["status", "--json"], ["history"], ["doctor"]))
+
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert SECRET not in said
+    assert SECRET not in recorded.git("for-each-ref", "--format=%(refname) %(contents)")
+    for ref in recorded.git("for-each-ref", "--format=%(objectname)", "refs/gitrelease").split():
+        assert SECRET not in recorded.git("cat-file", "-p", ref)
+    holding = [path for path in files_below(recorded.home) if path != kept and SECRET.encode() in path.read_bytes()]
+    assert not holding
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+
+
+def test_what_an_earlier_version_has_started_tells_its_variables(recorded: Production) -> None:
+    (recorded.home / "variables.json").unlink()
+    recorded.kill(recorded.agent_pid())
+
+    up = recorded.gitrelease("up", env=PUSHER)
+
+    assert up.code == 0, up.said
+    status = recorded.status()["variables"]
+    assert status["source"] == "process"
+    assert "DB_PASSWORD" in status["names"]
+    assert "TOKEN" not in status["names"]
+    said = recorded.gitrelease("status").said
+    assert re.search("variables taken over from the process that runs: .*DB_PASSWORD", said)
+    recorded.gitrelease("restart")
+    expect_recorded(recorded)
+
+
+def test_a_file_that_cannot_be_read_is_told_with_what_makes_it_anew(recorded: Production) -> None:
+    (recorded.home / "variables.json").write_text("{")
+
+    refused = recorded.gitrelease("restart")
+    assert refused.code != 0
+    assert "gitrelease up --variables" in refused.said
+    assert variables_of_app(recorded)["DB_PASSWORD"] == SECRET
+    assert recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": SECRET}).code == 0
+
+    assert recorded.gitrelease("restart").code == 0
+    expect_recorded(recorded)
+
+
+def test_recover_takes_a_file_that_cannot_be_read_from_the_process_that_runs(recorded: Production) -> None:
+    (recorded.home / "variables.json").write_text("{")
+
+    recovered = recorded.gitrelease("recover")
+
+    assert recovered.code == 0, recovered.said
+    assert "variables.json" in recovered.said
+    expect_recorded(recorded)
+    assert recorded.gitrelease("restart").code == 0
+    expect_recorded(recorded)
+
+
+def test_doctor_says_where_the_app_has_others_than_the_next_process_would_get(recorded: Production) -> None:
+    assert not [line for line in recorded.gitrelease("doctor").said.splitlines() if "warning  variables" in line]
+    recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": "new", "REGION": "north"})
+
+    told = " ".join(recorded.gitrelease("doctor").said.split())
+
+    assert "DB_PASSWORD, REGION" in told
+    assert "gitrelease restart" in told
+    recorded.gitrelease("restart")
+    assert not [line for line in recorded.gitrelease("doctor").said.splitlines() if "warning  variables" in line]
+
+
+def test_a_value_that_is_no_text_reaches_the_app_as_it_is(
+    checkout: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    monkeypatch.setenv("ODD", odd)
+    checkout.init().up()
+
+    assert variables_of_app(checkout)["ODD"] == odd
