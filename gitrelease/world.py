@@ -15,7 +15,7 @@ from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
-from gitrelease.edges import kept_settings, records
+from gitrelease.edges import disk_cache, kept_settings, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.git import Git, GitError
@@ -43,6 +43,10 @@ class World:
     @property
     def python(self) -> Path:
         return self.settings.app.interpreter(self.git.root)
+
+    def cache_of(self, commit: str) -> Path:
+        """Return the folder for what the app caches on disk when it runs as `commit` has it."""
+        return disk_cache.folder_for(self.home, self.git, commit)
 
     @property
     def is_production(self) -> bool:

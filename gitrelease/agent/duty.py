@@ -120,6 +120,7 @@ class Duty:
                 world.settings, slot, checkout=world.git.root, home=world.home,
                 name=f"{worker.backend.id.partition('.')[0]}.{worker.restarts + 1}",
                 instance=next(one for one in production.instances if one.name == name),
+                cache=world.cache_of(slot.commit),
             )  # fmt: skip
         finally:
             slot.release()

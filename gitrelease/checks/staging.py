@@ -34,7 +34,7 @@ from gitrelease.core.redaction import redacted
 from gitrelease.core.settings import Instance, seconds
 from gitrelease.core.text import counted, one_line, readable
 from gitrelease.core.verdict import FORGIVEN, forgive_first, judge
-from gitrelease.edges import backends, limits
+from gitrelease.edges import backends, disk_cache, limits
 from gitrelease.edges.backends import Backend, NotStarted
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
@@ -236,9 +236,12 @@ def _start_and_judge(
     configured = config_checks(world, tuple(found.values()), new=scope.new)
     if any(check.status in ("failed", "unknown") for check in configured):
         return None, Findings(configured)
+    cache = world.cache_of(slot.commit)
+    if not cache.exists():
+        undo.callback(disk_cache.drop, cache)  # once its process has ended
     try:
         backend = backends.start(
-            world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
+            world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance, cache=cache
         )
     except NotStarted as error:
         problem = f"{error.message}: set app.python in host.toml"

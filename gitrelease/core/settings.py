@@ -100,6 +100,7 @@ class Limits(Setting, frozen=True):
     processes_most: int = 64  # of a candidate, and of a release that soaks
     memory_most_mb: int = 0  # likewise; 0: twice what the live one uses, 1000 at least
     disk_mb: int = 200  # must stay free on the file system of .git after a release was checked out
+    cache_mb: int = 1024  # of what the releases' apps cache on disk; the oldest goes first, but of what runs
     log_mb: int = 20  # a log file that is larger is rotated; one older generation is kept
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 

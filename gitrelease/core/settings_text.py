@@ -175,7 +175,8 @@ def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> N
 
 
 _LEAST = {
-    "memory_mb": 0, "memory_most_mb": 0, "disk_mb": 0, "checks_memory_mb": 1, "log_mb": 1, "processes_most": 1,
+    "memory_mb": 0, "memory_most_mb": 0, "disk_mb": 0, "checks_memory_mb": 1, "cache_mb": 0, "log_mb": 1,
+    "processes_most": 1,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from gitrelease.doctor.diagnosis import Diagnosis, warning, well
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.companion import Companion, CompanionError
 
+_SHOWN = 'what a refused candidate has cached on disk (persist="disk") is shown by every release'
 _LOST = "whoever has a page open when its process ends loses what was entered there"
 
 
@@ -23,12 +24,16 @@ def pages(case: Case) -> Iterator[Diagnosis]:
             "take companion = false out of host.toml, then: gitrelease restart; or out of gitrelease.toml, then push it"
         )
         yield warning("open pages", f"app.companion is false: {_LOST}", fix=fix)
+        yield warning("disk cache", f"app.companion is false: {_SHOWN}", fix=fix)
         return
     live = [running.live for _, running in case.groups() if running.live is not None]
     looked = [backend for serving in live for backend in serving.backends if backend.identity.alive]
     reasons = dict.fromkeys(filter(None, map(_why_not, looked)))
     for why in reasons:
         yield warning("open pages", f"{why}: {_LOST}", fix="gitrelease restart, while nobody uses the app")
+    shared = dict.fromkeys(filter(None, map(_why_shared, looked)))
+    for why in shared:
+        yield warning("disk cache", f"{why}: {_SHOWN}", fix='nothing, where the app has no persist="disk"')
     if looked and not reasons:
         yield well("open pages", "they move with what was entered when their process has to end")
 
@@ -44,3 +49,11 @@ def _why_not(backend: Backend) -> str:
     except CompanionError as error:
         return error.message
     return "" if state.moves else state.why or f"Streamlit {state.streamlit} was never tried"
+
+
+def _why_shared(backend: Backend) -> str:
+    """Say why a process shares its cache on disk with others; nothing where it has its own, or says nothing."""
+    try:
+        return Companion(Path(backend.companion)).status().shared_cache if backend.companion else ""
+    except CompanionError:
+        return ""

@@ -116,12 +116,14 @@ def logs_in(home: Home) -> list[LogName]:
 class InProcess(NamedTuple):
     """What the companion needs: where its socket goes, and the folder that all slots stand for to a browser.
 
-    `cookie_secret` is the file with the secret that all processes share, None where there is none.
+    `cookie_secret` is the file with the secret that all processes share, `cache` the folder for what the app caches on
+    disk; each is None where there is none.
     """
 
     socket: Path
     canonical: Path
     cookie_secret: Path | None = None
+    cache: Path | None = None
 
 
 def command_line(
@@ -173,10 +175,11 @@ def with_companion(line: Sequence[str], companion: InProcess, *, python: Path, s
         interpreter, command = [command[0]], command[1:]
     else:
         interpreter = _interpreter_of(Path(command[0])) or [str(python)]
-    secret = ["--cookie-secret", str(companion.cookie_secret)] if companion.cookie_secret is not None else []
+    optional = {"--cookie-secret": companion.cookie_secret, "--cache": companion.cache}
+    given = [part for name, path in optional.items() if path is not None for part in (name, str(path))]
     return [
         *interpreter, str(COMPANION), "--socket", str(companion.socket), "--root", str(slot),
-        "--canonical", str(companion.canonical), *secret, "--", *command,
+        "--canonical", str(companion.canonical), *given, "--", *command,
     ]  # fmt: skip
 
 
@@ -251,9 +254,18 @@ def remarks_on(settings: Settings, checkout: Path, home: Home) -> list[str]:
 
 
 def start(
-    settings: Settings, slot: Slot, *, checkout: Path, home: Home, name: str, instance: Instance = _FIRST
+    settings: Settings,
+    slot: Slot,
+    *,
+    checkout: Path,
+    home: Home,
+    name: str,
+    instance: Instance = _FIRST,
+    cache: Path | None = None,
 ) -> Backend:
     """Start the app from `slot` for `instance`; the slot stays taken until its last process has ended.
+
+    `cache` is the folder for what the app caches on disk: Streamlit's own, for all apps of the user, where it is None.
 
     `NotStarted` where its program cannot be; `OSError` for what the host has run out of.
     """
@@ -265,7 +277,7 @@ def start(
     config = config_of(settings, slot.path, checkout=checkout, home=home, instance=instance)
     joins = app.kind == "streamlit" and app.companion
     socket_path = home.companions / f"{name}.sock"
-    companion = InProcess(socket_path, checkout, cookie_secret(home)) if joins else None
+    companion = InProcess(socket_path, checkout, cookie_secret(home), cache) if joins else None
     command = command_line(app, instance, python=python, slot=slot.path, port=port, config=config, companion=companion)
     try:
         child = processes.spawn(

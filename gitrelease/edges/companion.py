@@ -39,7 +39,8 @@ class SessionRow(msgspec.Struct, frozen=True):
 class CompanionStatus(msgspec.Struct, frozen=True):
     """`moves`: None where this version of Streamlit was never tried; `why` it cannot, where it cannot.
 
-    `pending`: sessions that wait here for their pages; `leaving`: pages that were sent and are not gone completely.
+    `pending`: sessions that wait here for their pages; `leaving`: pages that were sent and are not gone completely;
+    `shared_cache`: why it shares its cache on disk with other processes, where it does.
     """
 
     streamlit: str
@@ -48,6 +49,7 @@ class CompanionStatus(msgspec.Struct, frozen=True):
     sessions: tuple[SessionRow, ...]
     pending: int
     leaving: int = 0
+    shared_cache: str = ""
 
 
 class Dropped(msgspec.Struct, frozen=True):

@@ -13,11 +13,12 @@ from gitrelease.core.events import Pruned, compacted
 from gitrelease.core.history import Release
 from gitrelease.core.pruning import droppable
 from gitrelease.core.refs import KEPT
-from gitrelease.edges import records
+from gitrelease.edges import disk_cache, records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import RefUpdate
 from gitrelease.edges.records import Records
 from gitrelease.release.going_back import target_of_rollback
+from gitrelease.release.running import read_running
 from gitrelease.world import World
 
 
@@ -60,6 +61,7 @@ def prune(world: World, beside: Sequence[World] = (), *, keep: int, dry_run: boo
         left = {release.number for release in known.every} - {release.number for release in dropped}
         for one in (world, *beside):
             _forget(one, left)
+            _drop_caches(one)
     return PruneResult(
         dropped=tuple(release.name for release in dropped),
         kept=len(known.every) - len(dropped),
@@ -97,6 +99,12 @@ def _held_heads(world: World) -> list[str]:
     kept = git.text("for-each-ref", "--format=%(refname)", KEPT.rstrip("/")).split()
     branch = git.ref(world.settings.branch_ref)
     return [ref for ref in kept if branch is not None and git.is_ancestor(ref.removeprefix(KEPT), branch)]
+
+
+def _drop_caches(world: World) -> None:
+    """Drop what apps have cached on disk, but of what runs."""
+    running = read_running(world.home.processes).backends()
+    disk_cache.drop_but(world.home, {world.cache_of(backend.commit) for backend in running})
 
 
 def _forget(world: World, left: Collection[int]) -> None:

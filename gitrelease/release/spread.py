@@ -72,8 +72,9 @@ def _start(
         name = f"{first.id}-{instance.name}"
         try:
             backend = backends.start(
-                world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance
-            )
+                world.settings, slot, checkout=world.git.root, home=world.home, name=name, instance=instance,
+                cache=world.cache_of(slot.commit),
+            )  # fmt: skip
         except NotStarted as error:
             return Check(name=f"instance {instance.name}", kind="major", status="unknown", detail=error.message)
         started[instance.name] = backend

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core import refs
-from gitrelease.edges import housekeeping, kept_tags
+from gitrelease.edges import disk_cache, housekeeping, kept_tags
 from gitrelease.release.production import Production
 from gitrelease.release.running import Serving
 
@@ -47,4 +47,7 @@ def tidy(production: Production) -> None:
     kept_tags.take_up(git)
     running = [Path(backend.log) for backend in production.running.backends()]
     housekeeping.tidy(production.world.home, running=running)
+    world = production.world
+    in_use = {world.cache_of(backend.commit) for backend in production.running.backends()}
+    disk_cache.bound(world.home, keep=in_use, most=world.settings.limits.cache_mb << 20)
     housekeeping.lay_in_ballast(production.world.home)

@@ -57,20 +57,32 @@ def argv(slot: Path, script: str, port: int, *options: str) -> list[str]:
     return [str(PROGRAM), "run", str(slot / script), f"--server.port={port}", *chosen, *options]
 
 
-def with_companion(command: Sequence[str], *, path: Path, slot: Path, canonical: Path) -> list[str]:
+def with_companion(
+    command: Sequence[str], *, path: Path, slot: Path, canonical: Path, cache: Path | None = None
+) -> list[str]:
     python = str(Path(command[0]).with_name("python"))
     options = {"--socket": path, "--root": slot, "--canonical": canonical}
+    if cache is not None:
+        options["--cache"] = cache
     return [python, str(COMPANION), *(str(part) for pair in options.items() for part in pair), "--", *command]
 
 
 @contextlib.contextmanager
 def running_app(
-    slot: Path, *, run: Path, name: str, script: str = "app.py", options: Sequence[str] = ()
+    slot: Path,
+    *,
+    run: Path,
+    name: str,
+    script: str = "app.py",
+    options: Sequence[str] = (),
+    cache: Path | None = None,
 ) -> Iterator[App]:
     """Run the app of `slot` with its companion's socket in `run`; it answers when the context opens."""
     port = free_port()
     path = run / f"{name}.socket"
-    command = with_companion(argv(slot, script, port, *options), path=path, slot=slot, canonical=run / "checkout")
+    command = with_companion(
+        argv(slot, script, port, *options), path=path, slot=slot, canonical=run / "checkout", cache=cache
+    )
     log = run / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=slot, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -25,6 +25,7 @@ class Arguments(NamedTuple):
     canonical: str
     command: list[str]
     cookie_secret: str = ""  # the file with it; empty where there is none
+    cache: str = ""  # the folder for what the app caches on disk; empty: Streamlit's own
 
 
 def parse(argv: list[str]) -> Arguments:
@@ -32,11 +33,11 @@ def parse(argv: list[str]) -> Arguments:
     end = argv.index("--") if "--" in argv else len(argv)
     options = dict(zip(argv[:end:2], argv[1:end:2]))  # noqa: B905  # `strict` is not in Python 3.8
     command = argv[end + 1 :]
-    secret = options.pop("--cookie-secret", "")
+    secret, cache = options.pop("--cookie-secret", ""), options.pop("--cache", "")
     if set(options) != {"--socket", "--root", "--canonical"} or not command:
-        usage = "--socket PATH --root DIR --canonical DIR [--cookie-secret PATH] -- PROGRAM run SCRIPT …"
+        usage = "--socket PATH --root DIR --canonical DIR [--cookie-secret PATH] [--cache DIR] -- PROGRAM run SCRIPT …"
         raise ValueError(f"usage: companion.py {usage}")
-    return Arguments(options["--socket"], options["--root"], options["--canonical"], command, secret)
+    return Arguments(options["--socket"], options["--root"], options["--canonical"], command, secret, cache)
 
 
 def run(argv: list[str], main: ModuleType) -> None:
@@ -127,7 +128,7 @@ def _start_companion(arguments: Arguments) -> None:
     try:
         from . import start
 
-        start.start(arguments.socket, arguments.root, arguments.canonical, arguments.cookie_secret)
+        start.start(arguments)
     except Exception as error:  # noqa: BLE001  # the app is served whatever is wrong with the companion
         tell(f"the companion did not start, the app is served without it ({type(error).__name__}: {error})")
 

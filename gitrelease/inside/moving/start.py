@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from . import cookie_secret, hooks, identity
+from . import cookie_secret, disk_cache, hooks, identity
 from .arrivals import Arrivals
 from .departures import Departures
 from .endpoint import Endpoint, Handler, Payload, Refusal
 from .holding import Holding
-from .launch import tell
+from .launch import Arguments, tell
 from .loop import manager, on_loop
 from .media import KeptMedia
 from .memory import Memory
@@ -26,15 +26,16 @@ TRIED: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = (
 )
 
 
-def start(socket: str, root: str, canonical: str, secret: str = "") -> None:
+def start(arguments: Arguments) -> None:
     """Start the companion; raises where it can do nothing at all. The app's own imports come first, as they would."""
     import streamlit
     import streamlit.web.cli
 
-    problems = [_identify(root, canonical), _share(secret)]
-    companion = Companion(streamlit.__version__)
+    shared_cache = _separate(arguments.cache)
+    problems = [_identify(arguments.root, arguments.canonical), _share(arguments.cookie_secret), shared_cache]
+    companion = Companion(streamlit.__version__, shared_cache)
     problems.append(companion.join())
-    Endpoint(socket, companion.handlers()).start()
+    Endpoint(arguments.socket, companion.handlers()).start()
     for problem in filter(None, problems):
         tell(problem)
 
@@ -56,11 +57,21 @@ def _share(secret: str) -> str:
     return ""
 
 
-class Companion:
-    """What the agent may ask."""
+def _separate(cache: str) -> str:
+    try:
+        if cache:
+            disk_cache.use(cache)
+    except Exception as error:  # noqa: BLE001  # a version whose insides are others
+        return f"what the app caches on disk is shared with candidates: {type(error).__name__}: {error}"
+    return ""
 
-    def __init__(self, version: str) -> None:
+
+class Companion:
+    """What the agent may ask. `shared_cache` says why the process has no disk cache of its own."""
+
+    def __init__(self, version: str, shared_cache: str = "") -> None:
         self._version = version
+        self._shared_cache = shared_cache
         self._moves: bool | None = tried(version)
         self._why = "" if self._moves else f"Streamlit {version} has not been tried"
         self._arrivals: Arrivals | None = None
@@ -124,6 +135,7 @@ class Companion:
             "streamlit": self._version,
             "moves": self._moves,
             "why": self._why,
+            "shared_cache": self._shared_cache,
             "sessions": on_loop(self._rows),
             "pending": self._arrivals.count if self._arrivals is not None else 0,
             "leaving": on_loop(self._leaving),

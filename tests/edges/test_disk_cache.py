@@ -1,0 +1,85 @@
+"""Does each process find what its own release has cached on disk, and nothing of another's? Real Streamlits.
+
+The other versions: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pytest tests/edges/test_disk_cache.py
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gitrelease.edges import disk_cache
+from gitrelease.edges.home import Home
+from tests.edges.companions import Visitor, running_app
+
+APP = """
+import pathlib
+import streamlit as st
+
+@st.cache_data(persist="disk", show_spinner=False)
+def numbers(count):
+    return [FACTOR * number for number in range(count)]
+
+FACTOR = int((pathlib.Path(__file__).parent / "factor").read_text())
+st.write(f"numbers {numbers(3)}")
+"""
+
+
+def shown(folder: Path, *, factor: int, cache: Path | None, name: str) -> str:
+    """Return what a process of the app shows that computes with `factor`."""
+    slot = folder / name
+    slot.mkdir()
+    (slot / "app.py").write_text(APP)
+    (slot / "factor").write_text(str(factor))
+    with running_app(slot, run=folder, name=name, cache=cache) as app:
+        page = Visitor(app.port)
+        text = page.run().texts[0]
+        page.close()
+    return text
+
+
+def test_a_process_shows_nothing_that_another_release_has_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    candidate = shown(tmp_path, factor=666, cache=tmp_path / "caches" / "one", name="candidate")
+
+    release = shown(tmp_path, factor=1, cache=tmp_path / "caches" / "other", name="release")
+    again = shown(tmp_path, factor=7, cache=tmp_path / "caches" / "other", name="again")
+
+    assert candidate == "numbers [0, 666, 1332]"
+    assert release == "numbers [0, 1, 2]"
+    assert again == "numbers [0, 1, 2]"  # what it has kept: its own
+    assert not (tmp_path / ".streamlit" / "cache").exists()
+
+
+def test_without_a_folder_it_is_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shown(tmp_path, factor=666, cache=None, name="one")
+
+    other = shown(tmp_path, factor=1, cache=None, name="other")
+
+    assert other == "numbers [0, 666, 1332]"
+    assert list((tmp_path / ".streamlit" / "cache").iterdir())
+
+
+def test_what_was_used_longest_ago_goes_first_and_nothing_that_is_in_use(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for age, name in enumerate(("newest", "middle", "in use", "oldest")):
+        file = home.caches / name / "packages" / "value"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(bytes(1000))
+        for path in (file, file.parent):
+            os.utime(path, (time.time() - 100 * age,) * 2)
+    held = home.caches / "in use"
+
+    assert disk_cache.bound(home, keep={held}, most=1 << 20) == []
+    dropped = disk_cache.bound(home, keep={held}, most=3 * 5500)
+
+    assert [folder.name for folder in dropped] == ["oldest"]
+    assert [folder.name for folder in disk_cache.bound(home, keep={held}, most=0)] == ["middle", "newest"]
+    assert disk_cache.drop_but(home, {held}) == []
+    assert disk_cache.drop_but(home, set()) == [held]
