@@ -67,6 +67,7 @@ class Prepared(msgspec.Struct, kw_only=True):
     made_branch: bool
     up: bool  # production was brought up, and goes on by what it has read
     changed: list[str]  # settings of this host that are not what they were
+    hooks_path: str | None  # what core.hooksPath was, where that led elsewhere
     notes: list[str]  # on the app's own Streamlit configuration
 
 
@@ -119,7 +120,8 @@ def init(
         git.run("config", "--local", key, value)
     passing("init: before the hooks")
     chained, links = hooks.install(git, home, branch=world.settings.app.branch)
-    if other_hooks_path(git):
+    overruled = git.configuration("core.hooksPath", local=False) if other_hooks_path(git) else None
+    if overruled is not None:
         git.run("config", "--local", "core.hooksPath", str(git.directory / "hooks"))
     passing("init: hooks installed")
     installed.links = sorted({*installed.links, *links})
@@ -141,6 +143,7 @@ def init(
         made_branch=make_branch,
         up=up,
         changed=changed,
+        hooks_path=overruled,
         notes=backends.remarks_on(world.settings, git.root, home),
     )
 
@@ -211,7 +214,8 @@ def require_own_repository(git: Git) -> None:
     if git.text("rev-parse", "--show-object-format") != "sha1":
         raise RepositoryError(
             f"{git.root} names its objects by SHA-256, which is not supported yet",
-            hint="Clone it into a repository that names them by SHA-1: git init; git fast-export | git fast-import",
+            hint="Copy it into one that names them by SHA-1: git init --object-format=sha1 DIR; "
+            "git fast-export --all | git -C DIR fast-import; git -C DIR checkout BRANCH",
         )
     owner = git.directory.stat().st_uid
     if owner != os.getuid():

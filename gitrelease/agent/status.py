@@ -165,12 +165,15 @@ def checkout_state(world: World, known: Records) -> dict[str, Any]:
         disk = world.checkout.disk_tree()
     except (GitError, OSError):
         return _state_without_writing(world, known)  # a full disk: how production stands must be seen all the same
-    base = known.checkout or (known.live.commit if known.live else None)
+    on_branch = world.checkout.on_branch()
+    # On another branch, or on none, nothing is released: what is edited there is so against its own commit.
+    base = (known.checkout or (known.live.commit if known.live else None)) if on_branch else world.git.resolve("HEAD")
     dirty = world.checkout.edited_paths(base, disk) if base else ()
     if known.live is None:  # what no commit has was carried into no release yet: nobody has edited it
         dirty = tuple(path for path in dirty if path != world.settings.app.schema or not world.checkout.carries())
     return {
         "head": world.git.resolve("HEAD"),
+        "on": _short(world.git.head_ref()),
         "dirty": list(dirty),
         "in_sync": _in_sync(world, known, disk),
         "git_at_work": world.checkout.git_is_at_work() or world.home.recovering.exists(),
@@ -183,10 +186,16 @@ def _state_without_writing(world: World, known: Records) -> dict[str, Any]:
     dirty = world.checkout.modified_paths()
     return {
         "head": head,
+        "on": _short(world.git.head_ref()),
         "dirty": list(dirty),
         "in_sync": known.live is not None and head == known.live.source and not dirty,
         "git_at_work": world.checkout.git_is_at_work() or world.home.recovering.exists(),
     }
+
+
+def _short(ref: str | None) -> str | None:
+    """Return the name of the branch that HEAD is on, None where it is on none."""
+    return ref.removeprefix("refs/heads/") if ref is not None else None
 
 
 def _in_sync(world: World, known: Records, disk: str) -> bool:

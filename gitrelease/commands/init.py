@@ -58,6 +58,10 @@ def run(
         typer.echo(f"the branch {done.branch} was made here and is checked out")
     if done.chained:
         typer.echo(f"hooks that were there still run: {', '.join(done.chained)}")
+    if done.hooks_path is not None:
+        typer.echo(
+            f"core.hooksPath was {done.hooks_path}: this repository runs its hooks from .git/hooks now, those first"
+        )
     if done.shared:
         typer.echo(f"linked into every slot, never in a tag (app.shared): {', '.join(done.shared)}")
     if done.carried:
@@ -72,6 +76,6 @@ def run(
     elif done.changed:
         changed = ", ".join(done.changed)
         typer.echo(f"production is up; what was changed ({changed}) counts after: gitrelease down && gitrelease up")
-    else:
+    elif done.hooks_path is None:
         typer.echo("production is up, and nothing was changed: gitrelease status")
     return 0

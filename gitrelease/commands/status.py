@@ -179,7 +179,10 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
-    what = f"checkout  {state['branch']} at {short(checkout['head'])}, {sync}{edited}"
+    on = checkout.get("on", state["branch"])  # an agent of an earlier version tells none
+    elsewhere = f"; production follows {state['branch']}" if on != state["branch"] else ""
+    where = on or "HEAD detached"
+    what = f"checkout  {one_line(where, 80)} at {short(checkout['head'])}, {sync}{edited}{elsewhere}"
     yield Told(what, "edited" if edited or not checkout["in_sync"] else "ok")
     if checkout["git_at_work"]:
         yield "          git is at work there, or was cut off; when none runs any more: gitrelease recover"

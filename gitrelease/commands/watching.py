@@ -104,13 +104,13 @@ def _look(selections: Sequence[Selection], summaries: Summaries, span: Span, vie
 
 def _told(summaries: Summaries, thresholds: Monitor, spent: float) -> dict[str, Any]:
     """Return the summary as the JSON says it."""
-    passed = {name: found for name, summary in summaries.items() if (found := beyond(summary, thresholds))}
+    exceeded = {name: found for name, summary in summaries.items() if (found := beyond(summary, thresholds))}
     return {
         "summary": True,
-        "ok": not passed,
+        "ok": not exceeded,
         "seconds": round(spent, 1),
         "thresholds": {"cpu_percent": thresholds.cpu_percent, "memory_mb": thresholds.memory_mb},
-        "passed": [f"{name}: {what}" for name, found in passed.items() for what in found],
+        "exceeded": [f"{name}: {what}" for name, found in exceeded.items() for what in found],
         "instances": [{"name": name, **summary.told()} for name, summary in summaries.items()],
     }
 
@@ -130,7 +130,7 @@ def _lines(summaries: Summaries, told: Mapping[str, Any]) -> Iterator[str]:
         what = f"within the thresholds: average CPU {limits['cpu_percent']} %, peak memory {limits['memory_mb']} MB"
         yield Told(what, "ok")
     else:
-        yield from (Told(f"beyond a threshold: {one_line(what, 200)}", "problem") for what in told["passed"])
+        yield from (Told(f"beyond a threshold: {one_line(what, 200)}", "problem") for what in told["exceeded"])
 
 
 def _both(tally: Mapping[str, float | None], unit: str) -> str:

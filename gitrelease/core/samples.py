@@ -99,7 +99,7 @@ class Summary:
 
 
 def beyond(summary: Summary, thresholds: Monitor) -> list[str]:
-    """Say which thresholds were passed; nothing where all is within. What never ran is not within."""
+    """Say which thresholds were exceeded; nothing where all is within. What never ran is not within."""
     found = []
     if not summary.running:
         found.append("it did not run")

@@ -176,7 +176,8 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
         return
     tag = case.git.ref(f"refs/tags/{known.live.name}")
     if tag != known.live.tag:
-        detail = f"the tag {known.live.name} is {'gone' if tag is None else 'another one'} than what is live"
+        what = "is missing" if tag is None else "names something else than what is live"
+        detail = f"the tag of the live release, {known.live.name}, {what}"
         yield problem("refs", detail, fix=_RECOVER)
         return
     yield well("refs", f"{known.live.name} is live ({short(known.live.commit)})")

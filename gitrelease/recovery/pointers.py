@@ -101,7 +101,8 @@ def _mend_tags_of_groups(world: World) -> Iterator[str]:
     lost = {ref: git.ref(mark) for ref, mark in marks.items() if git.ref(ref) is None}
     if lost:
         git.update_refs([RefUpdate(ref, tag) for ref, tag in lost.items()], reason="recover")
-        yield f"put {len(lost)} tags of groups back: {', '.join(ref.removeprefix('refs/tags/') for ref in lost)}"
+        names = ", ".join(ref.removeprefix("refs/tags/") for ref in lost)
+        yield f"put {counted(len(lost), 'tag')} of groups back: {names}"
 
 
 # -- groups ----------------------------------------------------------------------------------------------------------

@@ -280,7 +280,7 @@ ENDANGERED = [
     pytest.param(
         delete("refs/gitrelease/tags/release/1", "refs/tags/release/1"),
         "refs",
-        "release/1 is gone",
+        "the tag of the live release, release/1, is missing",
         "gitrelease recover",
         id="no tag",
     ),

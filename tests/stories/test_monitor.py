@@ -109,14 +109,16 @@ def test_json_is_an_object_a_line_and_the_last_one_the_summary(production: Produ
     assert summary["instances"][0]["samples"] == 3
 
 
-def test_a_threshold_that_was_passed_ends_with_3_and_is_named(talking: Production) -> None:
+def test_a_threshold_that_was_exceeded_ends_with_3_and_is_named(talking: Production) -> None:
     host = talking.home / "host.toml"
     host.write_text(host.read_text() + "\n[monitor]\nmemory_mb = 100\n")
     before = talking.gitrelease("monitor", "--for", "300ms", "--every", "300ms")
     ask(talking, "/grow")
 
     ended = talking.gitrelease("monitor", "--for", "300ms", "--every", "300ms")
+    told = objects(talking.gitrelease("monitor", "--for", "300ms", "--every", "300ms", "--json").out)[-1]
 
+    assert told["exceeded"][0].startswith("primary: peak memory ")
     assert before.code == 0, before.said
     assert ended.code == 3
     assert re.search(r"beyond a threshold: primary: peak memory 1[5-9]\d MB, 100 MB is the threshold", ended.out)

@@ -127,7 +127,8 @@ def test_hooks_of_another_hooks_path_still_run(checkout: Production, tmp_path: P
         (hooks / name).chmod(0o755)
     checkout.git("config", "core.hooksPath", str(hooks))
 
-    checkout.init()
+    said = checkout.gitrelease("init", "--port", str(checkout.port), "--python", sys.executable).out
+    assert f"core.hooksPath was {hooks}: this repository runs its hooks from .git/hooks now" in said
     checkout.write("README.md", "again\n")
     checkout.commit()
 
