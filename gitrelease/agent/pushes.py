@@ -28,11 +28,11 @@ from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import short
+from gitrelease.edges import locks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import ZERO
 from gitrelease.edges.housekeeping import is_full
-from gitrelease.recovery.locks import clear_locks_of_branch
 from gitrelease.release import attempts
 from gitrelease.release.branch import settle
 from gitrelease.release.execute import record
@@ -236,7 +236,7 @@ def _end_cut_off(production: Production, push: Push) -> None:
 
 def _clear_locks(world: World) -> None:
     """A `git receive-pack` that was killed while it moved the branch leaves its locks: every push would be refused."""
-    for lock in clear_locks_of_branch(world.git.root, world.git.directory, world.settings.branch_ref):
+    for lock in locks.clear_locks_of(world.git.root, world.git.directory, ("HEAD", world.settings.branch_ref)):
         log.warning("removed %s, which a push that was killed had left", lock)
 
 

@@ -10,10 +10,10 @@ from gitrelease.core import refs
 from gitrelease.core.text import short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
-from gitrelease.edges import hooks, process_table
+from gitrelease.edges import hooks, locks, process_table
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import MODE, user_name
-from gitrelease.recovery import heads, locks
+from gitrelease.recovery import heads
 
 _INIT = "gitrelease init"
 _RECOVER = "gitrelease recover"

@@ -18,6 +18,7 @@ from typing import Literal
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.exports import LARGEST
 from gitrelease.edges import loose_refs
+from gitrelease.edges.locks import clear_locks_of
 
 ZERO = "0" * 40
 
@@ -357,7 +358,10 @@ class Git:
         return self.text(*_DURABLE, "hash-object", "-t", "tag", "-w", "--stdin", stdin=_message(body))
 
     def update_refs(self, updates: Sequence[RefUpdate], *, reason: str) -> None:
-        """Move refs in one durable transaction: all of them, or `GitError` and none."""
+        """Move refs in one durable transaction: all of them, or `GitError` and none.
+
+        Locks on them that a git which was killed has left are taken away.
+        """
         lines = ["start"]
         for update in updates:
             if update.new is None:
@@ -365,10 +369,15 @@ class Git:
             else:
                 lines.append(f"update {update.ref} {update.new}" + (f" {update.old}" if update.old else ""))
         lines += ["prepare", "commit"]
-        self.run(
-            *_DURABLE, "update-ref", "-m", f"gitrelease: {reason}", "--stdin",
-            stdin=("\n".join(lines) + "\n").encode(),
-        )  # fmt: skip
+        command = (*_DURABLE, "update-ref", "-m", f"gitrelease: {reason}", "--stdin")
+        content = ("\n".join(lines) + "\n").encode()
+        try:
+            self.run(*command, stdin=content)
+        except GitError as error:
+            locked = ("HEAD", "packed-refs", *(update.ref for update in updates))
+            if "File exists" not in error.message or not clear_locks_of(self.root, self.directory, locked):
+                raise
+            self.run(*command, stdin=content)
 
     def pack_refs(self, prefixes: Sequence[str], *, beyond: int) -> None:
         """Pack refs into one file when more than `beyond` below `prefixes` are files of their own: each is opened."""

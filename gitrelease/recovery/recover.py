@@ -9,12 +9,12 @@ from gitrelease.candidate import belonging_to
 from gitrelease.core import settings_text
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.settings import DEFAULT_BRANCH
-from gitrelease.edges import records
+from gitrelease.edges import locks, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import Home
-from gitrelease.recovery import heads, house, locks, pointers
+from gitrelease.recovery import heads, house, pointers
 from gitrelease.release.running import read_running
 from gitrelease.world import open_world
 

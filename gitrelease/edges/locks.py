@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gitrelease.core.errors import Exit, ReleaseError
@@ -54,12 +54,12 @@ def _looks(pid: int) -> bool:
         return True  # it has ended
 
 
-def clear_locks_of_branch(root: Path, directory: Path, branch_ref: str) -> list[Path]:
-    """Remove the locks that a killed push held on the branch, and on HEAD that is on it; return them.
+def clear_locks_of(root: Path, directory: Path, refs: Iterable[str]) -> list[Path]:
+    """Remove the locks that a git which was killed held on `refs`; return them.
 
     They stay where a git is at work in the checkout: it may hold them without having the files open.
     """
-    found = {path: _made(path) for path in (directory / "HEAD.lock", directory / f"{branch_ref}.lock")}
+    found = {path: _made(path) for path in (directory / f"{ref}.lock" for ref in refs)}
     left = {path: made for path, made in found.items() if made is not None}
     deadline = time.monotonic() + _LOOKS
     # A git that only looks, ours or a person's, soon ends.

@@ -1,0 +1,60 @@
+"""Locks on refs that a git which was killed has left: nobody is barred by one, whichever ref it is on."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.checkout import Production
+
+LOCKS = ["refs/gitrelease/live", "refs/gitrelease/good", "refs/heads/deploy", "HEAD", "packed-refs"]
+
+
+@pytest.fixture
+def two(production: Production) -> Production:
+    developer = production.clone()
+    developer.commit_term("second")
+    assert developer.push().code == 0
+    production.await_idle()
+    return production
+
+
+@pytest.mark.parametrize("ref", LOCKS)
+def test_a_rollback_takes_a_lock_away_that_nobody_holds(two: Production, ref: str) -> None:
+    lock = two.root / ".git" / f"{ref}.lock"
+    lock.touch()
+
+    back = two.gitrelease("rollback")
+
+    assert back.code == 0, back.said
+    assert two.live() == "release/1"
+    assert not lock.exists() or ref in ("HEAD", "packed-refs")  # which this did not have to lock
+
+
+def test_a_release_takes_a_lock_on_its_tag_away(two: Production) -> None:
+    lock = two.root / ".git" / "refs/tags/release/3.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+
+    two.commit_term("third")
+
+    two.await_live("release/3")
+    assert not lock.exists()
+
+
+def test_a_lock_stays_while_a_git_is_at_work_in_the_checkout(two: Production) -> None:
+    lock = two.root / ".git" / "refs/gitrelease/live.lock"
+    lock.touch()
+    working = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=two.root, stdin=subprocess.PIPE)
+    try:
+        back = two.gitrelease("rollback")
+    finally:
+        working.communicate()
+
+    assert back.code != 0
+    assert lock.exists()
+    assert two.live() == "release/2"
+    assert "second" in two.answer()
+    again = two.gitrelease("rollback")
+    assert again.code == 0, again.said
