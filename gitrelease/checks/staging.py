@@ -38,7 +38,7 @@ from gitrelease.edges import backends, disk_cache, limits
 from gitrelease.edges.backends import Backend, NotStarted
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.edges.slots import Slot
+from gitrelease.edges.slots import CHECK, Slot
 from gitrelease.world import World
 
 _NOTHING = Findings()
@@ -236,8 +236,9 @@ def _start_and_judge(
     configured = config_checks(world, tuple(found.values()), new=scope.new)
     if any(check.status in ("failed", "unknown") for check in configured):
         return None, Findings(configured)
-    cache = world.cache_of(slot.commit)
-    if not cache.exists():
+    # A check leaves alone what the release of that content has kept.
+    cache = world.home.caches / CHECK if slot.name == CHECK else world.cache_of(slot.commit)
+    if slot.name == CHECK or not cache.exists():
         undo.callback(disk_cache.drop, cache)  # once its process has ended
     try:
         backend = backends.start(

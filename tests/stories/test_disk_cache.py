@@ -96,9 +96,12 @@ def test_a_release_finds_what_it_has_cached_after_a_restart_and_prune_drops_what
     (kept,) = (computing.home / "caches").rglob("*.memo")
     written = kept.stat().st_mtime_ns
 
+    checked = computing.gitrelease("check", "release/1")
+    assert checked.code == 0, checked.said
     assert computing.gitrelease("restart").code == 0
     assert shown(computing) == "numbers [0, 1, 2]"
     assert kept.stat().st_mtime_ns == written
+    assert caches(computing) == 1
     assert push(developer, computing, 2)
     assert push(developer, computing, 3)
     assert shown(computing) == "numbers [0, 3, 6]"
