@@ -116,6 +116,10 @@ class World:
             settings = msgspec.structs.replace(settings, instances=self.settings.instances)
         return dataclasses.replace(self, settings=settings, checkout=_checkout(self.git, settings), host=host)
 
+    def limit_told(self, name: str) -> str:
+        """Say what a limit is set to, and where: what ran into it may only need more."""
+        return settings_files.limit_told(self.git, self.host, self.git.ref(self.live_ref), name)
+
     def _host_now(self) -> Mapping[str, Any]:
         try:
             return self._read_host()

@@ -74,9 +74,16 @@ class Asked:
                 return Findings((*patterns, *self.lints.result()), questions=self.questions)
         else:
             patterns = ()
-        said = inside.contract_results(self.contract, finished=self.contract.wait(deadline, cancel))
+        finished = self.contract.wait(deadline, cancel)
+        said = inside.contract_results(self.contract, finished=finished)
         answers = inside.replay_results(self.contract)
-        return Findings((*said.checks, *patterns, *self.lints.result()), said.facts, answers, self.questions)
+        checks = said.checks if finished else self._with_limit(said.checks)
+        return Findings((*checks, *patterns, *self.lints.result()), said.facts, answers, self.questions)
+
+    def _with_limit(self, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+        """Name the limit with the check that did not return within it: the last one."""
+        *before, late = checks
+        return (*before, msgspec.structs.replace(late, detail=f"{late.detail} ({self.world.limit_told('checks')})"))
 
     def _patterns(self, *, finished: bool) -> tuple[Check, ...]:
         if self.backtracking is None:

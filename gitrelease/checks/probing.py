@@ -33,6 +33,8 @@ def probe(
     try:
         if app.kind == "command":
             well, said = probes.until_healthy(app, backend.endpoint, deadline=deadline, process=running, cancel=cancel)
+            if said and not well:
+                said = f"{said} ({world.limit_told('start')})"
             return (_start_check(backend, well, said or processes.how_ended(backend.identity), begun),)
         with contextlib.ExitStack() as stack:
             script: probes.ScriptCheck | None = None
@@ -54,7 +56,8 @@ def probe(
             if running in ended:
                 return (_start_check(backend, False, processes.how_ended(backend.identity), begun),)
             if not ended:
-                return (_start_check(backend, False, f"no finished script run within {limit:g} s", begun),)
+                late = f"no finished script run within {limit:g} s ({world.limit_told('start')})"
+                return (_start_check(backend, False, late, begun),)
             seen = inside.session_result(session)
             start = _start_check(backend, *probes.healthy(app, backend.endpoint), begun)
             if start.status != "passed" or script is None:

@@ -82,6 +82,8 @@ def prepare(
     a freeze does not bind; `waiting`: see `leaves_out`.
     """
     begun = time.monotonic()
+    if known.live is not None:  # what somebody has set on the host a moment ago counts
+        production.world = production.world.judged_by(known.live.commit)
     world, live = production.world, _compared_with(production, known)
     if known.live is None and production.running.live is not None:
         raise _live_is_lost(production.running.live, world.live_ref)
