@@ -34,6 +34,7 @@ from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import counted
 from gitrelease.edges import heap, hooks, wire
@@ -48,6 +49,7 @@ from gitrelease.edges.watcher import Watcher
 from gitrelease.release.execute import record
 from gitrelease.release.pages import open_pages
 from gitrelease.release.production import Production
+from gitrelease.release.running import read_running
 from gitrelease.release.upkeep import tidy
 from gitrelease.world import World, open_world
 
@@ -135,10 +137,14 @@ class Agent:
 
     def _serves(self) -> str:
         """Say what users get just now; nothing where no process serves them."""
-        if self.production is None and not self._arriving.is_set():
+        if self.production is not None:
+            return served_by(self.production)
+        if not self._arriving.is_set():
             known = self.world.records().live  # front and backends go on; they are about to be adopted
             return known.name if known is not None else ""
-        return served_by(self.production) if self.production is not None else ""
+        # It is just coming up, for the first time say: what is told of that may be told before it is done.
+        live = read_running(self.world.home.processes).live
+        return release_name(live.number) if live is not None else ""
 
     def parts(self) -> Sequence[Office]:
         """Return the office of each group of instances that is looked after, production's first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from gitrelease.candidate import placed
@@ -159,4 +160,4 @@ def _commit_of(world: World, text: str, before: Version | None, version: Version
     shown = world.git.text("log", "-1", f"-S{text}", "--format=%H%x00%an%x00%aI", span, "--")
     shown = shown or world.git.text("show", "-s", "--format=%H%x00%an%x00%aI", source)
     commit, author, date = shown.split("\0")
-    return commit, author, date
+    return commit, author, datetime.fromisoformat(date).isoformat()  # versions of git differ in how they write UTC

@@ -78,6 +78,16 @@ def test_a_release_is_told_by_hook_and_by_mail(production: Production, hook: Hoo
     assert "Production serves release/2 now" in text
 
 
+def test_the_first_release_is_told_with_what_production_serves(checkout: Production, hook: Hook) -> None:
+    checkout.init()
+    tell(checkout, urls(hook.url))
+
+    checkout.up()
+
+    body = until(lambda: hook.body("release/1 is live"), "the hook is told")
+    assert "Production serves release/1 now" in body
+
+
 def test_a_refusal_is_told_without_secrets_and_markup(production: Production, hook: Hook) -> None:
     tell(production, urls(hook.url))
     developer = production.clone()
