@@ -65,7 +65,8 @@ def main(arguments: list[str]) -> int:
             return 0
         return _push(client, relay, name, rest)
     except ReleaseError as error:
-        relay.end({"error": error.message, "hint": error.hint})
+        became = "the push is refused: " if name == "update" else ""
+        relay.end({"error": f"{became}{error.message}", "hint": error.hint})
         return int(error.code)
 
 

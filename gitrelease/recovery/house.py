@@ -13,6 +13,7 @@ import msgspec
 from gitrelease import installation
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, SettingsError
+from gitrelease.core.text import counted
 from gitrelease.edges import hooks, kept_settings, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.front import FrontControl
@@ -148,7 +149,7 @@ def mend_journal(journal: Journal) -> Iterator[str]:
         yield f"{journal.path.name} was a folder; it is kept as {aside.name}"
     torn = journal.drop_unreadable()
     if torn:
-        yield f"dropped {torn} lines of the journal that nobody can read"
+        yield f"dropped {counted(torn, 'line')} of the journal that nobody can read"
 
 
 def clear_slots(slots: Slots) -> Iterator[str]:

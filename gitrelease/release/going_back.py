@@ -77,6 +77,7 @@ def go_back(
             checks=serving.checks,
         )
     switched = time.monotonic()
+    again = " again" if target.number in production.memory.served else ""
     went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
     try:
         performed = _carried_out(
@@ -88,7 +89,7 @@ def go_back(
             production.end_all(serving.backends)  # it has no use; the inbox serves what the refs say
         raise
     take_effect(production, known, target, soak=judging.settings.policy[target.kind].soak_seconds)
-    report("promote", f"{target.name} is live again on {addresses(production)}", time.monotonic() - switched)
+    report("promote", f"{target.name} is live{again} on {addresses(production)}", time.monotonic() - switched)
     took = round(time.monotonic() - begun, 3)
     pages = _pages_moved(production, live, target, report=report)
     return Outcome(

@@ -140,6 +140,21 @@ def test_a_group_goes_back_by_itself_and_by_hand(grouped: Grouped) -> None:
 
 
 @pytest.mark.long
+def test_what_a_group_never_had_is_not_live_again_there(grouped: Grouped) -> None:
+    grouped.production.commit_term("second")
+    grouped.production.await_live("release/2")
+    grouped.production.await_idle()
+    grouped.deploy("release/2", "--to", "test")
+
+    first = grouped.production.gitrelease("rollback", "--in", "test")
+    grouped.deploy("release/2", "--to", "test")
+    again = grouped.production.gitrelease("rollback", "--in", "test")
+
+    assert first.code == 0, first.said
+    assert "release/1 is live on" in " ".join(first.said.split())
+    assert "release/1 is live again on" in " ".join(again.said.split())
+
+
 def test_a_group_comes_up_again_with_production(grouped: Grouped) -> None:
     production = grouped.production
     grouped.branch_with("two")

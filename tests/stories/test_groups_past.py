@@ -194,7 +194,7 @@ def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Gr
     assert ended.code == 0, ended.said
     assert production.git("for-each-ref") == before
     assert "nothing was live in test by the refs; release/3 is again" in ended.said
-    assert "dropped 1 lines of the journal" in ended.said
+    assert "dropped 1 line of the journal" in ended.said
     production.await_idle()
     assert_whole(production)
 
