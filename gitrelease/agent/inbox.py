@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gitrelease.candidate import Candidate, belonging_to, compose, of_branch
@@ -38,6 +37,7 @@ from gitrelease.world import World
 AGAIN = 5.0  # seconds
 TELL_AGAIN = 86_400.0  # seconds, of tags that are deleted by every fetch
 MOST_NAMES = 100  # of them in the journal
+_LOOKED_AT = 50  # attempts, for what has waited
 
 log = logging.getLogger("gitrelease.agent")
 
@@ -62,6 +62,7 @@ class Inbox:
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
     settles_in: float | None = None  # seconds: somebody has only just written what lies on disk
+    tags: kept_tags.Stamp | None = None  # of the tags of releases and backups, when they were all there
 
     def find(self, commit: str) -> Candidate | None:
         """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
@@ -72,11 +73,6 @@ class Inbox:
         """Return the candidate that waits for approval and is what the branch, or the disk on top of it, holds."""
         candidates = [waiting.candidate for waiting in tuple(self.waiting.values())]  # the agent writes to it meanwhile
         return next((one for one in reversed(candidates) if _is_wanted(world, one)), None)
-
-    def without(self, world: World, live: Release) -> list[str]:
-        """Return the commits of the branch that wait and do not have what is live in them."""
-        sources = (waiting.candidate.source for waiting in self.waiting.values())
-        return [source for source in sources if not world.git.is_ancestor(live.source, source)]
 
     def wait(self, candidate: Candidate, outcome: Outcome, known: Records) -> None:
         """Remember what waits, and what for; of edits the last one, which is what lies on disk."""
@@ -104,7 +100,7 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     """
     inbox.settles_in = None
     try:
-        _put_tags_back(production)
+        _put_tags_back(production, inbox)
         outcome = _look(production, inbox, cancel=cancel, report=report)
     except (GitError, OSError):
         inbox.again_in = AGAIN
@@ -114,12 +110,23 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     return outcome
 
 
-def _put_tags_back(production: Production) -> None:
-    """Put back the tags of releases and backups that git has deleted or replaced, and tell of it."""
-    names = kept_tags.put_back(production.world.git)
+def _put_tags_back(production: Production, inbox: Inbox) -> None:
+    """Put back the tags of releases and backups that were deleted or replaced, and tell of it.
+
+    Where git refuses that, a tag named `backup` is in the way say, all else goes on.
+    """
+    stamp = kept_tags.stamp(production.world.git)
+    if stamp == inbox.tags:
+        return
+    try:
+        names = kept_tags.put_back(production.world.git)
+    except GitError as error:
+        log.warning("tags of releases or backups are gone and cannot be put back: %s", error.message)
+        return
+    inbox.tags = stamp
     if not names:
         return
-    log.warning("git had deleted or replaced tags, which are put back: %s", ", ".join(names))
+    log.warning("tags had been deleted or replaced, and are put back: %s", ", ".join(names))
     told, now = production.memory.tags_restored, time.time()
     if told is None or not 0 <= now - told < TELL_AGAIN:
         record(production, TagsRestored(at=now, names=tuple(names[:MOST_NAMES])))
@@ -155,7 +162,6 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         soak = world.settings.policy[known.live.kind].soak_seconds
         take_effect(production, known, known.live, soak=soak)
         world = production.world
-    without = inbox.without(world, known.live)
     _drop_stale(production, inbox, frozen=frozen_now(known) is not None)
     if head not in (known.live.source, production.memory.settled):
         candidate = of_branch(
@@ -169,7 +175,7 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         if world.checkout.disk_follows(candidate.commit):
             world.checkout.note(candidate.commit)
         if candidate.key not in inbox.waiting:
-            return _take_branch(production, inbox, known, candidate, without, cancel=cancel, report=report)
+            return _take_branch(production, inbox, known, candidate, cancel=cancel, report=report)
     elif not _files_follow(production, head, known) and not world.checkout.git_is_at_work():
         follow(world.checkout, belonging_to(world, head, known.live), head, at=time.time())
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
@@ -199,19 +205,10 @@ def _drop_stale(production: Production, inbox: Inbox, *, frozen: bool) -> None:
 
 
 def _take_branch(
-    production: Production,
-    inbox: Inbox,
-    known: Records,
-    candidate: Candidate,
-    waiting: Sequence[str],
-    *,
-    cancel: Cancel,
-    report: Report,
+    production: Production, inbox: Inbox, known: Records, candidate: Candidate, *, cancel: Cancel, report: Report
 ) -> Outcome:
-    """Release what the branch has moved to; when it is unfit, the branch goes back to what is live.
-
-    `waiting` are commits that waited until now and do not have what is live in them.
-    """
+    """Release what the branch has moved to; when it is unfit, the branch goes back to what is live."""
+    waiting = _have_waited(production, known.live, candidate.source)
     prepared = prepare(production, known, candidate, waiting=waiting, cancel=cancel, report=report)
     if isinstance(prepared, Prepared):
         return promote(production, prepared, report=report)
@@ -223,6 +220,19 @@ def _take_branch(
         # What could not be judged, or is not signed, is not condemned: it may be tried again.
         turn_away(production, candidate, prepared.reason, condemn=prepared.condemns)
     return prepared
+
+
+def _have_waited(production: Production, live: Release | None, head: str) -> list[str]:
+    """Return the commits below `head` that waited for approval and do not have what is live in them, the newest first.
+
+    The journal knows them, also for an agent that has just been started.
+    """
+    git = production.world.git
+    if live is None or git.is_ancestor(live.source, head):
+        return []
+    waited = [one.commit for one in production.memory.attempts[-_LOOKED_AT:] if one.outcome == "waiting"]
+    below = (one for one in dict.fromkeys(reversed(waited)) if git.is_ancestor(one, head))
+    return [one for one in below if not git.is_ancestor(live.source, one)]
 
 
 def _take_edit(

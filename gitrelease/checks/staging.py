@@ -238,7 +238,9 @@ def _start_and_judge(
         return None, Findings(configured)
     # A check leaves alone what the release of that content has kept.
     cache = world.home.caches / CHECK if slot.name == CHECK else world.cache_of(slot.commit)
-    if slot.name == CHECK or not cache.exists():
+    if slot.name == CHECK:
+        disk_cache.drop(cache)  # of one that was killed
+    if not cache.exists():
         undo.callback(disk_cache.drop, cache)  # once its process has ended
     try:
         backend = backends.start(

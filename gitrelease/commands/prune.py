@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gitrelease.commands import offers
 from gitrelease.commands.chore import ask_or_do
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import DryRun, Json, ending
 from gitrelease.core.text import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gitrelease.edges.git import Git
     from gitrelease.edges.wire import Message
 
@@ -25,6 +28,10 @@ def run(
     keep: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many to keep; failed ones are counted apart.")
     ] = 50,
+    backup: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Drop this backup, and nothing else.", autocompletion=offers.backups),
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
@@ -32,6 +39,8 @@ def run(
 
     What only a group has had is counted by itself, and what any group needs stays.
     """
+    if backup is not None:
+        return _drop_backup(context.obj, backup, dry_run=dry_run, as_json=as_json)
     from gitrelease.commands.client import client_for
     from gitrelease.edges.git import Git
     from gitrelease.release.pruning import prune
@@ -46,6 +55,27 @@ def run(
         _tell(end, dry_run=dry_run)
     if not dry_run:
         _pack(Git(client_for(context.obj).root))
+    return 0
+
+
+def _drop_backup(directory: Path, name: str, *, dry_run: bool, as_json: bool) -> int:
+    """Drop a backup, with the copy from which it would come back."""
+    from gitrelease.commands.client import client_for
+    from gitrelease.core.errors import ReleaseError
+    from gitrelease.edges import kept_tags
+    from gitrelease.edges.git import Git
+
+    git = Git(client_for(directory).root)
+    known = kept_tags.backups(git)
+    full = name if name.startswith("backup/") else f"backup/{name}"
+    if full not in known:
+        raise ReleaseError(f"there is no backup {name!r}", hint="See which there are: git tag --list 'backup/*'")
+    if not dry_run:
+        kept_tags.drop(git, [full])
+    if as_json:
+        print_json({"backup": full, "dry_run": dry_run})
+    else:
+        typer.echo(f"{'would drop' if dry_run else 'dropped'} {full}")
     return 0
 
 

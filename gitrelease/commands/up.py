@@ -21,9 +21,7 @@ from gitrelease.commands.client import (
 )
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.variables import told
-from gitrelease.edges import variables as variables_of_host
 from gitrelease.edges.home import AGENT_MARK, Home
-from gitrelease.release.running import read_running
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +46,7 @@ def run(
     require_owner(client)
     recorded = _record_variables(client.home, anew=variables)
     if foreground:
-        variables_of_host.follow_unit(client.home.root, os.environ)
+        _follow_unit(client.home)
         _become_agent(client)
     client.start_agent()
     end = client.ask("up", {"by": user()}, show_progress)
@@ -64,16 +62,27 @@ def run(
 def _record_variables(home: Home, *, anew: bool) -> list[str]:
     """Record the app's variables where none are, or anew; return the names of those that were recorded here.
 
-    What an earlier version has started tells its variables itself.
+    As long as nothing has ever come up, what was recorded may be what is missing. What an earlier version has started
+    tells its variables itself.
     """
+    from gitrelease.core.refs import LIVE
+    from gitrelease.edges import names
+    from gitrelease.edges import variables as variables_of_host
+    from gitrelease.release.running import read_running
+
     home.create()
-    known = None if anew else variables_of_host.recorded(home.root)
-    if known is not None:
+    if not anew and variables_of_host.recorded(home.root) is not None and names.refs(home.root.parent, LIVE):
         return []
     live = read_running(home.processes).live
     if not anew and live is not None and variables_of_host.take_over(home.root, live.first.identity.pid):
         return []
     return sorted(variables_of_host.record(home.root, os.environ).all)
+
+
+def _follow_unit(home: Home) -> None:
+    from gitrelease.edges import variables
+
+    variables.follow_unit(home.root, os.environ)
 
 
 def _become_agent(client: Client) -> None:

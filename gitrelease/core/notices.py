@@ -100,7 +100,7 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
 
 def _deleted(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"git had deleted or replaced {', '.join(names[:3])}{more}: they are again what they were"
+    return f"{', '.join(names[:3])}{more} had been deleted or replaced, and are again what they were"
 
 
 def _attempted(name: str, level: int, event: Attempted) -> Notice:

@@ -30,7 +30,8 @@ _PREFIXES = (
 )  # fmt: skip
 # Every shell and every service has them; nobody needs to be told.
 _USUAL = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ", "USER", "XDG_RUNTIME_DIR"})
-_OF_SERVICES = _USUAL | {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE"}
+_OF_SERVICES = (_USUAL - {"LANGUAGE", "TZ"}) | {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE"}
+_NEVER = ("GITRELEASE_", "GIT_", "SUPERVISOR_")
 _MANAGERS = frozenset({"INVOCATION_ID", "SUPERVISOR_ENABLED"})  # of systemd, and of supervisord
 _GITS_OWN = "git-core"  # the folder of git's programs, which git puts in front of PATH for its hooks
 
@@ -51,7 +52,12 @@ def of_unit(environment: Mapping[str, str], pid: int) -> dict[str, str] | None:
     started = environment.get("SYSTEMD_EXEC_PID")
     if not _MANAGERS & environment.keys() or (started is not None and started != str(pid)):
         return None
-    return {name: value for name, value in usable(environment).items() if name not in _OF_SERVICES}
+    return {name: value for name, value in environment.items() if not _is_no_units(name)}
+
+
+def _is_no_units(name: str) -> bool:
+    """Is a variable of a service none that its unit sets for the app? What it sets, it means: tokens of CI as well."""
+    return name in _NAMES or name in _OF_SERVICES or name.startswith(_NEVER)
 
 
 def unusual(names: Iterable[str]) -> list[str]:

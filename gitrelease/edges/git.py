@@ -30,6 +30,7 @@ _ALWAYS = (
 )  # fmt: skip
 _DURABLE = ("-c", "core.fsync=all")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LEFT = 5.0  # seconds after which a lock that no git at work may hold was left behind
 _LOOSE_OBJECTS = 6_700  # git's own measure of too many
 _ANSWERS = 16  # answers that are remembered,
 _ANSWER_BYTES = 1 << 16  # unless they are longer
@@ -370,12 +371,13 @@ class Git:
                 lines.append(f"update {update.ref} {update.new}" + (f" {update.old}" if update.old else ""))
         lines += ["prepare", "commit"]
         command = (*_DURABLE, "update-ref", "-m", f"gitrelease: {reason}", "--stdin")
-        content = ("\n".join(lines) + "\n").encode()
+        content = ("\n".join(lines) + "\n").encode(errors="surrogateescape")
         try:
             self.run(*command, stdin=content)
         except GitError as error:
             locked = ("HEAD", "packed-refs", *(update.ref for update in updates))
-            if "File exists" not in error.message or not clear_locks_of(self.root, self.directory, locked):
+            cleared = "File exists" in error.message and clear_locks_of(self.root, self.directory, locked, age=_LEFT)
+            if not cleared:
                 raise
             self.run(*command, stdin=content)
 

@@ -8,11 +8,14 @@ repository does not have, and `--force` replaces those that another production h
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
 
 from gitrelease.core.refs import BACKUPS, RELEASES, TAGS
 from gitrelease.edges.git import ZERO, Git, RefUpdate
-from gitrelease.edges.tags import read_release, read_tags
+from gitrelease.edges.tags import Tag, read_tags, release_of
 
+Stamp: TypeAlias = "tuple[int, ...]"
 _ALL = "refs/tags/"
 
 
@@ -38,17 +41,41 @@ def take_up(git: Git) -> None:
     tags, copies = _listed(git)
     wanted = {name: tag for name, tag in tags.items() if name not in copies}
     readable = read_tags(git, wanted.values())
-    made = [name for name, tag in wanted.items() if tag in readable and _is_ours(git, name, tag)]
+    made = [name for name, tag in wanted.items() if tag in readable and _is_ours(name, readable[tag])]
     if made:
         git.update_refs([RefUpdate(_copy(f"{_ALL}{name}"), wanted[name]) for name in made], reason="copies of tags")
 
 
-def _is_ours(git: Git, name: str, tag: str) -> bool:
-    """Is it a backup, or a release that has this name? Anybody can make a tag of a name of ours."""
+def _is_ours(name: str, tag: Tag) -> bool:
+    """Is it a backup of ours, or a release that has this name? Anybody can make a tag of a name of ours."""
     if f"{_ALL}{name}".startswith(BACKUPS):
-        return True
-    release = read_release(git, tag)
+        return f"Back: gitrelease restore {name}" in tag.message
+    release = release_of(tag)
     return release is not None and release.name == name
+
+
+def backups(git: Git) -> list[str]:
+    """Return the names of the backups that are there, or have a copy."""
+    tags, copies = _listed(git)
+    return sorted(name for name in tags.keys() | copies.keys() if f"{_ALL}{name}".startswith(BACKUPS))
+
+
+def drop(git: Git, names: Iterable[str]) -> None:
+    """Drop tags with their copies: without those they would come back."""
+    git.update_refs(with_copies(RefUpdate(f"{_ALL}{name}", None) for name in names), reason="dropped by hand")
+
+
+def stamp(git: Git) -> Stamp:
+    """Return what changes when a tag of a release or a backup comes, goes or is replaced; without asking git."""
+    places = ("packed-refs", "refs/tags", "refs/tags/release", "refs/tags/backup")
+    return tuple(_changed(git.directory / place) for place in places)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _copy(ref: str) -> str:

@@ -54,12 +54,13 @@ def _looks(pid: int) -> bool:
         return True  # it has ended
 
 
-def clear_locks_of(root: Path, directory: Path, refs: Iterable[str]) -> list[Path]:
-    """Remove the locks that a git which was killed held on `refs`; return them.
+def clear_locks_of(root: Path, directory: Path, refs: Iterable[str], *, age: float = 0.0) -> list[Path]:
+    """Remove the locks that a git which was killed held on `refs`, those that are `age` seconds old; return them.
 
     They stay where a git is at work in the checkout: it may hold them without having the files open.
     """
-    found = {path: _made(path) for path in (directory / f"{ref}.lock" for ref in refs)}
+    paths = (directory / f"{ref}.lock" for ref in refs)
+    found = {path: _made(path) for path in paths if _age(path) >= age}
     left = {path: made for path, made in found.items() if made is not None}
     deadline = time.monotonic() + _LOOKS
     # A git that only looks, ours or a person's, soon ends.
@@ -72,6 +73,13 @@ def clear_locks_of(root: Path, directory: Path, refs: Iterable[str]) -> list[Pat
     for path in cleared:
         path.unlink(missing_ok=True)
     return cleared
+
+
+def _age(path: Path) -> float:
+    """Return how many seconds ago a file was written; less than none where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime
+    return -1.0
 
 
 def _made(path: Path) -> tuple[int, int] | None:

@@ -62,10 +62,11 @@ def _parsed(name: str, content: str) -> Tag | None:
 
 def read_release(git: Git, tag: str) -> Release | None:
     """Read a release from its tag object; None where that is not there, or is somebody else's."""
-    return _release(read_tags(git, [tag]).get(tag))
+    return release_of(read_tags(git, [tag]).get(tag))
 
 
-def _release(tag: Tag | None) -> Release | None:
+def release_of(tag: Tag | None) -> Release | None:
+    """Return the release that a tag tells of; None where it is somebody else's."""
     if tag is None or tag.kind != "commit":
         return None
     return release_from_tag(name=tag.name, tag=tag.id, commit=tag.target, at=tag.at, message=tag.message)
@@ -103,7 +104,7 @@ class Releases(Sequence[Release]):
     def _read(self, numbers: Sequence[int]) -> Iterator[Release]:
         tags = read_tags(self._git, [self._tags[number] for number in numbers])
         for number in numbers:
-            release = _release(tags.get(self._tags[number]))
+            release = release_of(tags.get(self._tags[number]))
             if release is not None and release.number == number:
                 yield release
 

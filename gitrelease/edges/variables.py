@@ -5,6 +5,7 @@ Recorded are those of the shell in which the owner has typed `gitrelease up`. Th
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -20,6 +21,7 @@ from gitrelease.core.variables import of_unit, usable
 from gitrelease.edges.home import write_atomically
 
 FILE = "variables.json"
+_OURS = "GITRELEASE_"  # what every process of ours has
 Source = Literal["shell", "process"]
 
 
@@ -59,8 +61,13 @@ def recorded(root: Path) -> Recorded | None:
 
 
 def record(root: Path, environment: Mapping[str, str]) -> Recorded:
-    """Record the app's variables of a shell in the place of what was recorded."""
-    new = Recorded(at=time.time(), source="shell", values=usable(environment))
+    """Record the app's variables of a shell in the place of what was recorded; what a unit has set stays."""
+    try:
+        known = recorded(root)
+    except SettingsError:  # it is made anew
+        known = None
+    unit = known.unit if known is not None else {}
+    new = Recorded(at=time.time(), source="shell", values=usable(environment), unit=unit)
     _write(root, new)
     return new
 
@@ -79,9 +86,15 @@ def for_app(root: Path) -> dict[str, str]:
 
 
 def of_process(pid: int) -> dict[str, str]:
-    """Return the app's variables that a process was started with; `OSError` where it is gone, or another user's."""
+    """Return the app's variables that a process of ours was started with.
+
+    `OSError` where it is gone, or another user's, or where it has written something else there, a title for `ps` say.
+    """
     listed = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
-    return usable(dict(one.split("=", 1) for one in listed if "=" in one))
+    found = dict(one.split("=", 1) for one in listed if "=" in one)
+    if not any(name.startswith(_OURS) for name in found):
+        raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+    return usable(found)
 
 
 def take_over(root: Path, pid: int) -> bool:

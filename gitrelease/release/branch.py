@@ -11,7 +11,7 @@ from gitrelease.core.history import Release
 from gitrelease.core.text import short
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
-from gitrelease.edges.git import RefUpdate
+from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.release.execute import bring_files, record
 from gitrelease.release.production import Production
 from gitrelease.world import World
@@ -53,23 +53,32 @@ def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate,
     return branch_to(production, candidate.source)
 
 
-def leaves_out(world: World, candidate: Candidate, live: Release, *, waiting: Iterable[str] = ()) -> str:
+def leaves_out(
+    world: World, candidate: Candidate, live: Release, *, waiting: Iterable[str] = (), settled: str | None = None
+) -> str:
     """Say that the branch went back behind the live release, without a rollback; nothing where it did not.
 
     A commit that was amended, or rebased, takes the place of one that is live: that is something else. `waiting` are
-    commits that wait and do not have what is live in them: neither has what is put on top of one.
+    commits that waited and do not have what is live in them: neither has what is put on top of one. `settled` is what
+    the branch moved to last without a release: with another message, say, it is in the place of what is live.
     """
     git, source = world.git, candidate.source
     if source == live.source or git.is_ancestor(live.source, source):
+        return ""
+    if settled is not None and git.is_ancestor(settled, source) and _same_content(git, settled, live.source):
         return ""
     back = candidate.trigger in ("push", "edit") or git.is_ancestor(source, live.source)
     if not back and not any(git.is_ancestor(one, source) for one in waiting):
         return ""
     _, found, _ = git.execute("merge-base", source, live.source)
     common = found.decode().strip()
-    if common and records.content_key(git, common) == records.content_key(git, live.source):
+    if common and _same_content(git, common, live.source):
         return ""  # only documents are missing
     return f"the branch went back: what {live.name} has brought is not in {short(source)}"
+
+
+def _same_content(git: Git, one: str, other: str) -> bool:
+    return records.content_key(git, one) == records.content_key(git, other)
 
 
 def settle(production: Production, candidate: Candidate) -> str:

@@ -98,6 +98,12 @@ def prepare(
         hint = signing_hint(world, candidate, signed)
         return attempt.end("refused", f"{signed.name}: {signed.detail}", hint=hint, checks=(signed,))
     condemned = known.quarantined.get(candidate.key)
+    settled = production.memory.settled
+    back = (
+        leaves_out(world, candidate, known.live, waiting=waiting, settled=settled)
+        if known.live and not explicit
+        else ""
+    )
     decision = decide(
         diff if world.is_production or (diff and diff.kind is not Kind.NONE) else None,
         policy,
@@ -106,7 +112,7 @@ def prepare(
         explicit=explicit,
         approved=approved or not world.is_production,
         frozen=None if by_hand else frozen_now(known),
-        leaves_out=leaves_out(world, candidate, known.live, waiting=waiting) if known.live and not explicit else "",
+        leaves_out=back,
     )
     way = way_missing(world, candidate, kind) if isinstance(decision, Go | AfterApproval) and live else None
     if way is not None:
@@ -124,7 +130,7 @@ def prepare(
     if isinstance(staged, Unfit):
         hint = mend_hint(candidate.trigger, candidate.known_as)
         return attempt.end("refused", staged.reason, hint=hint, checks=staged.checks)
-    lacking = _lacking_approval(attempt, decision, staged, known, approved=approved)
+    lacking = _lacking_approval(attempt, decision, staged, known, approved=approved, back=bool(back))
     if lacking is not None:
         return lacking
     with _told_when_cut_off(attempt):
@@ -194,9 +200,12 @@ def _told_when_cut_off(attempt: Attempt) -> Iterator[None]:
 
 
 def _lacking_approval(
-    attempt: Attempt, decision: Go | AfterApproval, staged: Staged, known: Records, *, approved: bool
+    attempt: Attempt, decision: Go | AfterApproval, staged: Staged, known: Records, *, approved: bool, back: bool
 ) -> Outcome | None:
-    """End what is fit and needs somebody's word first; None when it may go live, as the very first release may."""
+    """End what is fit and needs somebody's word first; None when it may go live, as the very first release may.
+
+    `back`: the branch went back behind what is live.
+    """
     production, candidate, world = attempt.production, attempt.candidate, attempt.production.world
     try:
         losses = unexplained_losses(world, known.live, candidate, staged.findings)
@@ -211,7 +220,9 @@ def _lacking_approval(
         return None
     production.end(staged.backend)
     hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
-    if world.git.is_ancestor(candidate.source, known.live.source):
+    if back and candidate.trigger == "push":
+        hint = f"Merge {short(known.live.source)}, which is live, and push again. To leave it out: {hint}"
+    elif back and world.git.is_ancestor(candidate.source, known.live.source):
         hint += f"; or bring the branch forward again: git merge --ff-only {short(known.live.source)}"
     if losses:
         hint += f"; {loss_hint([item.metric for item in losses])}"

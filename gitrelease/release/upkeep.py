@@ -43,8 +43,8 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
     git = production.world.git
-    git.pack_refs(_MANY, beyond=_LOOSE_REFS)
     kept_tags.take_up(git)
+    git.pack_refs(_MANY, beyond=_LOOSE_REFS)
     running = [Path(backend.log) for backend in production.running.backends()]
     housekeeping.tidy(production.world.home, running=running)
     world = production.world

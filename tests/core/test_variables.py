@@ -29,9 +29,10 @@ def test_the_folder_of_gits_own_programs_is_not_in_its_path() -> None:
 
 @pytest.mark.parametrize("manager", [{"INVOCATION_ID": "1", "SYSTEMD_EXEC_PID": "17"}, {"SUPERVISOR_ENABLED": "1"}])
 def test_a_unit_sets_what_not_every_service_has(manager: dict[str, str]) -> None:
-    given = {"PATH": "/bin", "HOME": "/srv", "LANG": "C", "DB_PASSWORD": "x"}
+    given = {"PATH": "/bin", "HOME": "/srv", "LANG": "C", "GIT_DIR": "y"}
+    meant = {"DB_PASSWORD": "x", "TZ": "Europe/Berlin", "GITHUB_TOKEN": "z"}
 
-    assert of_unit(manager | given, 17) == {"DB_PASSWORD": "x"}
+    assert of_unit(manager | given | meant, 17) == meant
     assert of_unit(given, 17) is None
 
 

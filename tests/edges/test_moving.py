@@ -121,8 +121,9 @@ def move(one: App, other: App, session: str, *, wait: float = 10) -> tuple[str, 
     return word, one.companion.send(session, ticket=word, to=other.companion.path, wait=wait)
 
 
-def leave(app: App, page: Visitor) -> None:
-    page.close()
+def leave(app: App, page: Visitor, *, by: Visitor | None = None) -> None:
+    """Leave, by another connection than the page's own where one is given."""
+    (by or page).close()
     wait_for(lambda: not app.rows()[page.session].active)
 
 
@@ -416,6 +417,28 @@ def test_a_ticket_is_good_for_one_page(pair):
     assert second.run().session != page.session
     first.close()
     second.close()
+
+
+def test_a_page_that_was_cut_off_as_it_came_may_bring_its_ticket_once_more(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    page.run(typed("hello"))
+    assert upload(one, page.session, "f1", b"the document") == 204
+    word, _ = move(one, other, page.session)
+    leave(one, page)
+    cut = Visitor(other.port, word)
+    wait_for(lambda: other.rows().get(page.session))
+    leave(other, page, by=cut)
+
+    back = Visitor(other.port, word)
+    back.ids = page.ids
+    back.ask(typed("hello") | {"Click": ("trigger_value", True)})
+
+    assert back.shown_with("presses 1").texts[1].startswith("early hello word hello")
+    assert other.rows()[page.session].active
+    assert other.rows()[page.session].files == 1
+    back.close()
 
 
 def test_a_session_that_came_can_go_back(pair):

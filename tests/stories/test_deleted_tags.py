@@ -141,6 +141,52 @@ def test_what_is_pruned_does_not_come_back(followed: Production) -> None:
     assert f"{COPIES}/release/1" not in followed.git("for-each-ref", "--format=%(refname)", COPIES).split()
 
 
+def test_a_backup_is_dropped_for_good_by_a_command(followed: Production) -> None:
+    (ref,) = (ref for ref in tags(followed) if ref.startswith("refs/tags/backup/"))
+    name = ref.removeprefix("refs/tags/")
+    followed.git("tag", "--delete", name)
+    until(lambda: ref in tags(followed), "it came back")
+
+    dropped = followed.gitrelease("prune", "--backup", name)
+    unknown = followed.gitrelease("prune", "--backup", name)
+
+    assert dropped.code == 0, dropped.said
+    assert unknown.code == 2
+    assert "there is no backup" in unknown.said
+    followed.commit_term("third")
+    followed.await_live("release/3")
+    followed.await_idle()
+    assert ref not in tags(followed)
+
+
+def test_what_cannot_be_put_back_stops_no_release(followed: Production) -> None:
+    (ref,) = (ref for ref in tags(followed) if ref.startswith("refs/tags/backup/"))
+    followed.gitrelease("down")
+    followed.git("update-ref", "-d", ref)
+    followed.git("tag", "backup")  # where the folder of the backups was
+    followed.up()
+    followed.await_idle()
+
+    followed.commit_term("third")
+
+    followed.await_live("release/3")
+    assert "cannot be put back" in followed.agent_log()
+
+
+def test_a_tag_of_a_person_that_is_named_like_a_backup_is_the_persons(followed: Production) -> None:
+    followed.git("tag", "--annotate", "-m", "mine", "backup/mine")
+    followed.gitrelease("down")
+    followed.up()
+    followed.await_idle()
+
+    followed.git("tag", "--delete", "backup/mine")
+    followed.commit_term("third")
+    followed.await_live("release/3")
+    followed.await_idle()
+
+    assert "refs/tags/backup/mine" not in tags(followed)
+
+
 def test_uninstall_leaves_the_tags(followed: Production) -> None:
     before = tags(followed)
     followed.gitrelease("down")

@@ -80,13 +80,21 @@ def test_a_push_to_a_branch_that_went_back_says_what_it_leaves_out(two: Producti
     two.git("reset", "--quiet", "--hard", "HEAD~1")
     waits(two)
     developer = two.clone()
-    developer.commit_term("third")
+    developer.replace("server.py", '"profit",\n', '"profit",\n    "third",\n')
+    developer.commit("Know third")
 
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "the branch went back: what release/2 has brought is not in" in " ".join(pushed.said.split())
+    said = " ".join(pushed.said.replace("remote:", "").split())
+    assert "the branch went back: what release/2 has brought is not in" in said
     assert "second" in two.answer()
+    remedy = re.search(r"Merge (\w+), which is live, and push again", said)
+    assert remedy
+    developer.git("fetch", "--quiet", "origin", "tag", "release/2")
+    developer.git("merge", "--quiet", "--no-edit", remedy[1])
+    assert developer.push().code == 0
+    assert {"second", "third"} <= set(two.answer().split())
 
 
 def test_a_push_that_brings_back_what_the_branch_has_lost_is_released(two: Production) -> None:
@@ -109,6 +117,33 @@ def test_a_commit_that_is_amended_is_released_as_ever(two: Production) -> None:
     two.await_live("release/3")
 
     assert "better" in two.answer()
+
+
+def test_a_commit_whose_message_is_amended_is_in_the_place_of_what_is_live(two: Production) -> None:
+    two.git("commit", "--quiet", "--amend", "-m", "Another word")
+    two.await_idle()
+    developer = two.clone()
+    developer.commit_term("third")
+
+    pushed = developer.push()
+    two.await_idle()
+    two.replace("server.py", "third", "edited")
+
+    assert pushed.code == 0, pushed.said
+    two.await_live("release/4")
+    assert "edited" in two.answer()
+
+
+def test_what_comes_on_top_waits_for_an_agent_that_was_started_meanwhile_too(two: Production) -> None:
+    two.git("reset", "--quiet", "--hard", "HEAD~1")
+    waits(two)
+    two.gitrelease("down")
+    commit = two.commit_term("third")
+
+    two.up()
+
+    until(lambda: commit[:8] in str(two.status()["waiting"]), "it waits")
+    assert "the branch went back" in waits(two)
 
 
 def test_a_branch_that_loses_only_documents_needs_nobody(two: Production) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +23,18 @@ def two(production: Production) -> Production:
     return production
 
 
+def left_lock(production: Production, ref: str) -> Path:
+    """Make the lock that a git has left which was killed a minute ago."""
+    lock = production.root / ".git" / f"{ref}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    os.utime(lock, (time.time() - 60,) * 2)
+    return lock
+
+
 @pytest.mark.parametrize("ref", LOCKS)
 def test_a_rollback_takes_a_lock_away_that_nobody_holds(two: Production, ref: str) -> None:
-    lock = two.root / ".git" / f"{ref}.lock"
-    lock.touch()
+    lock = left_lock(two, ref)
 
     back = two.gitrelease("rollback")
 
@@ -33,9 +44,7 @@ def test_a_rollback_takes_a_lock_away_that_nobody_holds(two: Production, ref: st
 
 
 def test_a_release_takes_a_lock_on_its_tag_away(two: Production) -> None:
-    lock = two.root / ".git" / "refs/tags/release/3.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.touch()
+    lock = left_lock(two, "refs/tags/release/3")
 
     two.commit_term("third")
 
@@ -44,8 +53,7 @@ def test_a_release_takes_a_lock_on_its_tag_away(two: Production) -> None:
 
 
 def test_a_lock_stays_while_a_git_is_at_work_in_the_checkout(two: Production) -> None:
-    lock = two.root / ".git" / "refs/gitrelease/live.lock"
-    lock.touch()
+    lock = left_lock(two, "refs/gitrelease/live")
     working = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=two.root, stdin=subprocess.PIPE)
     try:
         back = two.gitrelease("rollback")

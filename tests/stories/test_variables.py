@@ -106,6 +106,19 @@ def test_variables_are_recorded_anew_when_that_is_asked_for(recorded: Production
     assert (given["DB_PASSWORD"], given["REGION"]) == ("new", "north")
 
 
+def test_a_first_up_that_fails_does_not_fix_what_is_recorded(checkout: Production) -> None:
+    checkout.replace("server.py", "import sys\n", "import os\nimport sys\n\nos.environ['DB_PASSWORD']\n")
+    checkout.commit("It needs a password")
+    checkout.init()
+
+    without = checkout.gitrelease("up")
+    given = checkout.gitrelease("up", env={"DB_PASSWORD": SECRET})
+
+    assert without.code != 0
+    assert given.code == 0, given.said
+    assert variables_of_app(checkout)["DB_PASSWORD"] == SECRET
+
+
 def test_values_stand_in_one_file_of_the_owners_and_nowhere_else(recorded: Production) -> None:
     developer = recorded.clone()
     developer.commit_term("second")

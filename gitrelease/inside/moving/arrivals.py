@@ -61,6 +61,14 @@ class Arrivals:
         """Return whether a session waits for its page: what is uploaded for it meanwhile is taken."""
         return any(one.session == session for one in list(self._waiting.values()))
 
+    def session_of(self, ticket: str) -> str:
+        """Return the session that a ticket has brought, where its page has left since; else what it says, unchanged.
+
+        A front that was killed as the page came may not have written down that it did: the page brings it once more.
+        """
+        session = self._arrived.get(ticket)
+        return session if session is not None and not manager().is_active_session(session) else ticket
+
     # -- requests, each on its own thread ----------------------------------------------------------------------------
 
     def receive(self, request: dict[str, Any], payload: Payload) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def wrap_connections(arrivals: Arrivals, departures: Departures, memory: Memory)
             identity = arrivals.redeem(self, connect, asked, kwargs)
             if identity is not None:
                 return identity
+            kwargs["existing_session_id"] = asked = arrivals.session_of(asked)
             known = self.get_session_info(asked) is not None
         except Exception as error:  # noqa: BLE001
             _failed("connect_session", error)
