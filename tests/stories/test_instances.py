@@ -187,11 +187,11 @@ def test_one_instance_that_fails_its_soak_takes_all_back(several: Several) -> No
 
 def test_memory_has_to_suffice_for_every_instance(several: Several) -> None:
     """What one backend would need is there; five times as much is not."""
+    several.developer.commit_term("margin")
+    several.developer.push()
     each = int(process_table.available_mb() * 0.6)
     settings = several.production.home / "host.toml"
     settings.write_text(f"{settings.read_text()}\n[limits]\nmemory_mb = {each}\n")
-    several.developer.commit_term("margin")
-    several.developer.push()  # the host's settings hold from this release on
     several.developer.commit_term("profit margin")
     first = several.pids()
 

@@ -41,11 +41,11 @@ def test_a_push_goes_live_as_soon_as_its_branch_has_moved(production: Production
 
 @pytest.mark.long
 def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Production) -> None:
-    settings = production.home / "host.toml"
-    settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
     developer = production.clone()
     developer.commit_term("second")
-    developer.push()  # the host's settings hold from this release on
+    developer.push()
+    settings = production.home / "host.toml"
+    settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
     first = production.backend("standby")["identity"]["pid"]
 
     restarted = production.gitrelease("restart")
@@ -59,11 +59,11 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
 def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_up_for_it(
     production: Production,
 ) -> None:
-    settings = production.home / "host.toml"
-    settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
     developer = production.clone()
     developer.commit_term("second")
-    developer.push()  # the host's settings hold from this release on
+    developer.push()
+    settings = production.home / "host.toml"
+    settings.write_text(settings.read_text() + "\n[limits]\nmemory_mb = 99999999\n")
     developer.commit_term("third")
 
     pushed = developer.push()
