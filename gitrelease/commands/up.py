@@ -70,7 +70,6 @@ def _record_variables(home: Home, *, anew: bool) -> list[str]:
     from gitrelease.edges import variables as variables_of_host
     from gitrelease.release.running import read_running
 
-    home.create()
     if not anew and variables_of_host.recorded(home.root) is not None and names.refs(home.root.parent, LIVE):
         return []
     live = read_running(home.processes).live

@@ -33,7 +33,7 @@ def test_status_has_the_promised_shape(production: Production) -> None:
     assert status["branch"] == "deploy"
     assert set(status["live"]) >= {"release", "commit", "kind", "since"}
     assert status["live"]["kind"] == "major"
-    assert set(status["checkout"]) == {"head", "dirty", "in_sync", "git_at_work"}
+    assert set(status["checkout"]) == {"head", "on", "dirty", "in_sync", "git_at_work"}
     assert set(status["instances"][0]) == {
         "name", "group", "url", "port", "pid", "release", "health", "cpu_percent", "memory_mb", "uptime_s",
         "restarts",
