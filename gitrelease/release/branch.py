@@ -60,12 +60,14 @@ def leaves_out(
 
     A commit that was amended, or rebased, takes the place of one that is live: that is something else. `waiting` are
     commits that waited and do not have what is live in them: neither has what is put on top of one. `settled` is what
-    the branch moved to last without a release: with another message, say, it is in the place of what is live.
+    the branch moved to last without a release: with another message, say, it is in the place of what is live. So is the
+    head of the branch where it has the same content, and nobody has looked at it yet.
     """
     git, source = world.git, candidate.source
     if source == live.source or git.is_ancestor(live.source, source):
         return ""
-    if settled is not None and git.is_ancestor(settled, source) and _same_content(git, settled, live.source):
+    head = git.ref(world.settings.branch_ref)
+    if any(one and git.is_ancestor(one, source) and _same_content(git, one, live.source) for one in (settled, head)):
         return ""
     back = candidate.trigger in ("push", "edit") or git.is_ancestor(source, live.source)
     if not back and not any(git.is_ancestor(one, source) for one in waiting):

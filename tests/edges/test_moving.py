@@ -428,7 +428,7 @@ def test_a_page_that_was_cut_off_as_it_came_may_bring_its_ticket_once_more(pair)
     word, _ = move(one, other, page.session)
     leave(one, page)
     cut = Visitor(other.port, word)
-    wait_for(lambda: other.rows().get(page.session))
+    cut.shown()
     leave(other, page, by=cut)
 
     back = Visitor(other.port, word)
