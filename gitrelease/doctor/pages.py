@@ -33,7 +33,9 @@ def pages(case: Case) -> Iterator[Diagnosis]:
         yield warning("open pages", f"{why}: {_LOST}", fix="gitrelease restart, while nobody uses the app")
     shared = dict.fromkeys(filter(None, map(_why_shared, looked)))
     for why in shared:
-        yield warning("disk cache", f"{why}: {_SHOWN}", fix='nothing, where the app has no persist="disk"')
+        yield warning(
+            "disk cache", f"{why}: {_SHOWN}", fix='use no persist="disk" in the app with this version of Streamlit'
+        )
     if looked and not reasons:
         yield well("open pages", "they move with what was entered when their process has to end")
 

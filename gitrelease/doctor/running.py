@@ -51,7 +51,7 @@ def variables(case: Case) -> Iterator[Diagnosis]:
     recorded = variables_of_host.recorded(case.home.root)
     if recorded is None:
         if case.wanted:
-            yield warning("variables", "none are recorded: whoever starts the agent gives the app his own", fix=anew)
+            yield warning("variables", "none are recorded: the app gets those of whoever starts the agent", fix=anew)
         return
     next_ones = recorded.all
     live = read_running(case.home.processes).live
@@ -64,7 +64,9 @@ def variables(case: Case) -> Iterator[Diagnosis]:
         differing = sorted(names - backends.SET_FOR_EVERY_APP)
         if differing:
             detail = f"the process that serves has others than are recorded: {', '.join(differing)}"
-            yield warning("variables", detail, fix=f"gitrelease restart; or, where what it has is right: {anew}")
+            yield warning(
+                "variables", detail, fix=f"gitrelease restart; to record others first, in a shell that has them: {anew}"
+            )
             return
     yield well("variables", f"recorded: {told(recorded.all)}")
 
