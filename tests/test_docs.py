@@ -141,7 +141,7 @@ def test_the_sample_spells_out_the_defaults():
 
 @pytest.mark.parametrize("block", blocks(CONFIGURATION.read_text(), "toml"))
 def test_every_settings_block_loads(block):
-    host_only = re.search(r"^\[+(notify|on)\b", block, re.MULTILINE)
+    host_only = re.search(r"^\[+(notify|on|variables)\b", block, re.MULTILINE)
     combine(read(block.encode(), "host.toml" if host_only else "gitrelease.toml"), {})
 
 

@@ -22,6 +22,7 @@ from gitrelease.edges import settings as settings_files
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError
 from gitrelease.edges.notify import Message
+from gitrelease.edges.variables import for_reactions
 from gitrelease.release.production import Production
 from gitrelease.world import World
 
@@ -95,7 +96,9 @@ class Telling:
             for setting, receiver in receivers(settings)
             if wants(receiver, notice)
         ]
-        for one in notify.deliver(messages, limit=seconds(settings.timeout)):
+        for one in notify.deliver(
+            messages, environment=for_reactions(self._world.home.root), limit=seconds(settings.timeout)
+        ):
             if not one.reached:
                 log.warning(
                     "notify: %s (%s) was not reached: %s. Try: gitrelease notify test", one.to, one.setting, one.why
@@ -106,6 +109,7 @@ class Telling:
     def _react(self, notices: Sequence[Notice], cancel: Cancel) -> None:
         written = self._written()
         scene, home = scene_of(self._world, self._serves()), self._world.home
+        of_host = for_reactions(home.root)
         for notice in notices:
             for number, reaction in enumerate(written.on, start=1):
                 if reaction.event != notice.event:
@@ -113,7 +117,7 @@ class Telling:
                 file = home.logs / f"on-{notice.event}.log"
                 wrong = reactions.run(
                     reaction.run,
-                    variables=variables(notice, scene),
+                    variables={**of_host, **variables(notice, scene)},
                     cwd=self._world.git.root,
                     log=file,
                     most_log=written.limits.log_mb << 20,

@@ -37,6 +37,7 @@ def run(
     from gitrelease.edges import notify, records, settings
     from gitrelease.edges.terminal import say
     from gitrelease.edges.underway import under_way
+    from gitrelease.edges.variables import for_reactions
     from gitrelease.world import open_world
 
     client = client_for(context.obj)
@@ -60,7 +61,7 @@ def run(
         for setting, receiver in named
     ]  # fmt: skip
     with under_way("notify", "each receiver is sent a test"):
-        ends = notify.deliver(messages, limit=seconds(told.timeout))
+        ends = notify.deliver(messages, environment=for_reactions(client.home.root), limit=seconds(told.timeout))
     reached = all(one.reached for one in ends)
     if as_json:
         rows = [

@@ -56,6 +56,7 @@ class App(Setting, frozen=True):
     command: tuple[str, ...] = ()  # kind = "command": the argument list; {port}, {address}, {python} are filled in
     health: str = "/"  # kind = "command": the path that answers 2xx when the app is well
     companion: bool = True  # kind = "streamlit": our part in the app's process, by which open pages move
+    variables_file: str = ""  # of more variables for the app, `NAME=value` lines. Host settings only
 
     def interpreter(self, checkout: Path) -> Path:
         """Return the app's Python; a relative one is relative to the checkout. Links are kept: a venv is one."""

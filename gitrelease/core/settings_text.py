@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ from gitrelease.core.settings import (
     Setting,
     seconds,
 )
+from gitrelease.core.variables import USABLE, why_no_variable
 
 
 class PartialPolicy(Setting, frozen=True):
@@ -56,37 +57,47 @@ class Written(Setting, frozen=True):
     contract: Contract = Contract()
     notify: Notify = Notify()
     on: tuple[Reaction, ...] = ()
+    variables: dict[str, str] = msgspec.field(default_factory=dict)  # of the app; host settings only: may be secrets
     monitor: Monitor = Monitor()
     sessions: Sessions = Sessions()
 
 
 _WRITTEN = ReadAs(Written)
+TOLD = ("notify", "on")  # who is told of what happens, and what runs then
+SECRETS = (*TOLD, "variables")  # tables of host settings alone; what they hold is kept nowhere else
 
 
-def read(content: bytes, name: str, *, told: bool = True) -> dict[str, Any]:
+def read(content: bytes, name: str, *, without: Collection[str] = ()) -> dict[str, Any]:
     """Parse and check one settings file; `SettingsError` says where it is wrong.
 
-    Without `told`, who is told of what happens is left out: what is wrong there must stop no release.
+    The tables named in `without` are left out, whatever is in them: what is wrong there must stop no release.
     """
     try:
         text = content.decode()
         table = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}", hint=f"Mend that line of {name}") from error
-    if not told:
-        table = {key: value for key, value in table.items() if key not in _HOST_ONLY}
-    for alien in _HOST_ONLY if name == SETTINGS_FILE else ():
-        if alien in table:
-            raise SettingsError(
-                f"{name}{_line(text, alien)}: {alien} is for host settings only",
-                hint=f"Take it out of {name}: everybody who clones would have it; set it in .git/gitrelease/host.toml",
-            )
+    table = {key: value for key, value in table.items() if key not in without}
+    if name == SETTINGS_FILE:
+        _refuse_what_is_the_hosts(table, text, name)
     try:
         written = _WRITTEN.convert(table)
     except msgspec.ValidationError as error:
         raise _explain(str(error), text, name) from error
     _check_values(written, text, name)
     return table
+
+
+def _refuse_what_is_the_hosts(table: dict[str, Any], text: str, name: str) -> None:
+    app = table.get("app")
+    found = [key for key in SECRETS if key in table]
+    if isinstance(app, dict) and "variables_file" in app:
+        found.append("app.variables_file")
+    if found:
+        raise SettingsError(
+            f"{name}{_line(text, found[0])}: {found[0]} is for host settings only",
+            hint=f"Take it out of {name}: everybody who clones would have it; set it in .git/gitrelease/host.toml",
+        )
 
 
 def from_table(table: dict[str, Any], name: str) -> Written:
@@ -121,6 +132,7 @@ def _check_values(written: Written, text: str, name: str) -> None:
     for kind, policy in written.policy.items():
         _check_policy(kind, policy, text, name)
     _check_telling(written, text, name)
+    _check_variables(written.variables, text, name)
     if written.app.kind == "command" and not written.app.command:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
 
@@ -143,7 +155,6 @@ def _check_instances(instances: Sequence[Instance], text: str, name: str) -> Non
         raise _wrong(name, text, "instance.name", f"{min(both)!r} is a group as well", "names that no group has")
 
 
-_HOST_ONLY = ("notify", "on")
 _ADDRESS = "a URL of Apprise, such as mailto://USER:PASSWORD@HOST?to=WHOM or json://HOST:PORT/PATH"
 
 
@@ -166,6 +177,13 @@ def _check_telling(written: Written, text: str, name: str) -> None:
         _check_duration(reaction.timeout, "on.timeout", text, name)
         if not reaction.run or not reaction.run[0] or any("\0" in word for word in reaction.run):
             raise _wrong(name, text, "on.run", "names no command", 'a list such as ["/usr/local/bin/told", "--now"]')
+
+
+def _check_variables(variables: dict[str, str], text: str, name: str) -> None:
+    for variable, value in variables.items():
+        wrong = why_no_variable(variable, value)
+        if wrong:
+            raise _wrong(name, text, f"variables.{variable}", wrong, USABLE)
 
 
 def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> None:

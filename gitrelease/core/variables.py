@@ -5,6 +5,7 @@ They are for the moment and for who types: the app gets what it gets whoever sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
@@ -33,6 +34,8 @@ _USUAL = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ"
 _OF_SERVICES = (_USUAL - {"LANGUAGE", "TZ"}) | {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE"}
 _NEVER = ("GITRELEASE_", "GIT_", "SUPERVISOR_")
 _MANAGERS = frozenset({"INVOCATION_ID", "SUPERVISOR_ENABLED"})  # of systemd, and of supervisord
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+USABLE = "a name of letters, digits and _ that does not begin with GIT_ or GITRELEASE_, and a text without NUL"
 _GITS_OWN = "git-core"  # the folder of git's programs, which git puts in front of PATH for its hooks
 
 
@@ -58,6 +61,15 @@ def of_unit(environment: Mapping[str, str], pid: int) -> dict[str, str] | None:
 def _is_no_units(name: str) -> bool:
     """Is a variable of a service none that its unit sets for the app? What it sets, it means: tokens of CI as well."""
     return name in _NAMES or name in _OF_SERVICES or name.startswith(_NEVER)
+
+
+def why_no_variable(name: str, value: str) -> str:
+    """Say why a variable that the host's settings name cannot be the app's, never with its value; nothing if it can."""
+    if not _NAME.fullmatch(name):
+        return "is no name of a variable"
+    if name.startswith(_NEVER):
+        return "is a name that gitrelease, git or supervisord uses"
+    return "has a NUL in its value" if "\0" in value else ""
 
 
 def unusual(names: Iterable[str]) -> list[str]:

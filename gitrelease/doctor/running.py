@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+import stat
+from collections.abc import Generator, Iterator
 from ipaddress import ip_address
 from typing import Any
 
+from gitrelease.core.errors import SettingsError
 from gitrelease.core.service import in_crontab
 from gitrelease.core.settings import Instance
 from gitrelease.core.variables import told
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
 from gitrelease.edges import backends, host, process_table, units
+from gitrelease.edges import settings as settings_files
 from gitrelease.edges import variables as variables_of_host
 from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
@@ -53,6 +56,16 @@ def variables(case: Case) -> Iterator[Diagnosis]:
         if case.wanted:
             yield warning("variables", "none are recorded: the app gets those of whoever starts the agent", fix=anew)
         return
+    set_here = yield from _set_by_host(case)
+    if set_here is None:
+        return
+    if set_here != recorded.host:
+        changed = {
+            name for name in set_here.keys() | recorded.host.keys() if set_here.get(name) != recorded.host.get(name)
+        }
+        detail = f"host settings set others than the app has: {', '.join(sorted(changed))}"
+        yield warning("variables", detail, fix="gitrelease restart")
+        return
     next_ones = recorded.all
     live = read_running(case.home.processes).live
     for backend in live.backends if live is not None else ():
@@ -69,6 +82,22 @@ def variables(case: Case) -> Iterator[Diagnosis]:
             )
             return
     yield well("variables", f"recorded: {told(recorded.all)}")
+
+
+def _set_by_host(case: Case) -> Generator[Diagnosis, None, dict[str, str] | None]:
+    """Return the variables that host settings set, None where they cannot be read; tell of files that others read."""
+    file = case.home.settings
+    named = settings_files.tables_of_host(file).get("app", {}).get("variables_file", "")
+    try:
+        found = settings_files.variables_of_host(file, case.root)
+    except SettingsError as error:
+        yield problem("variables", error.message, fix=str(error.hint))
+        return None
+    for one in (file, case.root / named if named else file):
+        if found and one.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield warning("variables", f"{one} has the app's variables, and others may read it", fix=f"chmod 600 {one}")
+            break
+    return found
 
 
 def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:

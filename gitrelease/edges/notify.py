@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -44,9 +44,12 @@ class _Told(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def deliver(messages: Sequence[Message], *, limit: float) -> list[Delivery]:
-    """Send `messages` and say how each fared; what has not within `limit` seconds is given up."""
-    return _asked(messages, limit=limit, send=True)
+def deliver(messages: Sequence[Message], *, environment: Mapping[str, str], limit: float) -> list[Delivery]:
+    """Send `messages` and say how each fared; what has not within `limit` seconds is given up.
+
+    A proxy that `environment` names is used.
+    """
+    return _asked(messages, limit=limit, send=True, environment=environment)
 
 
 def examine(receivers: Iterable[tuple[str, str]], *, limit: float) -> list[Delivery]:
@@ -58,12 +61,15 @@ def examine(receivers: Iterable[tuple[str, str]], *, limit: float) -> list[Deliv
     return _asked(messages, limit=limit, send=False)
 
 
-def _asked(messages: Sequence[Message], *, limit: float, send: bool) -> list[Delivery]:
+def _asked(
+    messages: Sequence[Message], *, limit: float, send: bool, environment: Mapping[str, str] | None = None
+) -> list[Delivery]:
     if not messages:
         return []
     child = subprocess.Popen(
         [sys.executable, "-I", "-m", "gitrelease.notify"],
         cwd="/",
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,7 +13,6 @@ from typing import IO
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.environment import LOCAL_VARIABLES
 from gitrelease.edges.home import write_all
 from gitrelease.edges.housekeeping import rotate
 from gitrelease.edges.process_table import identify
@@ -36,18 +35,17 @@ def run(
 ) -> str:
     """Run `argv` and say what went wrong, nothing where it ended with 0; its output is appended to `log`.
 
-    It has `limit` seconds. Whatever it has started and left in its group is ended after it.
-    `Cancelled` when it is cut off.
+    It gets `variables` and nothing of this process. It has `limit` seconds; whatever it has started and left in its
+    group is ended after it. `Cancelled` when it is cut off.
     """
     rotate(log, most=most_log)
-    kept = {name: value for name, value in os.environ.items() if name not in LOCAL_VARIABLES}
     with appending(log) as file:
         _write(file, f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {one_line(redacted(' '.join(argv)), 500)}\n".encode())
         try:
             child = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
-                env={**kept, **variables},
+                env=dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

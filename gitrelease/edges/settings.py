@@ -31,6 +31,7 @@ from gitrelease.core.settings import (
     Settings,
 )
 from gitrelease.core.settings_text import Written
+from gitrelease.edges import variables
 from gitrelease.edges.git import Git
 
 _APP, _POLICY = ReadAs(App), ReadAs(Policy)
@@ -59,8 +60,22 @@ def limit_told(git: Git, host: Mapping[str, Any], revision: str | None, name: st
 
 
 def tables_of_host(file: Path) -> dict[str, Any]:
-    """Return the settings of this host, checked, but for who is told: what is wrong there must stop no release."""
-    return settings_text.read(of_host(file), str(file), told=False)
+    """Return the settings of this host, checked, but for those that may be secrets: they are read apart.
+
+    Who is told of what happens, and the app's variables: what is wrong there must stop no release.
+    """
+    return settings_text.read(of_host(file), str(file), without=settings_text.SECRETS)
+
+
+def variables_of_host(file: Path, checkout: Path) -> dict[str, str]:
+    """Return the app's variables that host settings set: those of `app.variables_file`, over them `[variables]`.
+
+    `SettingsError` where one of the two cannot be read; no value is in it.
+    """
+    table = settings_text.read(of_host(file), str(file), without=settings_text.TOLD)
+    written = settings_text.from_table(table, str(file))
+    named = written.app.variables_file
+    return {**(variables.of_file(checkout / named) if named else {}), **written.variables}
 
 
 def written_by_init(file: Path) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The variables that the app gets: recorded once, in a file of this host, and from then on whoever starts what.
 
-Recorded are those of the shell in which the owner has typed `gitrelease up`. Their values stand there and nowhere else.
+Recorded are those of the shell in which the owner has typed `gitrelease up`, and what host settings set as they were
+read well last. Values stand there and nowhere else.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import time
@@ -17,8 +19,8 @@ import msgspec
 
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.reading import ReadAs
-from gitrelease.core.variables import of_unit, usable
-from gitrelease.edges.home import write_atomically
+from gitrelease.core.variables import USABLE, of_unit, usable, why_no_variable
+from gitrelease.edges.home import user_name, write_atomically
 
 FILE = "variables.json"
 _OURS = "GITRELEASE_"  # what every process of ours has
@@ -26,16 +28,20 @@ Source = Literal["shell", "process"]
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What was recorded: `values` from a shell, or from a process of an earlier version; `unit`: what wins over it."""
+    """What was recorded: `values` from a shell, or from a process of an earlier version.
+
+    What wins over it: what a service's `unit` sets, and over that what the settings of this `host` set.
+    """
 
     at: float  # seconds since 1970
     source: Source
     values: dict[str, str]
     unit: dict[str, str] = {}
+    host: dict[str, str] = {}
 
     @property
     def all(self) -> dict[str, str]:
-        return {**self.values, **self.unit}
+        return {**self.values, **self.unit, **self.host}
 
 
 _RECORDED = ReadAs(Recorded)
@@ -66,8 +72,9 @@ def record(root: Path, environment: Mapping[str, str]) -> Recorded:
         known = recorded(root)
     except SettingsError:  # it is made anew
         known = None
-    unit = known.unit if known is not None else {}
-    new = Recorded(at=time.time(), source="shell", values=usable(environment), unit=unit)
+    new = Recorded(at=time.time(), source="shell", values=usable(environment))
+    if known is not None:
+        new = msgspec.structs.replace(new, unit=known.unit, host=known.host)
     _write(root, new)
     return new
 
@@ -79,10 +86,57 @@ def follow_unit(root: Path, environment: Mapping[str, str]) -> None:
         _write(root, msgspec.structs.replace(known, unit=unit))
 
 
+def follow_host(root: Path, values: dict[str, str]) -> None:
+    """Let what host settings set win over what is recorded; nothing is recorded of them alone."""
+    known = recorded(root)
+    if known is not None and known.host != values:
+        _write(root, msgspec.structs.replace(known, host=values))
+
+
+def of_file(path: Path) -> dict[str, str]:
+    """Return the variables of a file of `NAME=value` lines; `SettingsError` where it cannot be read, or is none.
+
+    A reference such as `${NAME}` in a value stays as it is: it would be replaced from whoever has started the agent.
+    """
+    from dotenv.parser import parse_stream
+
+    found: dict[str, str] = {}
+    try:
+        lines = list(parse_stream(io.StringIO(path.read_text())))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise SettingsError(
+            f"app.variables_file, {path}, cannot be read: {why}",
+            hint=f"Let {user_name(os.getuid())} read it, or take app.variables_file out of .git/gitrelease/host.toml",
+        ) from error
+    for line in lines:
+        if line.key is None and not line.error:
+            continue  # a comment, or nothing
+        wrong = "is no NAME=value"
+        if not line.error and line.key is not None and line.value is not None:
+            wrong = why_no_variable(line.key, line.value)
+        if wrong:
+            where = f"app.variables_file, {path}, line {line.original.line}"
+            raise SettingsError(f"{where} {wrong}", hint=f"Mend that line; accepted is {USABLE}")
+        found[str(line.key)] = str(line.value)
+    return found
+
+
 def for_app(root: Path) -> dict[str, str]:
     """Return the variables that the app gets: the recorded ones, and those of this process where nothing is."""
     known = recorded(root)
     return known.all if known is not None else usable(os.environ)
+
+
+def for_reactions(root: Path) -> dict[str, str]:
+    """Return the variables for what runs when something has happened: the app's, whoever has started this process.
+
+    Where they cannot be read, those of this process: somebody has to be told all the same.
+    """
+    try:
+        return for_app(root)
+    except SettingsError:
+        return usable(os.environ)
 
 
 def of_process(pid: int) -> dict[str, str]:

@@ -52,7 +52,8 @@ def bring_settings_back(git: Git, home: Home, options: Options) -> Generator[str
         write_atomically(home.settings, settings_files.as_toml(known))
         again = f"those that were read last hold again: {_addresses(git, known)}"
         yield f"{where or 'the settings of this host were gone;'} {again}"
-        yield f"who is told of what happens is kept nowhere else: set it again ([notify], [[on]]){_from(aside)}"
+        lost = "who is told of what happens, and variables of the app, are kept nowhere else"
+        yield f"{lost}: set them again ([notify], [[on]], [variables]){_from(aside)}"
     elif aside is not None:
         yield f"{where} made anew"
     return True

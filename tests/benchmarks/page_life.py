@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.page_sites import Site
+from tests.benchmarks.page_sites import Killed, Site
 from tests.pages.browser import Browser
 from tests.pages.page import BROKEN, NotDone, Page
 from tests.pages.record import Failure, Record
@@ -70,7 +70,7 @@ class Life:
         self.site, self.size = site, size
         self.record = Record()
         self.events: list[Happened] = []
-        self.kills: list[float] = []
+        self.kills: list[Killed] = []
         self._number = 0
         self._shown = ["one"]
         self.visitors = list(self._visitors())
@@ -142,7 +142,7 @@ class Life:
         return "the new release" if page.shown and page.shown.release == self._shown[-1] else "the old release"
 
     def _under_way(self, failure: Failure) -> bool:
-        return any(failure.begun <= kill <= failure.ended + 0.05 for kill in self.kills)
+        return any(failure.begun <= one.ended and one.begun <= failure.ended + 0.05 for one in self.kills)
 
     def _after(self, at: float) -> str:
         """Return the event that came last before a moment."""

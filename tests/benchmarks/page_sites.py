@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gitrelease.core.settings import App, Instance
 from gitrelease.edges import probes
@@ -21,6 +21,13 @@ from tests.pages.app import SCRIPT_NAME, app_files, commit_release, script_of
 
 APP = App(script=SCRIPT_NAME)
 GRACE = 5.0  # seconds between TERM and KILL, as gitrelease has it by default
+
+
+class Killed(NamedTuple):
+    """From before the signal until the process was gone, in monotonic seconds."""
+
+    begun: float
+    ended: float
 
 
 class Site(Protocol):
@@ -35,8 +42,8 @@ class Site(Protocol):
 
     def restart(self) -> None: ...
 
-    def kill_front(self) -> float | None:
-        """Kill what the users' connections go through; return when (monotonic), None where there is no such thing."""
+    def kill_front(self) -> Killed | None:
+        """Kill what the users' connections go through; return when, None where there is no such thing."""
 
     def kill_agent(self) -> float | None: ...
 
@@ -74,12 +81,13 @@ class Gitrelease:
     def restart(self) -> None:
         self._do("restart")
 
-    def kill_front(self) -> float | None:
+    def kill_front(self) -> Killed | None:
         pid = self.production.front_pid()
-        at = time.monotonic()
+        begun = time.monotonic()
         self.production.kill(pid)
+        killed = Killed(begun, time.monotonic())
         until(lambda: self.production.front_pid() != pid, "the front is back")
-        return at
+        return killed
 
     def kill_agent(self) -> float | None:
         at = time.monotonic()
@@ -154,7 +162,7 @@ class Guide:
         self._server.stop()
         self._server.start(self._releases[-1])
 
-    def kill_front(self) -> float | None:
+    def kill_front(self) -> Killed | None:
         return None
 
     def kill_agent(self) -> float | None:
@@ -240,13 +248,14 @@ class BlueGreen:
         self._ask(f"shutdown sessions server app/{self._live}")
         self._live, self._other = self._other, self._live
 
-    def kill_front(self) -> float | None:
+    def kill_front(self) -> Killed | None:
         assert self._proxy is not None
-        at = time.monotonic()
+        begun = time.monotonic()
         os.kill(self._proxy.pid, signal.SIGKILL)
         self._proxy.wait()
+        killed = Killed(begun, time.monotonic())
         self._start_proxy()
-        return at
+        return killed
 
     def kill_agent(self) -> float | None:
         return None

@@ -479,7 +479,7 @@ def test_what_production_ran_with_stays_where_its_settings_are_lost(
 
     assert f"primary 127.0.0.1:{several.port}" in done(ended)
     assert f"test-1 127.0.0.1:{several.others['test-1'].port}" in done(ended)
-    assert "who is told of what happens is kept nowhere else" in done(ended)
+    assert "who is told of what happens, and variables of the app, are kept nowhere else" in done(ended)
     assert tomllib.loads(file.read_text()) == before
     assert several.front_pid() == front
     assert several.answer() == "one revenue profit"

@@ -203,3 +203,111 @@ def test_a_value_that_is_no_text_reaches_the_app_as_it_is(
     checkout.init().up()
 
     assert variables_of_app(checkout)["ODD"] == odd
+
+
+def set_on_host(production: Production, lines: str, *, app: str = "") -> None:
+    """Add lines to the end of the host's settings, and keys to their `[app]`."""
+    file = production.home / "host.toml"
+    file.write_text(file.read_text().replace("[app]\n", f"[app]\n{app}", 1) + lines)
+
+
+def test_what_host_settings_set_wins_with_the_next_process(recorded: Production, tmp_path: Path) -> None:
+    secrets = tmp_path / "findoc.env"
+    secrets.write_text("# of the host\nexport DB_PASSWORD='from a file'\nREGION=south\nURL=\"${HOME}/x\"\n\n")
+    secrets.chmod(0o600)
+    set_on_host(recorded, '\n[variables]\nREGION = "north"\n', app=f'variables_file = "{secrets}"\n')
+
+    doctor = " ".join(recorded.gitrelease("doctor").said.split())
+    assert "host settings set others than the app has: DB_PASSWORD, REGION, URL" in doctor
+    assert "gitrelease restart" in doctor
+    assert recorded.gitrelease("restart").code == 0
+
+    given = variables_of_app(recorded)
+    assert (given["DB_PASSWORD"], given["REGION"], given["URL"]) == ("from a file", "north", "${HOME}/x")
+    assert "warning  variables" not in recorded.gitrelease("doctor").said
+    recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": "of a shell"})
+    recorded.commit_term("second")
+    recorded.await_live("release/2")
+    assert variables_of_app(recorded)["DB_PASSWORD"] == "from a file"
+    for ref in recorded.git("for-each-ref", "--format=%(objectname)", "refs/gitrelease").split():
+        assert "north" not in recorded.git("cat-file", "-p", ref)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("", "cannot be read: No such file or directory"),
+        ("FINE=1\n= x\n", "line 2 is no NAME=value"),
+        ("FINE=1\nDB_PASSWORD\n", "line 2 is no NAME=value"),
+        ("FINE=1\nGIT_DIR=hidden-value\n", "line 2 is a name that gitrelease, git or supervisord uses"),
+        ('A="hidden-value\n', "line 1 is no NAME=value"),
+    ],
+    ids=["gone", "no name", "no value", "git's", "no end"],
+)
+def test_a_file_of_variables_that_is_wrong_is_told_and_what_was_read_last_holds(
+    recorded: Production, tmp_path: Path, broken: str, said: str
+) -> None:
+    secrets = tmp_path / "findoc.env"
+    secrets.write_text("REGION=south\n")
+    secrets.chmod(0o600)
+    set_on_host(recorded, "", app=f'variables_file = "{secrets}"\n')
+    assert recorded.gitrelease("restart").code == 0
+
+    if broken:
+        secrets.write_text(broken)
+    else:
+        secrets.unlink()
+    told = [" ".join(recorded.gitrelease(word).said.split()) for word in ("status", "doctor")]
+    assert recorded.gitrelease("restart").code == 0
+
+    assert all(said in one and "hidden-value" not in one for one in told), told
+    assert variables_of_app(recorded)["REGION"] == "south"
+    assert "FINE" not in variables_of_app(recorded)
+
+
+def test_variables_that_others_on_the_host_may_read_are_told_of(recorded: Production, tmp_path: Path) -> None:
+    secrets = tmp_path / "findoc.env"
+    secrets.write_text("REGION=south\n")
+    secrets.chmod(0o644)
+    set_on_host(recorded, "", app=f'variables_file = "{secrets}"\n')
+    assert recorded.gitrelease("restart").code == 0
+
+    told = " ".join(recorded.gitrelease("doctor").said.split())
+    remedy = re.search(r"(chmod 600 \S+)", told)
+
+    assert remedy is not None, told
+    secrets.chmod(0o600)
+    assert "others may read it" not in recorded.gitrelease("doctor").said
+
+
+@pytest.mark.parametrize("lines", ['[variables]\nREGION = "north"\n', '[app]\nvariables_file = "x.env"\n'])
+def test_a_commit_cannot_set_variables(recorded: Production, lines: str) -> None:
+    developer = recorded.clone()
+    developer.write("gitrelease.toml", lines)
+    developer.commit("variables for everybody")
+
+    pushed = developer.push()
+
+    assert pushed.code != 0
+    assert "for host settings only" in " ".join(pushed.said.replace("remote:", "").split())
+    assert recorded.status()["live"]["release"] == "release/1"
+
+
+def test_commands_that_run_on_an_event_get_what_is_recorded(
+    recorded: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    set_on_host(recorded, f'\n[[on]]\nevent = "released"\nrun = ["/bin/sh", "-c", "env > {seen}"]\n')
+    developer = recorded.clone()
+    developer.commit_term("second")
+    recorded.kill(recorded.agent_pid())
+
+    for name, value in PUSHER.items():
+        monkeypatch.setenv(name, value)
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    until(lambda: seen.exists() and "GITRELEASE_EVENT=released" in seen.read_text(), "the command has run")
+    given = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
+    assert given["DB_PASSWORD"] == SECRET
+    assert not {"TOKEN", "PYTHONPATH", "SSH_CONNECTION"} & given.keys()
