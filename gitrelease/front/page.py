@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gitrelease.front.route import Route
 
 LAST_WORDS = 1.0  # seconds in which a browser has noticed that the connection of its page ends
+HEARD = 10.0  # seconds more in which the backend has read what the page has said until then
 
 
 class Page:
@@ -71,22 +72,27 @@ class Page:
             self._server.watcher = None
 
     def closed(self) -> None:
-        """Its websocket is gone."""
+        """Its websocket is gone, or is being left."""
+        if self not in self._proxy.pages:
+            return
         self._proxy.pages.discard(self)
         if self.session is not None:
             self._proxy.shared.sessions.closed(self.session, time.time())
 
     def leave(self) -> None:
-        """End the connection: the browser first. All that it says until it has noticed still reaches the backend."""
-        if self._client is None or self._server is None or self._server.ended:
-            return
-        self._server.fall_silent()
-        asyncio.get_running_loop().call_later(LAST_WORDS, self._close)
+        """End the connection: the browser first. All that it says until it has noticed still reaches the backend.
 
-    def _close(self) -> None:
-        for side in (self._client, self._server):
-            if side is not None:
-                side.endpoint.close()
+        The backend ends its side when it has read that. Closed before, with something unread in it, the connection is
+        reset, and a backend that is just sending is told so before it reads.
+        """
+        client, server = self._client, self._server
+        if client is None or server is None or server.ended or server.ignored:
+            return
+        self.closed()
+        server.ignore()
+        loop = asyncio.get_running_loop()
+        loop.call_later(LAST_WORDS, client.lost)
+        loop.call_later(LAST_WORDS + HEARD, server.endpoint.close)
 
 
 def tunnel(

@@ -15,15 +15,19 @@ Watcher = Callable[[memoryview], None]
 
 
 class Side:
-    """One end of a splice; `watcher` sees what comes from it before the other side gets it."""
+    """One end of a splice; `watcher` sees what comes from it before the other side gets it.
 
-    __slots__ = ("ended", "endpoint", "other", "watcher")
+    `ignored`: what it says is dropped; what the other side says still reaches it, to the end.
+    """
+
+    __slots__ = ("ended", "endpoint", "ignored", "other", "watcher")
 
     other: Side
 
     def __init__(self, endpoint: Endpoint, *, ended: bool = False) -> None:
         self.endpoint = endpoint
         self.ended = ended  # it has said all it had to say
+        self.ignored = False
         self.watcher: Watcher | None = None
 
     def readable(self) -> None:
@@ -36,6 +40,8 @@ class Side:
             return
         if not data:
             self.fall_silent()
+            return
+        if self.ignored:
             return
         if self.watcher is not None:
             self.watcher(data)
@@ -50,13 +56,25 @@ class Side:
             self.other.endpoint.read(True)
 
     def lost(self) -> None:
+        """Close this side, and reset the other one; one that is ignored is told that this side has ended."""
         self.endpoint.close()
-        self.other.endpoint.reset()
+        if self.other.ignored:
+            self.ended = True
+            self.other.endpoint.finish()
+            self.close_when_both_ended()
+        else:
+            self.other.endpoint.reset()
 
     def close_when_both_ended(self) -> None:
         if self.ended and self.other.ended:
             self.endpoint.close()
             self.other.endpoint.close()
+
+    def ignore(self) -> None:
+        """Drop what this side says from now on, and tell the other one that it has ended."""
+        self.ignored = True
+        self.other.endpoint.finish()
+        self.endpoint.read(True)
 
     def fall_silent(self) -> None:
         """Read nothing more of this side, and tell the other one that it has ended; that may go on."""

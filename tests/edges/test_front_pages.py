@@ -334,6 +334,44 @@ def test_a_backend_that_does_not_end_a_moved_page_is_not_waited_for_long(
         assert client.recv(1) == b""
 
 
+@pytest.mark.parametrize("ends", [socket.socket.close, reset], ids=["closed", "reset"])
+def test_what_a_page_says_last_reaches_a_backend_that_still_sends(
+    front: Front, server: Callable[[str], PageServer], ends: Callable[[socket.socket], None]
+) -> None:
+    """A reset takes along what a server has not read yet: it writes first, and is told that the connection is gone."""
+    old, new = server("old"), server("new")
+    old.targeted()
+    client, backend = established(front, old, "one")
+    new.targeted()
+    front.control.move("one", "new", TICKET)
+    assert client.recv(1) == b""
+    backend.sendall(b"what the page does not see any more")
+
+    client.sendall(b"last words")
+    ends(client)
+
+    with backend:
+        assert exactly(backend, 10) == b"last words"
+        assert backend.recv(1) == b""
+        backend.sendall(b"and more")
+
+
+def test_a_page_that_has_left_is_not_open_any_more_though_its_backend_is_slow(
+    front: Front, server: Callable[[str], PageServer]
+) -> None:
+    old, new = server("old"), server("new")
+    old.targeted()
+    client, backend = established(front, old, "one")
+    new.targeted()
+
+    front.control.move("one", "new", TICKET)
+
+    with client, backend:
+        assert client.recv(1) == b""
+        assert backend.recv(1) == b""
+        assert [page.open for page in front.control.sessions("new")] == [False]
+
+
 def test_a_document_for_a_page_that_moves_is_taken_when_the_page_is_there(
     front: Front, server: Callable[[str], PageServer]
 ) -> None:

@@ -35,6 +35,7 @@ class Tab:
         self._acts = 0
         self._uploads_sent = self._uploads_failed = 0
         self._picture: str | None = None
+        self._looked = time.monotonic()  # whether the picture was there
         page.set_default_timeout(ACTION * 1000)
         page.on("request", self._sent)
         page.on("response", self._answered)
@@ -175,17 +176,18 @@ class Tab:
 
     async def _see_picture(self) -> None:
         """Count a picture that stays broken. One that another has replaced already is gone from the server, too."""
-        begun = time.monotonic()
+        last, self._looked = self._looked, time.monotonic()
         picture = self.page.get_by_test_id("stImage").locator("img").first
         source = await picture.get_attribute("src")
         if source == self._picture:
             return
         self._picture = source
         self.record.count("media")
-        while not await picture.evaluate("image => image.complete") and time.monotonic() < begun + SETTLE:
+        while not await picture.evaluate("image => image.complete") and time.monotonic() < self._looked + SETTLE:
             await asyncio.sleep(0.05)
         if not await picture.evaluate("image => image.naturalWidth"):
-            self.record.fail(Failure(self.name, "media", begun, time.monotonic(), "the picture is broken", again=None))
+            # The browser has asked for it at some time since it had the one before.
+            self.record.fail(Failure(self.name, "media", last, time.monotonic(), "the picture is broken", again=None))
 
     def _sent(self, request: Asked) -> None:
         if UPLOAD in request.url and request.method == "PUT":
