@@ -31,6 +31,7 @@ class Candidate:
     reason: str = ""
     at: float = 0.0  # when it came in
     made_here: bool = False  # our own commit, of what was released before: nobody else signs it
+    made_on: str | None = None  # of an edit: the head of the branch then, which is `source` where git ignores the file
     carries: Release | None = None  # what another group has tried: it becomes no new release
 
     @property

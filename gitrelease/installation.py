@@ -17,11 +17,12 @@ from typing import Any
 
 import msgspec
 
-from gitrelease.core import refs, settings_text
+from gitrelease.core import data_folders, refs, settings_text
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, SettingsError
+from gitrelease.core.leftovers import is_scratch
 from gitrelease.core.reading import ReadAs
-from gitrelease.core.settings import App
-from gitrelease.edges import backends, hooks, interpreter, kept_settings, kept_tags
+from gitrelease.core.settings import SETTINGS_FILE, App
+from gitrelease.edges import backends, hooks, hooks_path, interpreter, kept_settings, kept_tags
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import detached_head
 from gitrelease.edges.faults import passing
@@ -32,18 +33,6 @@ from gitrelease.world import open_world
 
 # Push options carry approvals; updateInstead is what makes git ask our push-to-checkout hook.
 CONFIGURATION = {"receive.denyCurrentBranch": "updateInstead", "receive.advertisePushOptions": "true"}
-
-_NEVER_SHARED = (
-    "__pycache__",
-    "node_modules",
-    ".DS_Store",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".idea",
-    ".vscode",
-)
-_NEVER_SUFFIX = (".pyc", ".pyo", ".swp", ".swo", ".egg-info", ".log", ".tmp")
 
 
 class Installed(msgspec.Struct, kw_only=True):
@@ -63,6 +52,7 @@ class Prepared(msgspec.Struct, kw_only=True):
     script: str
     chained: list[str]
     shared: list[str]
+    data: list[str]
     carried: str | None
     made_branch: bool
     up: bool  # production was brought up, and goes on by what it has read
@@ -109,7 +99,12 @@ def init(
     if make_branch:
         git.run("checkout", "--quiet", "-b", app["branch"])
     passing("init: on the branch")
-    app["shared"] = sorted({*app.get("shared", ()), *find_shared(git, app)})
+    repository = settings_text.read(git.blob("HEAD", SETTINGS_FILE) or b"", SETTINGS_FILE).get("app", {})
+    known_shared, known_data = data_folders.laid_over(repository, app)
+    shared, data = find_run_time_files(git, {**app, "shared": known_shared, "data": known_data})
+    app["shared"] = sorted({*app.get("shared", ()), *shared})
+    if data:
+        app["data"] = sorted({*app.get("data", ()), *data})
     content = settings_files.changed(_host_text(home), app=app, port=port).encode()
     changed = _changed(before, settings_text.read(content, str(home.settings)))
     write_atomically(home.settings, content)
@@ -120,9 +115,9 @@ def init(
         git.run("config", "--local", key, value)
     passing("init: before the hooks")
     chained, links = hooks.install(git, home, branch=world.settings.app.branch)
-    overruled = git.configuration("core.hooksPath", local=False) if other_hooks_path(git) else None
+    overruled = hooks_path.elsewhere(git)
     if overruled is not None:
-        git.run("config", "--local", "core.hooksPath", str(git.directory / "hooks"))
+        git.run("config", "--local", hooks_path.KEY, str(git.directory / "hooks"))
     passing("init: hooks installed")
     installed.links = sorted({*installed.links, *links})
     write_atomically(home.installed, msgspec.json.encode(installed))
@@ -139,6 +134,7 @@ def init(
         script=world.settings.app.script,
         chained=chained,
         shared=list(world.settings.app.shared),
+        data=list(world.settings.app.data),
         carried=world.settings.app.schema if ignored and world.checkout.carries() else None,
         made_branch=make_branch,
         up=up,
@@ -190,18 +186,27 @@ def _read_installed(home: Home) -> Installed:
 
 def _write_down_what_was(git: Git, home: Home, installed: Installed, *, make_branch: bool) -> None:
     """Keep how the repository is before anything in it is changed: an `init` that is cut off can be taken back too."""
-    changed = [*CONFIGURATION, *(["core.hooksPath"] if other_hooks_path(git) else [])]
-    for key in changed:
+    for key in CONFIGURATION:
         installed.configuration.setdefault(key, git.configuration(key))
+    if hooks_path.elsewhere(git) is not None:
+        installed.configuration[hooks_path.KEY] = git.configuration(hooks_path.KEY)
     if make_branch:
         installed.branch_from = git.head_ref()
     write_atomically(home.installing, msgspec.json.encode(installed))
 
 
-def other_hooks_path(git: Git) -> bool:
-    """Does git look for hooks elsewhere than where ours are?"""
-    named = git.configuration("core.hooksPath", local=False)
-    return bool(named) and Path(named or "") != git.directory / "hooks"
+def overrule_hooks_path(git: Git, home: Home, *, branch: str) -> list[str]:
+    """Let git look for hooks where ours are, and run those of the other path first; `uninstall` takes it back.
+
+    Returns the hooks of the other path that run first, or beside ours.
+    """
+    installed = _read_installed(home)
+    installed.configuration[hooks_path.KEY] = git.configuration(hooks_path.KEY)
+    _, links = hooks.install(git, home, branch=branch)
+    installed.links = sorted({*installed.links, *links})
+    write_atomically(home.installed, msgspec.json.encode(installed))
+    git.run("config", "--local", hooks_path.KEY, str(git.directory / "hooks"))
+    return links
 
 
 def require_own_repository(git: Git) -> None:
@@ -210,12 +215,6 @@ def require_own_repository(git: Git) -> None:
         raise RepositoryError(
             f"{git.root} is a linked worktree or a submodule: its repository is {git.directory}",
             hint=f"Production needs one of its own: git clone {git.directory} DIR; then: gitrelease -C DIR init",
-        )
-    if git.text("rev-parse", "--show-object-format") != "sha1":
-        raise RepositoryError(
-            f"{git.root} names its objects by SHA-256, which is not supported yet",
-            hint="Copy it into one that names them by SHA-1: git init --object-format=sha1 DIR; "
-            "git fast-export --all | git -C DIR fast-import; git -C DIR checkout BRANCH",
         )
     owner = git.directory.stat().st_uid
     if owner != os.getuid():
@@ -259,14 +258,17 @@ def _check_port(port: int | None) -> None:
 
 
 def require_python_and_script(git: Git, app: dict[str, Any], python: str | None) -> None:
-    """Find the app's interpreter and see that it can run the app."""
-    repository = settings_text.read(git.blob("HEAD", "gitrelease.toml") or b"", "gitrelease.toml").get("app", {})
+    """Find the app's interpreter and its schema export, and see that it can run the app."""
+    repository = settings_text.read(git.blob("HEAD", SETTINGS_FILE) or b"", SETTINGS_FILE).get("app", {})
     script = app.get("script") or repository.get("script") or App().script
     if git.blob("HEAD", script) is None:
         raise RepositoryError(
             f"there is no {script} in the last commit",
             hint="Commit it, or name the app's file: gitrelease init --script FILE",
         )
+    beside = str(PurePosixPath(script).parent / App().schema)
+    if not {"schema"} & {*app, *repository} and beside != App().schema and (git.root / beside).is_file():
+        app["schema"] = beside  # an app in a folder has its export there
     chosen = python or app.get("python")
     candidates = [chosen] if chosen else list(interpreter.usual())
     for candidate in candidates:
@@ -283,18 +285,28 @@ def require_python_and_script(git: Git, app: dict[str, Any], python: str | None)
     interpreter.require(Path(app["python"]), streamlit=kind == "streamlit")
 
 
-def find_shared(git: Git, app: dict[str, Any]) -> list[str]:
-    """Return the files and folders that git ignores and the app may need when it runs: secrets, data folders."""
+def find_run_time_files(git: Git, app: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return what git ignores and the app may need when it runs, and no setting names yet: to be shared, and as data.
+
+    Data are the folders that are named as those to which apps write commonly are; all else, secrets say, is shared.
+    """
+    known = {*app.get("shared", ()), *map(data_folders.normal, app.get("data", ()))}
+    new = [path for path in _may_be_needed(git, app) if not data_folders.is_in(path, known)]
+    data = [path for path in new if PurePosixPath(path).name in data_folders.USUAL and (git.root / path).is_dir()]
+    return [path for path in new if path not in data], data
+
+
+def _may_be_needed(git: Git, app: Mapping[str, Any]) -> list[str]:
     output = git.run(
         "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory"
     )
     schema = app.get("schema") or App().schema
     paths = (os.fsdecode(name).rstrip("/") for name in output.split(b"\0") if name)
-    return [path for path in paths if path != schema and _may_be_needed(git.root, PurePosixPath(path))]
+    return [path for path in paths if path != schema and _is_no_cache(git.root, PurePosixPath(path))]
 
 
-def _may_be_needed(root: Path, path: PurePosixPath) -> bool:
-    if set(path.parts) & set(_NEVER_SHARED) or path.suffix in _NEVER_SUFFIX or path.name.endswith("~"):
+def _is_no_cache(root: Path, path: PurePosixPath) -> bool:
+    if is_scratch(str(path)) or path.suffix == ".log":
         return False
     return not (root / path / "pyvenv.cfg").exists()
 
@@ -333,9 +345,26 @@ def uninstall(directory: Path) -> list[str]:
             done.append(f"back on {installed.branch_from.removeprefix('refs/heads/')}")
         else:
             done.append(f"the branch {world.settings.app.branch} has commits of its own and stays")
+    done += _give_data_back(git, home)
     shutil.rmtree(home.root)
     done.append("removed .git/gitrelease; release tags stay: git tag -l 'release/*'")
     return done
+
+
+def _give_data_back(git: Git, home: Home) -> Iterator[str]:
+    """Move the app's data to the checkout, and what else apps have written out of our folder; say where it is."""
+    names = Slots(git, home.slots).files.data.give_back(git.root, replaced=home.leftovers / "replaced")
+    if names:
+        yield f"the app's data is in the checkout: {', '.join(names)}"
+    kept = git.directory / "gitrelease-leftovers"
+    for one in home.every():
+        name = one.root.name if one is not home else "production"
+        for folder in (one.leftovers, one.data):
+            if folder.is_dir() and any(path.is_file() for path in folder.rglob("*")):
+                to = kept / name / folder.name
+                to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.rename(to)
+                yield f"what apps have written beside their scripts is in {to}"
 
 
 def _keep_what_only_we_hold(git: Git) -> Iterator[str]:

@@ -48,6 +48,10 @@ class World:
         """Return the folder for what the app caches on disk when it runs as `commit` has it."""
         return disk_cache.folder_for(self.home, self.git, commit)
 
+    def data_of(self, commit: str) -> tuple[str, ...]:
+        """Return the folders that outlive the releases of the app as `commit` has it (`app.data`)."""
+        return settings_files.load(self.git, self.host, commit).app.data
+
     @property
     def is_production(self) -> bool:
         """Does this group follow the deploy branch, and the files of the checkout this group?"""

@@ -148,6 +148,7 @@ def _adopt(production: Production, serving: Serving) -> None:
     fit = [
         other for other in others if other.number != serving.number and other.workers.keys() == serving.workers.keys()
     ]
+    production.give_data(serving, late=True)
     production.point(serving)
     production.running = msgspec.structs.replace(running, live=serving, standby=fit[0] if fit else None)
     production.save()

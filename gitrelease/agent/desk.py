@@ -168,7 +168,7 @@ class Desk:
             known = production.world.records()
             candidate = self._candidate(commit, known, request)
             prepared = prepare(
-                production, known, candidate, approved=request.flag("approve"),
+                production, known, candidate, approval="command" if request.flag("approve") else "",
                 explicit=revision is not None, by_hand=True, cancel=request.cancel, report=request.report,
             )  # fmt: skip
             if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
@@ -274,7 +274,7 @@ class Desk:
             return self._agent.pushes.stage(
                 old=str(request.arguments["old"]),
                 new=str(request.arguments["new"]),
-                approved=request.flag("approve"),
+                approval=request.text("approval") or "",
                 receive_pack=int(request.arguments["receive_pack"]),
                 by=request.by,
                 cancel=request.cancel,

@@ -11,7 +11,7 @@ from gitrelease.agent.emergency import call_for_a_person, up_again
 from gitrelease.agent.office import Office
 from gitrelease.agent.turn import URGENT_WAIT
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import Proved, SoakFailed, Stopped
+from gitrelease.core.events import HooksElsewhere, Proved, SoakFailed, Stopped
 from gitrelease.core.health import CRASHES_ALLOWED, crashed_too_often, pause_after, recent
 from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
@@ -20,8 +20,10 @@ from gitrelease.edges import backends, probes
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.hooks_path import HooksPath
 from gitrelease.edges.slots import Slot
 from gitrelease.release.execute import record
+from gitrelease.release.fresh_start import shown
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Fate, Outage, Production
 from gitrelease.release.promotion import serves
@@ -36,10 +38,26 @@ class Duty:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+        self._hooks_path: HooksPath | None = None
 
     def homeless(self) -> bool:
         """Is what we keep on this host gone? Then nothing can be done for production by this agent."""
         return self._office.end_if_homeless()
+
+    def look_at_hooks(self) -> None:
+        """See whether git looks for hooks elsewhere than where ours are, and tell of it once."""
+        production = self._office.serving()
+        if not production.world.is_production:
+            return
+        if self._hooks_path is None:
+            self._hooks_path = HooksPath(production.world.git)
+        path = self._hooks_path.look() or ""
+        if path != production.memory.hooks_elsewhere:
+            if path:
+                log.error("git looks for hooks in %s, and pushes are not checked: gitrelease doctor --fix", path)
+            else:
+                log.info("git looks for hooks where ours are again")
+            record(production, HooksElsewhere(at=time.time(), path=path))
 
     def front_ended(self) -> None:
         log.warning("the front ended; starting it again")
@@ -140,7 +158,9 @@ class Duty:
                 return
             new = Worker(backend, restarts=worker.restarts + 1)  # no check has logged anything
             production.switch(live.with_workers({name: new}), then=Fate.LEAVES, now=time.time())
-        if not well:
+        if well:
+            shown(production, live.number)
+        else:
             log.warning("%s did not come back: %s", name, said)
 
     def soak_failed(self, number: int, why: str) -> None:
@@ -226,4 +246,6 @@ def _slot_of(production: Production, worker: Worker) -> Slot:
     others = [one for one in live.backends if one.id != backend.id and one.slot == backend.slot] if live else []
     if any(one.identity.alive for one in others):
         return slots.share(backend.slot, backend.commit)
-    return slots.take(backend.commit, shared=production.world.settings.app.shared)
+    world = production.world
+    data = world.data_of(backend.commit)
+    return slots.take(backend.commit, shared=world.settings.app.shared, data=data, tried=False)

@@ -34,7 +34,8 @@ from gitrelease.release.promotion import promote, take_effect
 from gitrelease.release.restart import serve
 from gitrelease.world import World
 
-AGAIN = 5.0  # seconds
+AGAIN = 5.0  # seconds, doubled each time that it fails once more,
+LONGEST_PAUSE = 600.0  # up to these
 TELL_AGAIN = 86_400.0  # seconds, of tags that are deleted by every fetch
 MOST_NAMES = 100  # of them in the journal
 _LOOKED_AT = 50  # attempts, for what has waited
@@ -62,6 +63,8 @@ class Inbox:
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
     settles_in: float | None = None  # seconds: somebody has only just written what lies on disk
+    failed: int = 0  # looks in a row that came to no end,
+    trouble: str = ""  # and why the last one did not, with what git or the disk says
     tags: kept_tags.Stamp | None = None  # of the tags of releases and backups, when they were all there
 
     def find(self, commit: str) -> Candidate | None:
@@ -102,9 +105,12 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     try:
         _put_tags_back(production, inbox)
         outcome = _look(production, inbox, cancel=cancel, report=report)
-    except (GitError, OSError):
-        inbox.again_in = AGAIN
+    except (GitError, OSError) as error:
+        inbox.again_in = min(AGAIN * 2 ** min(inbox.failed, 10), LONGEST_PAUSE)
+        inbox.failed += 1
+        inbox.trouble = error.message if isinstance(error, GitError) else str(error)
         raise
+    inbox.failed, inbox.trouble = 0, ""
     waits = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
     inbox.again_in = min((one for one in (waits, inbox.settles_in) if one is not None), default=None)
     return outcome
@@ -258,7 +264,7 @@ def _take_edit(
     source = checkout.commit_edit(
         parent=head, paths=paths, subject=f"Edit {names} on the production host", at=time.time()
     )
-    candidate = of_edit(production, source)
+    candidate = of_edit(production, source, head)
     if candidate.key in inbox.refused or candidate.key in inbox.waiting:
         return None
     try:
@@ -280,8 +286,8 @@ def _take_edit(
     return prepared
 
 
-def of_edit(production: Production, source: str) -> Candidate:
-    """Return the candidate for an edit: the carried file comes from the disk."""
+def of_edit(production: Production, source: str, head: str) -> Candidate:
+    """Return the candidate for an edit that was made on `head`: the carried file comes from the disk."""
     world = production.world
     commit = compose(world, source, carried_from=world.checkout.disk_tree())
     name, _ = world.checkout.identity()
@@ -292,6 +298,7 @@ def of_edit(production: Production, source: str) -> Candidate:
         trigger="edit",
         by=readable(name),
         at=time.time(),
+        made_on=head,
     )
 
 

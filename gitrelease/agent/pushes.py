@@ -31,7 +31,7 @@ from gitrelease.core.text import short
 from gitrelease.edges import locks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.edges.git import ZERO
+from gitrelease.edges.git import is_zero
 from gitrelease.edges.housekeeping import is_full
 from gitrelease.release import attempts
 from gitrelease.release.branch import settle
@@ -68,7 +68,7 @@ class Pushes:
         *,
         old: str,
         new: str,
-        approved: bool,
+        approval: str,
         receive_pack: int,
         by: str,
         cancel: Cancel,
@@ -96,7 +96,7 @@ class Pushes:
             return _told(production, new, by, _refused(production, busy.message, busy.hint))
         keeps_turn = False
         try:
-            judged = self._judge(old, new, approved=approved, by=by, cancel=cancel, report=report)
+            judged = self._judge(old, new, approval=approval, by=by, cancel=cancel, report=report)
             if isinstance(judged, Outcome):
                 return judged
             candidate, prepared = judged
@@ -111,7 +111,7 @@ class Pushes:
                 office.poke()
 
     def _judge(
-        self, old: str, new: str, *, approved: bool, by: str, cancel: Cancel, report: Report
+        self, old: str, new: str, *, approval: str, by: str, cancel: Cancel, report: Report
     ) -> Outcome | tuple[Candidate, Prepared | Outcome]:
         """Put the candidate together and stage it; an `Outcome` alone refuses the push."""
         production = self._office.serving()
@@ -126,7 +126,7 @@ class Pushes:
             refusal = edited.result()
         if refusal is not None:
             return _told(production, new, by, refusal)
-        prepared = prepare(production, known, candidate, approved=approved, cancel=cancel, report=report)
+        prepared = prepare(production, known, candidate, approval=approval, cancel=cancel, report=report)
         if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
             return prepared
         home = world.home.root
@@ -287,7 +287,7 @@ def _told(production: Production, commit: str, by: str, refusal: Outcome) -> Out
 
 def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | None:
     git = production.world.git
-    if old != ZERO and not git.is_ancestor(old, new):
+    if not is_zero(old) and not git.is_ancestor(old, new):
         return _refused(
             production,
             f"a forced push would drop {short(old)} from the branch that production follows",
@@ -303,11 +303,11 @@ def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | Non
 def _refuse_moved(production: Production, old: str) -> Outcome | None:
     """Refuse what is out of date by now."""
     world = production.world
-    head = world.git.ref(world.settings.branch_ref) or ZERO
-    if head != old:
+    head = world.git.ref(world.settings.branch_ref)
+    if head != (None if is_zero(old) else old):
         return _refused(
             production,
-            f"the branch has moved to {short(head)} meanwhile",
+            f"the branch has moved to {short(head) if head else 'nothing'} meanwhile",
             "Fetch it, bring your work on top, push again",
         )
     return None

@@ -11,7 +11,7 @@ from gitrelease.core.errors import SettingsError
 from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
-from gitrelease.edges import records, variables
+from gitrelease.edges import leftovers, records, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import GitError
@@ -83,10 +83,17 @@ def status(
         if holder is None
         else {"owner": holder.owner, "pid": holder.pid, "since": holder.since, "doing": holder.doing},
         "frozen": _frozen(known),
+        "inbox": {"trouble": inbox.trouble if inbox else ""},
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
         "settings": {"wrong": world.wrong},
+        "start": _start(memory),
+        "hooks": {"elsewhere": memory.hooks_elsewhere},
         "variables": _variables(world),
+        "files": {
+            "written": sorted(production.written) if production is not None else [],
+            "kept": sum(leftovers.count(one.leftovers) for one in world.home.every()),
+        },
         "notify": {"wrong": settings_files.told_wrong(world.home.settings)},
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
         "drill": _drill(memory),
@@ -103,6 +110,16 @@ def status(
             }
             for waiting in (tuple(inbox.waiting.values()) if inbox else ())
         ],
+    }
+
+
+def _start(memory: Memory) -> dict[str, Any]:
+    """Say whether a new process of the live release is known to start; `tried` is None until that has been tried."""
+    tried = memory.start_tried
+    return {
+        "in_doubt": memory.start_in_doubt is not None,
+        "tried": tried.ok if tried is not None else None,
+        "reason": tried.reason if tried is not None else "",
     }
 
 

@@ -18,6 +18,7 @@ from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.processes import await_any
+from gitrelease.release import app_files, fresh_start
 from gitrelease.release.drain import Drainer
 from gitrelease.release.production import Production
 from gitrelease.release.promotion import serves
@@ -29,12 +30,15 @@ TICK_SOAKING = 0.5
 SHORTEST_TICK = 0.02
 DESCRIPTORS = 8  # that a look at production needs at once
 UPKEEP = 5.0  # seconds between two looks at the size of the logs
+FILES = 60.0  # likewise, at what the app writes beside its script
 
 
 class OnDuty(Protocol):
     """What the supervisor asks of the agent when something is wrong."""
 
     def homeless(self) -> bool: ...
+
+    def look_at_hooks(self) -> None: ...
 
     def front_ended(self) -> None: ...
 
@@ -59,6 +63,7 @@ class Supervisor(threading.Thread):
         self._failures: dict[str, int] = {}  # in a row, of each backend
         self._front_failures = 0
         self._upkeep_at = 0.0  # monotonic
+        self._files_at = time.monotonic() + FILES
         self._drainer = Drainer(production)
 
     def stop(self) -> None:
@@ -115,6 +120,11 @@ class Supervisor(threading.Thread):
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP
             rotate_logs(production)
+            guarded("core.hooksPath", lambda _: self._duty.look_at_hooks())
+        if time.monotonic() >= self._files_at:
+            self._files_at = time.monotonic() + FILES
+            guarded("files of the app", lambda _: app_files.look(production))
+            guarded("a fresh start", lambda _: fresh_start.try_once_more(production))
         if not wrong and not any(self._failures.values()) and _was_down(production):
             self._duty.all_well()
 

@@ -34,7 +34,9 @@ def check_slot(world: World, commit: str, cancel: Cancel) -> Slot:
     deadline = time.monotonic() + CHECK_WAIT
     while True:
         try:
-            return world.slots.take(commit, shared=world.settings.app.shared, names=(CHECK,))
+            return world.slots.take(
+                commit, shared=world.settings.app.shared, data=world.data_of(commit), names=(CHECK,)
+            )
         except Busy:
             _end_left_behind(world)
             if time.monotonic() > deadline:

@@ -7,6 +7,7 @@ in the app's interpreter while the app itself starts, so that it costs no time o
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ from gitrelease.edges.slots import CHECK, Slot
 from gitrelease.world import World
 
 _NOTHING = Findings()
+_NO_ROOM = "there is no room for a copy of the app's data (app.data) that the candidate may write to"
 
 Report = Callable[[str, str, float | None], None]
 
@@ -125,15 +127,23 @@ def stage(
         slot = (
             check_slot(world, candidate.commit, cancel)
             if checking_only
-            else world.slots.take(candidate.commit, shared=shared)
+            else world.slots.take(
+                candidate.commit, shared=shared, data=world.data_of(candidate.commit), tried=not released
+            )
         )
     except Busy:
         raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        check = Check(name="slot", kind="major", status="unknown", detail=f"{_NO_ROOM}: {error.strerror}")
+        return _unfit(candidate, (*static, check))
     except ReleaseError as error:
         check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
         return _unfit(candidate, (*static, check))
     around = None
     with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
+        undo.callback(world.slots.drop_tried, slot.name)
         try:
             passing("stage: slot taken")
             if not checking_only and not released:
@@ -146,7 +156,9 @@ def stage(
             )  # fmt: skip
         finally:
             slot.release()
-        findings = msgspec.structs.replace(findings, checks=(*static, *map(_without_secrets, findings.checks)))
+        findings = msgspec.structs.replace(
+            findings, checks=(*static, *(_plain(check, slot) for check in findings.checks))
+        )
         findings = _judged(world, candidate, diff, findings, live)
         checks = findings.checks
         unfit = backend is None or any(check.status in ("failed", "unknown") for check in checks)
@@ -169,9 +181,14 @@ def stage(
         return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
 
 
-def _without_secrets(check: Check) -> Check:
-    """What a check quotes of the app's output goes to the pusher, the journal and the tags: its secrets do not."""
-    return msgspec.structs.replace(check, detail=redacted(check.detail)) if check.detail else check
+def _plain(check: Check, slot: Slot) -> Check:
+    """What a check quotes of the app's output goes to the pusher, the journal and the tags: its secrets do not.
+
+    Paths are those of the checkout: nobody but us knows a slot.
+    """
+    if not check.detail:
+        return check
+    return msgspec.structs.replace(check, detail=redacted(check.detail.replace(f"{slot.path}/", "")))
 
 
 def _judged(

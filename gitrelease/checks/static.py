@@ -9,6 +9,7 @@ import msgspec
 
 from gitrelease.candidate import Candidate, lost_revision
 from gitrelease.core import settings_text
+from gitrelease.core.data_folders import conflict, is_in, normal
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.exports import LARGEST, NotJson, parse_json
 from gitrelease.core.links import LINK, SUBMODULE, leads_outside, no_file
@@ -45,6 +46,8 @@ def static_checks(world: World, candidate: Candidate) -> tuple[Check, ...]:
     checks += _elsewhere(world, candidate)
     if SETTINGS_FILE in files:
         check("settings", "major", _settings_problem(world, files[SETTINGS_FILE]))
+    if all(one.status == "passed" for one in checks if one.name == "settings"):
+        checks += _data(world, candidate)
     if app.schema in files:
         check("schema export", "schema", _json_problem(files[app.schema], app.schema))
         if checks[-1].status == "passed":
@@ -76,11 +79,28 @@ def _elsewhere(world: World, candidate: Candidate) -> list[Check]:
     return [Check(name="links", kind="major", status="warned", detail=detail)] if warned else []
 
 
+def _data(world: World, candidate: Candidate) -> list[Check]:
+    """Refuse folders of data that git tracks: every release would bring its own, and none would be kept."""
+    listed = [entry.path for entry in world.git.list_tree(candidate.commit)]
+    tracked = [path for path in world.data_of(candidate.commit) if any(is_in(one, [path]) for one in listed)]
+    if not tracked:
+        return []
+    named = ", ".join(tracked)
+    detail = (
+        f"app.data names {named}, which git tracks: take it out of app.data, or out of git: git rm -r --cached {named}"
+    )
+    return [Check(name="data", kind="major", status="failed", detail=one_line(detail, 400), absolute=True)]
+
+
 def _settings_problem(world: World, content: bytes) -> str:
     try:
         settings = settings_files.combine(settings_text.read(content, SETTINGS_FILE), {})
     except ReleaseError as error:
         return f"{error.message}. {error.hint}"
+    app, host = settings.app, world.host.get("app", {})
+    wrong = conflict([*app.data, *map(normal, host.get("data", ()))], [*app.shared, *host.get("shared", ())])
+    if wrong:
+        return f"app.data {wrong}, with what .git/gitrelease/host.toml has. Take it out of one of them"
     return lost_revision(world.git, settings.regions)
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from gitrelease.commands.client import Client
+from gitrelease.core.approval import read_push_options
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.text import plain
@@ -80,15 +81,18 @@ def _push(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
 
 def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str) -> int:
     options = client.home.pushes / receive_pack
-    given = options.read_text(errors="replace").split() if options.exists() else []
+    given = options.read_text(errors="replace").splitlines() if options.exists() else []
     options.unlink(missing_ok=True)
     _require_own_uid(client)
+    read = read_push_options(given, new)
+    for line in read.told(new):
+        relay.line(line)
     end = client.ask_starting(
         "push-stage",
         {
             "old": old,
             "new": new,
-            "approve": "approve" in given,
+            "approval": read.approval,
             "receive_pack": int(receive_pack),
             "by": pusher(),
         },
@@ -112,14 +116,14 @@ def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
 def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
     """Nothing is released before the first `up`: the push is taken, its files follow."""
     from gitrelease.edges.following import follow
-    from gitrelease.edges.git import ZERO
+    from gitrelease.edges.git import is_zero
     from gitrelease.world import open_world
 
     world = open_world(client.root)
     if name == "update":
         world.checkout.require_no_rebase()
         _, old, _ = rest
-        if old != ZERO:
+        if not is_zero(old):
             world.checkout.catch_up(old)
         return 0
     head = world.git.ref(world.settings.branch_ref)

@@ -62,6 +62,8 @@ def run(
         typer.echo(
             f"core.hooksPath was {done.hooks_path}: this repository runs its hooks from .git/hooks now, those first"
         )
+    if done.data:
+        typer.echo(f"kept for all releases, a candidate gets a copy (app.data): {', '.join(done.data)}")
     if done.shared:
         typer.echo(f"linked into every slot, never in a tag (app.shared): {', '.join(done.shared)}")
     if done.carried:

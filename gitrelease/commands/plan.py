@@ -35,7 +35,7 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     if as_json:
         print_json(planned)
         return 0
-    needed = "needed: deploy --approve, or git push -o approve"
+    needed = "needed: deploy --approve, or git push -o approve=COMMIT"
     expected = planned["expected_seconds"]
     lines = {
         "steps": "; ".join(planned["steps"]) or "none: nothing that runs has changed",

@@ -32,6 +32,9 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Drop this backup, and nothing else.", autocompletion=offers.backups),
     ] = None,
+    leftovers: Annotated[
+        bool, typer.Option("--leftovers", help="Drop what apps left beside their scripts, and nothing else.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
@@ -41,6 +44,8 @@ def run(
     """
     if backup is not None:
         return _drop_backup(context.obj, backup, dry_run=dry_run, as_json=as_json)
+    if leftovers:
+        return _drop_leftovers(context.obj, dry_run=dry_run, as_json=as_json)
     from gitrelease.commands.client import client_for
     from gitrelease.edges.git import Git
     from gitrelease.release.pruning import prune
@@ -53,6 +58,7 @@ def run(
         print_json(end)
     else:
         _tell(end, dry_run=dry_run)
+        _tell_of_leftovers(context.obj)
     if not dry_run:
         _pack(Git(client_for(context.obj).root))
     return 0
@@ -79,6 +85,22 @@ def _drop_backup(directory: Path, name: str, *, dry_run: bool, as_json: bool) ->
     return 0
 
 
+def _drop_leftovers(directory: Path, *, dry_run: bool, as_json: bool) -> int:
+    """Drop what apps have written beside their scripts and is kept for a while, in all groups."""
+    from gitrelease.commands.client import client_for, require_owner
+    from gitrelease.edges import leftovers
+
+    client = client_for(directory)
+    require_owner(client)
+    places = [one.leftovers for one in client.home.every()]
+    size = sum(leftovers.size(place) if dry_run else leftovers.drop(place) for place in places)
+    if as_json:
+        print_json({"leftovers_mb": round(size / 1e6, 1), "dry_run": dry_run})
+    else:
+        typer.echo(f"{'would drop' if dry_run else 'dropped'} {size / 1e6:.1f} MB that apps left in slots")
+    return 0
+
+
 def _pack(git: Git) -> None:
     """Pack loose objects: here and not in the agent, since a rollback must not wait for it."""
     from gitrelease.edges.git import GitError
@@ -89,6 +111,15 @@ def _pack(git: Git) -> None:
             git.pack_loose_objects()
     except GitError as error:
         typer.echo(f"git could not pack its loose objects: {error.message}. {error.hint}", err=True)
+
+
+def _tell_of_leftovers(directory: Path) -> None:
+    from gitrelease.commands.client import client_for
+    from gitrelease.edges import leftovers
+
+    size = sum(leftovers.size(one.leftovers) for one in client_for(directory).home.every())
+    if size:
+        typer.echo(f"{size / 1e6:.1f} MB that apps left in slots are kept; drop them: gitrelease prune --leftovers")
 
 
 def _tell(end: Message, *, dry_run: bool) -> None:

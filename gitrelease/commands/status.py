@@ -175,7 +175,15 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         yield f"          {LAST_HOLDS}"
     elif state["notify"]["wrong"]:
         yield Told(f"notify    {one_line(state['notify']['wrong'], 400)}", "warning")
+    if trouble := state.get("inbox", {}).get("trouble"):
+        yield Told(f"inbox     what arrives cannot be looked at: {one_line(trouble, 300)}", "problem")
+        yield "          it is tried again; mend what it says, or: gitrelease doctor"
+    yield from _start(state.get("start", {}))
+    if path := state.get("hooks", {}).get("elsewhere"):
+        yield Told(f"hooks     git looks for them in {one_line(path, 200)}: pushes are not checked", "problem")
+        yield "          put it right: gitrelease doctor --fix"
     yield from _variables(state.get("variables", {}))
+    yield from _files(state.get("files", {}))
     checkout = state["checkout"]
     sync = "in sync with live" if checkout["in_sync"] else "not what is live"
     edited = f"; edited: {one_line(', '.join(checkout['dirty']), 300)}" if checkout["dirty"] else ""
@@ -206,6 +214,24 @@ def _variables(recorded: dict[str, Any]) -> Iterator[str]:
     elif recorded.get("source") == "process":
         yield f"variables taken over from the process that runs: {one_line(told(recorded['names']), 300)}"
         yield "          record others, in a shell that has them: gitrelease up --variables"
+
+
+def _start(start: dict[str, Any]) -> Iterator[str]:
+    """Say that the live release may not come up again: it serves from a process of before its packages changed."""
+    if start.get("in_doubt"):
+        why = one_line(start["reason"], 300) or "the release that was left needs other packages; it is being tried"
+        yield Told(f"start     no new process of the live release has been shown to start: {why}", "problem")
+        yield "          before a restart or a reboot: install the packages of that release, then: gitrelease restart"
+
+
+def _files(files: dict[str, Any]) -> Iterator[str]:
+    """Say which files the next release will not have, and that some are kept of those before."""
+    if files.get("written"):
+        names = one_line(", ".join(files["written"]), 200)
+        yield Told(f"files     {names}: written beside the script, not in the next release", "problem")
+        yield "          what keeps them: gitrelease doctor"
+    if files.get("kept"):
+        yield "files     that apps wrote in slots that were used again are kept in .git/gitrelease/leftovers"
 
 
 def _acknowledged(emergency: dict[str, Any] | None, now: float) -> str:

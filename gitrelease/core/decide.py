@@ -60,13 +60,14 @@ def decide(
     approved: bool,
     frozen: str | None = None,
     leaves_out: str = "",
+    returns: str = "",
 ) -> Decision:
     """Decide on a candidate.
 
     `diff` is None when nothing is live yet; `quarantined` is the first reason for which its content went bad;
     `explicit` means that a person named it (`deploy REV`), which overrides a quarantine; `frozen` says who froze
     production, None where nobody did or where a person releases by hand; `leaves_out` says behind which release the
-    branch went back, nothing where it did not.
+    branch went back, nothing where it did not; `returns` what it brings back that was taken back, likewise.
     """
     if diff is None:
         return Go()
@@ -81,7 +82,7 @@ def decide(
         return Frozen(frozen)
     if approved:
         return Go()
-    whys = [leaves_out] if leaves_out else []
+    whys = [why for why in (leaves_out, returns) if why]
     if policy.automation == "approve":
         whys.append(approval_reason(diff, policy))
     elif taken := breaking(diff):
@@ -114,7 +115,8 @@ def approval_reason(diff: Diff, policy: Policy) -> str:
 def approval_hint(trigger: str, commit: str, branch: str) -> str:
     """Say how the one who waits can approve."""
     if trigger == "push":
-        return f"Approve it, with the remote that you pushed to: git push -o approve REMOTE {commit[:10]}:{branch}"
+        short = commit[:10]
+        return f"Approve it, with the remote that you pushed to: git push -o approve={short} REMOTE {short}:{branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
 
 

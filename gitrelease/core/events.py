@@ -94,6 +94,15 @@ class WentBack(Event, frozen=True, tag="went_back"):
     automatic: bool
     backups: tuple[str, ...] = ()  # the tags that keep what lay on disk and made way
     late: str = ""  # why the files of the checkout could not follow at once
+    packages: bool = False  # to a process that was still warm, from a release that needs other packages
+
+
+class StartTried(Event, frozen=True, tag="start_tried"):
+    """A new process of release `number`, which serves from an older one, came up (`ok`), or why not."""
+
+    number: int
+    ok: bool
+    reason: str = ""
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
@@ -158,6 +167,19 @@ class TagsRestored(Event, frozen=True, tag="tags_restored"):
     names: tuple[str, ...]
 
 
+class HooksElsewhere(Event, frozen=True, tag="hooks_elsewhere"):
+    """Git looks for hooks at `path` (core.hooksPath), not where ours are; "" when it does so no more."""
+
+    path: str
+
+
+class FilesFound(Event, frozen=True, tag="files_found"):
+    """Release `number` has written these files and folders beside its script, which no commit has."""
+
+    number: int
+    names: tuple[str, ...]
+
+
 class PagesMoved(Event, frozen=True, tag="pages_moved"):
     """Open pages of `number` were handed to the processes of `to`, because their own had to end."""
 
@@ -194,7 +216,8 @@ def _each_once(reasons: Iterable[str]) -> tuple[str, ...]:
 
 AnyEvent = (
     Attempted | Promoting | Abandoned | Promoted | Proved | Superseded | SoakFailed | WentBack | Settled
-    | PagesMoved | TagsRestored | Pruned | Drilled | Stopped | Acknowledged | Escalated | Recovered
+    | PagesMoved | TagsRestored | FilesFound | HooksElsewhere | StartTried | Pruned | Drilled
+    | Stopped | Acknowledged | Escalated | Recovered
 )  # fmt: skip
 
 
@@ -231,6 +254,10 @@ class Memory(msgspec.Struct, kw_only=True):
     pages: dict[int, dict[int, PagesGone]] = {}  # by the release that pages were open on, and the one they went to
     pruned: set[int] = set()
     tags_restored: float | None = None  # when that was told last; seconds since 1970
+    start_in_doubt: int | None = None  # the live release, where no new process of it has been shown to start
+    start_tried: StartTried | None = None  # how the last try went
+    hooks_elsewhere: str = ""  # where git looks for hooks, as it was told last
+    files_found: set[str] = set()  # that were told of
     drilled: Drilled | None = None  # the last rehearsal,
     drilled_well: Drilled | None = None  # and the last one that worked
 
@@ -251,6 +278,7 @@ class Memory(msgspec.Struct, kw_only=True):
                 self.live_since = event.at
                 self._end_emergency(event.at)
                 self.went_back_by_itself = False
+                self.start_in_doubt = self.start_tried = None
             case Proved(number=number):
                 self.proved.add(number)
                 self.superseded.discard(number)
@@ -270,12 +298,22 @@ class Memory(msgspec.Struct, kw_only=True):
                     self.left[number] = event
                     self.bad[number] = reason or f"{release_name(number)} was rolled back by {by}"
                 self.went_back_by_itself = automatic
+                self.start_in_doubt, self.start_tried = to if event.packages else None, None
                 self.unfinished = None
                 self.live_since = event.at
                 self._end_emergency(event.at)
             case Stopped() | Acknowledged() | Escalated() | Recovered():
                 self._take_emergency(event)
-            case Pruned() | Drilled() | SoakFailed() | PagesMoved() | TagsRestored():
+            case (
+                Pruned()
+                | Drilled()
+                | SoakFailed()
+                | PagesMoved()
+                | TagsRestored()
+                | FilesFound()
+                | HooksElsewhere()
+                | StartTried()
+            ):
                 self._take_chore(event)
 
     def _go_on_to(self, number: int) -> None:
@@ -323,7 +361,10 @@ class Memory(msgspec.Struct, kw_only=True):
         if self.emergency is not None:
             self.emergencies[-1] = msgspec.structs.replace(self.emergencies[-1], ended=at)
 
-    def _take_chore(self, event: Pruned | Drilled | SoakFailed | PagesMoved | TagsRestored) -> None:
+    def _take_chore(
+        self,
+        event: Pruned | Drilled | SoakFailed | PagesMoved | TagsRestored | FilesFound | HooksElsewhere | StartTried,
+    ) -> None:
         match event:
             case Pruned(numbers=numbers):
                 self.pruned.update(numbers)
@@ -335,6 +376,14 @@ class Memory(msgspec.Struct, kw_only=True):
                 went[to] = went.get(to, PagesGone(to=to, moved=0)).and_then(event)
             case TagsRestored():
                 self.tags_restored = event.at
+            case StartTried(number=number, ok=ok):
+                if number == self.start_in_doubt:
+                    self.start_tried = event
+                    self.start_in_doubt = None if ok else number
+            case HooksElsewhere(path=path):
+                self.hooks_elsewhere = path
+            case FilesFound(names=names):
+                self.files_found.update(names)
             case SoakFailed():
                 pass  # what was done about it says the rest
 
@@ -366,7 +415,7 @@ def compacted(events: Iterable[AnyEvent], *, kept: Collection[int], attempts: in
             # A `Promoting` names the tag object: the release can be put back from it.
             case Promoting() | Promoted() | Proved() | Superseded() | WentBack() | PagesMoved():
                 return event.number in kept or place in stays
-            case Pruned():
+            case Pruned() | FilesFound():
                 return True
             case _:
                 return place in stays

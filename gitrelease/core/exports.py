@@ -9,6 +9,7 @@ declaration, and so is the way to it: a field that moves from required to option
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -25,6 +26,9 @@ PLUMBING = frozenset(
     }
 )
 
+
+VERSIONS = frozenset({"schema_version", "version"})  # keys whose value is the version of what the file declares
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
 
 LARGEST = 10 << 20  # bytes of a file that is looked into; of what is larger, only that it differs
 
@@ -87,6 +91,25 @@ def fields(document: object) -> dict[str, str]:
         if typed or not node:
             found.setdefault(".".join(path), []).append(_text(way, own))
     return {path: "\n".join(sorted(texts)) for path, texts in found.items() if path}
+
+
+def value_at(document: object, path: str) -> object:
+    """Return what stands at a dotted path without plumbing; None where nothing does."""
+    for key in path.split("."):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def is_raised(old: object, new: object) -> bool:
+    """Is `new` a higher version than `old` with the same major number?"""
+    one, other = _numbers(old), _numbers(new)
+    return bool(one) and bool(other) and one[0] == other[0] and other > one
+
+
+def _numbers(version: object) -> list[int]:
+    return (
+        [int(part) for part in version.split(".")] if isinstance(version, str) and _VERSION.fullmatch(version) else []
+    )
 
 
 def _text(way: tuple[str, ...], value: object) -> str:

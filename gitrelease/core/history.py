@@ -23,7 +23,7 @@ _TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One release, as its annotated tag tells it. Ids are 40 hex digits, `at` is in seconds since 1970."""
+    """One release, as its annotated tag tells it. `at` is in seconds since 1970."""
 
     number: int
     tag: str  # the tag object
@@ -37,6 +37,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     previous: str | None = None
     reason: str = ""  # that a person gave
+    approval: str = ""  # how it was let through, where a person has: see core/approval.py
 
     @property
     def name(self) -> str:
@@ -69,6 +70,7 @@ def tag_message(release: Release) -> str:
         "Source": release.source,
         "Previous": release.previous or "",
         "Reason": release.reason,
+        "Approval": release.approval,
     }
     lines = [f"{name}: {one_line(value)}" for name, value in trailers.items() if value]
     return f"{one_line(release.summary) or release.name}\n\n" + "\n".join(lines) + "\n"
@@ -100,6 +102,7 @@ def release_from_tag(*, name: str, tag: str, commit: str, at: float, message: st
         summary=message.split("\n", 1)[0],
         previous=trailers.get("Previous"),
         reason=trailers.get("Reason", ""),
+        approval=trailers.get("Approval", ""),
     )
 
 

@@ -18,10 +18,13 @@ from gitrelease.core.events import (
     Attempted,
     Emergency,
     Escalated,
+    FilesFound,
+    HooksElsewhere,
     Memory,
     Promoted,
     Recovered,
     SoakFailed,
+    StartTried,
     Stopped,
     TagsRestored,
     WentBack,
@@ -32,7 +35,10 @@ from gitrelease.core.redaction import HIDDEN, redacted
 from gitrelease.core.settings import Notify, Receiver
 from gitrelease.core.text import one_line, short
 
-EVENTS = ("released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck", "tags_restored")
+EVENTS = (
+    "released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck",
+    "tags_restored", "files_found", "hooks_elsewhere", "start_failed",
+)  # fmt: skip
 TEST = "test"  # what is told by `notify test`, to everybody
 LEVELS = (0, 1, 2, 3, 4)
 TOLD, BY_ITSELF, PERSON, UNHEARD, RECOVERED = LEVELS
@@ -92,15 +98,38 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
             return Notice(event="stuck", level=UNHEARD, at=event.at, reason=reason)
         case Recovered(number=number, reason=reason, by=by):
             return _about("recovered", RECOVERED, event, number, releases(number), reason=reason, by=by)
-        case TagsRestored(names=names):
-            return Notice(event="tags_restored", level=TOLD, at=event.at, reason=_deleted(names))
+        case TagsRestored() | StartTried() | HooksElsewhere() | FilesFound():
+            return _noticed(event, releases)
         case _:
             return None
 
 
+def _noticed(
+    event: TagsRestored | StartTried | HooksElsewhere | FilesFound, releases: Callable[[int], Release | None]
+) -> Notice | None:
+    """Return what is told of what the agent has noticed by itself."""
+    match event:
+        case TagsRestored(names=names):
+            return Notice(event="tags_restored", level=TOLD, at=event.at, reason=_deleted(names))
+        case StartTried(number=number, ok=False, reason=reason):
+            told = f"a new process of it does not start, after a rollback over other packages: {reason}"
+            return _about("start_failed", PERSON, event, number, releases(number), reason=told)
+        case HooksElsewhere(path=path):
+            reason = f"git looks for hooks in {path} (core.hooksPath): what is pushed is not checked before it is taken"
+            return Notice(event="hooks_elsewhere", level=PERSON, at=event.at, reason=reason) if path else None
+        case FilesFound(number=number, names=names):
+            reason = f"the app writes {_few(names)} beside its script, and the next release will not have it"
+            return _about("files_found", TOLD, event, number, releases(number), reason=reason)
+    return None
+
+
 def _deleted(names: Sequence[str]) -> str:
+    return f"{_few(names)} had been deleted or replaced, and are again what they were"
+
+
+def _few(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more} had been deleted or replaced, and are again what they were"
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _attempted(name: str, level: int, event: Attempted) -> Notice:
@@ -176,6 +205,9 @@ _TITLES = {
     "recovered": "production was recovered and serves {release}",
     "stuck": "a person is needed",
     "tags_restored": "tags were put back",
+    "files_found": "files that will not stay",
+    "hooks_elsewhere": "pushes are not checked",
+    "start_failed": "{release} would not come up again",
     TEST: "gitrelease: a test",
 }
 _NEXT = {
@@ -189,6 +221,9 @@ _NEXT = {
     "recovered": "see it: gitrelease{where} status",
     "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE{within}",
     "tags_restored": "see what does that: gitrelease{where} doctor",
+    "start_failed": "install the packages of that release, then: gitrelease{where} restart",
+    "hooks_elsewhere": "put it right: gitrelease{where} doctor --fix",
+    "files_found": "what keeps them: gitrelease{where} doctor",
     TEST: "nothing is to be done; see how production stands: gitrelease{where} status",
 }
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from gitrelease.core.approval import Asked
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
@@ -52,6 +53,7 @@ class App(Setting, frozen=True):
     python: str = ".venv/bin/python"
     branch: str = DEFAULT_BRANCH
     shared: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()  # folders that the app writes to, and that outlive its releases
     require_signed: Signed = "none"  # what must carry a good signature before anything of a candidate runs
     command: tuple[str, ...] = ()  # kind = "command": the argument list; {port}, {address}, {python} are filled in
     health: str = "/"  # kind = "command": the path that answers 2xx when the app is well
@@ -79,6 +81,7 @@ class Policy(Setting, frozen=True):
     risk: Risk
     automation: Automation
     soak: str
+    approval: Asked = "any"  # commit: one that names it, by a push option or a command; any: -o approve as well
     strict: bool = False  # schema: fields that the export does not declare refuse instead of warning
     via: str = ""  # the group in which a release must have proved good before it goes to production
 
@@ -102,6 +105,7 @@ class Limits(Setting, frozen=True):
     memory_most_mb: int = 0  # likewise; 0: twice what the live one uses, 1000 at least
     disk_mb: int = 200  # must stay free on the file system of .git after a release was checked out
     cache_mb: int = 1024  # of what the releases' apps cache on disk; the oldest goes first, but of what runs
+    leftovers_mb: int = 1024  # of what apps have written beside their script; the oldest goes first
     log_mb: int = 20  # a log file that is larger is rotated; one older generation is kept
     memory_mb: int = 0  # what one more backend is reckoned to need; 0: as much as the live one uses
 

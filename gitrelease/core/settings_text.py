@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gitrelease.core import data_folders
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.kinds import Kind
@@ -41,6 +42,7 @@ class PartialPolicy(Setting, frozen=True):
 
     risk: str | None = None
     automation: str | None = None
+    approval: str | None = None
     soak: str | None = None
     strict: bool | None = None
     via: str | None = None
@@ -133,6 +135,7 @@ def _check_values(written: Written, text: str, name: str) -> None:
         _check_policy(kind, policy, text, name)
     _check_telling(written, text, name)
     _check_variables(written.variables, text, name)
+    _check_data(written.app, text, name)
     if written.app.kind == "command" and not written.app.command:
         raise _wrong(name, text, "app.command", "is missing", 'a list such as ["{python}", "server.py", "{port}"]')
 
@@ -186,6 +189,16 @@ def _check_variables(variables: dict[str, str], text: str, name: str) -> None:
             raise _wrong(name, text, f"variables.{variable}", wrong, USABLE)
 
 
+def _check_data(app: App, text: str, name: str) -> None:
+    for path in app.data:
+        wrong = data_folders.why_not(path)
+        if wrong:
+            raise _wrong(name, text, "app.data", f"names {path!r}, which {wrong}", data_folders.ACCEPTED)
+    wrong = data_folders.conflict(app.data, app.shared)
+    if wrong:
+        raise _wrong(name, text, "app.data", wrong, data_folders.ACCEPTED)
+
+
 def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> None:
     for event in events:
         if event not in EVENTS:
@@ -193,8 +206,8 @@ def _check_events(events: tuple[str, ...], path: str, text: str, name: str) -> N
 
 
 _LEAST = {
-    "memory_mb": 0, "memory_most_mb": 0, "disk_mb": 0, "checks_memory_mb": 1, "cache_mb": 0, "log_mb": 1,
-    "processes_most": 1,
+    "memory_mb": 0, "memory_most_mb": 0, "disk_mb": 0, "checks_memory_mb": 1, "cache_mb": 0, "leftovers_mb": 0,
+    "log_mb": 1, "processes_most": 1,
 }  # fmt: skip
 
 
@@ -229,7 +242,9 @@ def _check_policy(kind: Kind, policy: PartialPolicy, text: str, name: str) -> No
         raise _wrong(name, text, f"policy.{kind}.strict", "is for schema", "strict in [policy.schema] only")
     if policy.soak is not None:
         _check_duration(policy.soak, f"policy.{kind}.soak", text, name)
-    for key, accepted in (("risk", ("low", "medium", "high")), ("automation", ("auto", "approve"))):
+    for key, accepted in (
+        ("risk", ("low", "medium", "high")), ("automation", ("auto", "approve")), ("approval", ("any", "commit")),
+    ):  # fmt: skip
         value = getattr(policy, key)
         if value is not None and value not in accepted:
             raise _wrong(name, text, f"policy.{kind}.{key}", f"is {value!r}", " or ".join(accepted))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from gitrelease.core.diff import RegionChange
-from gitrelease.core.exports import NotJson, fields, parse_json
+from gitrelease.core.exports import VERSIONS, NotJson, fields, is_raised, parse_json, value_at
 from gitrelease.core.filechange import FileChange, Findings
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import NOT_UNDERSTOOD, Meaning, between, items_of
@@ -39,7 +39,18 @@ def _judge_json(file: FileChange, region: Region) -> Findings:
     read: Callable[[object], dict[str, object]] = _declared if region.kind is Kind.SCHEMA else items_of
     before = {} if file.old is None else read(old)
     after = {} if file.new is None else read(new)
+    if region.kind is Kind.SCHEMA:
+        _tell_raised_versions(old, new, before, after)
     return Findings((_changed(file, region, between(before, after)),))
+
+
+def _tell_raised_versions(old: object, new: object, before: dict[str, object], after: dict[str, object]) -> None:
+    """Let a version that was raised within its major number be something new: it takes nothing from who reads."""
+    for name in before.keys() & after.keys():
+        versions = value_at(old, name), value_at(new, name)
+        if name.rpartition(".")[2] in VERSIONS and is_raised(*versions):
+            del before[name], after[name]
+            after[f"{name} {versions[1]}"] = ""
 
 
 def _declared(document: object) -> dict[str, object]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from gitrelease import installation
 from gitrelease.candidate import Candidate, belonging_to, lost_revision
 from gitrelease.checks.signatures import lacking
 from gitrelease.checks.static import static_checks
@@ -185,26 +184,6 @@ def _uncommitted(case: Case, config: StreamlitConfig) -> list[str]:
         for path in inside
         if case.git.entry("HEAD", path) is None and not any(PurePosixPath(path).is_relative_to(one) for one in shared)
     ]
-
-
-def shared(case: Case) -> Iterator[Diagnosis]:
-    """Are the run-time files there, and does `init` know all that git ignores?"""
-    known = case.world.settings.app.shared
-    gone = [path for path in known if not (case.root / path).exists()]
-    for path in gone:
-        yield warning(
-            "run-time files", f"{path} is in app.shared and is not there", fix=f"bring {path} back, or gitrelease init"
-        )
-    unknown = [
-        path
-        for path in installation.find_shared(case.git, case.host_tables.get("app", {}))
-        if path not in known and not any(path.startswith(f"{one}/") for one in known)
-    ]
-    if unknown:
-        detail = f"git ignores {', '.join(unknown[:_SHOWN])}, and no slot gets it"
-        yield warning("run-time files", detail, fix="gitrelease init, then gitrelease restart")
-    if not gone and not unknown:
-        yield well("run-time files", ", ".join(known) or "none")
 
 
 def signatures(case: Case) -> Iterator[Diagnosis]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gitrelease.core.errors import ReleaseError, of_host
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
-from gitrelease.doctor import app, host, pages, repository, running, telling
+from gitrelease.doctor import app, files, host, pages, repository, running, telling
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, of_error, problem, warning
 from gitrelease.edges import process_table, processes
@@ -55,11 +55,13 @@ LOOKS = (
     Look("interpreter", app.interpreter, _READABLE),
     Look("imports", app.imports, (*_READABLE, "interpreter"), _IMPORT),
     Look("streamlit", app.streamlit, (*_READABLE, "interpreter"), _ANSWER),
-    Look("run-time files", app.shared, _PRODUCTION),
+    Look("run-time files", files.run_time_files, _PRODUCTION),
+    Look("files", files.beside_the_script, _PRODUCTION),
     Look("signatures", app.signatures, _PRODUCTION),
     Look("agent", running.agent, ("init",), _ANSWER),
+    Look("start", running.start, ("init", "agent")),
     Look("instances", running.instances, ("init", "agent")),
-    Look("variables", running.variables, ("init",)),
+    Look("variables", running.variables, ("init", "settings")),
     Look("open pages", pages.pages, (*_READABLE, "init", "agent")),
     Look("ports", running.ports, _READABLE),
     Look("slots", running.slots, _PRODUCTION),

@@ -10,7 +10,7 @@ from gitrelease.core import refs
 from gitrelease.core.text import short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
-from gitrelease.edges import hooks, locks, process_table
+from gitrelease.edges import hooks, hooks_path, locks, process_table
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import MODE, user_name
 from gitrelease.recovery import heads
@@ -69,9 +69,9 @@ def configuration(case: Case) -> Iterator[Diagnosis]:
     if wrong:
         shown = ", ".join(f"{key} is {found or 'not set'}" for key, found in wrong.items())
         yield problem("git settings", f"pushes do not arrive as they should: {shown}", fix=_INIT, mend=_set(case))
-    elif installation.other_hooks_path(git):
-        named = git.configuration("core.hooksPath", local=False)
-        yield problem("git settings", f"core.hooksPath is {named}: git runs hooks from there, not ours", fix=_INIT)
+    elif (named := hooks_path.elsewhere(git)) is not None:
+        detail = f"core.hooksPath is {named}: git runs hooks from there, and pushes are not checked"
+        yield problem("git settings", detail, fix=_INIT, mend=_overrule(case, named))
     elif keys := _prune_tags(git):
         detail = f"{keys[0]} is set: a fetch deletes the tags of releases and backups; the agent puts them back"
         yield warning("git settings", detail, fix=f"git config {keys[0]} false")
@@ -91,6 +91,15 @@ def _set(case: Case) -> Mend:
         for key, value in installation.CONFIGURATION.items():
             case.git.run("config", "--local", key, value)
         return f"set {', '.join(installation.CONFIGURATION)} as init does"
+
+    return mend
+
+
+def _overrule(case: Case, named: str) -> Mend:
+    def mend() -> str:
+        links = installation.overrule_hooks_path(case.git, case.home, branch=case.branch)
+        told = f"; those of {named} run first: {', '.join(links)}" if links else ""
+        return f"set core.hooksPath for this repository to where our hooks are{told}"
 
     return mend
 

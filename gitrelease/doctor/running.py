@@ -118,6 +118,15 @@ def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:
     yield well("agent", f"runs, pid {status['agent']['pid']}")
 
 
+def start(case: Case) -> Iterator[Diagnosis]:
+    """Would a new process of the live release come up, after a rollback over other packages?"""
+    start = (case.agent.status or {}).get("start", {})
+    if start.get("in_doubt"):
+        why = start["reason"] or "the release that was left needs other packages"
+        fix = "install the packages of the live release in the app's environment, then: gitrelease restart"
+        yield problem("start", f"no new process of the live release has been shown to start: {why}", fix=fix)
+
+
 def instances(case: Case) -> Iterator[Diagnosis]:
     """Does every instance answer?"""
     status = case.agent.status

@@ -1,7 +1,7 @@
 """How do we talk to git? Plumbing commands, hermetic, through GitPython's runner.
 
 Only this module imports GitPython. Every command is an argument list; data from outside stands behind
-`--end-of-options` or on standard input. Ids are 40 hex digits.
+`--end-of-options` or on standard input. Ids are 40 hex digits, or 64 where objects are named by SHA-256.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gitrelease.core.exports import LARGEST
 from gitrelease.edges import loose_refs
 from gitrelease.edges.locks import clear_locks_of
 
-ZERO = "0" * 40
+ZERO = "0" * 40  # what a ref must be that is not there, whatever its repository names objects by
 
 # Our own checkouts must not run the repository's hooks; durable objects and refs survive a power cut.
 # A monitor of the file system is a program that the checkout may name; ours look for themselves.
@@ -36,6 +36,11 @@ _ANSWERS = 16  # answers that are remembered,
 _ANSWER_BYTES = 1 << 16  # unless they are longer
 _LISTED = 4  # trees whose files are remembered,
 _LISTED_FILES = 5_000  # unless they have more: the agent stays small
+
+
+def is_zero(name: str) -> bool:
+    """Is an id the one that git names what is not there by?"""
+    return not name.strip("0")
 
 
 class GitError(ReleaseError):
@@ -332,10 +337,11 @@ class Git:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", tree, env=env)
-            lines = b"".join(
-                os.fsencode(f"{entry[0] if entry else '0'} {entry[1] if entry else ZERO}\t{path}") + b"\0"
-                for path, entry in files.items()
-            )
+            # What goes has mode 0, and any id.
+            entries = {
+                path: entry or ("0", self.text("rev-parse", f"{tree}^{{tree}}")) for path, entry in files.items()
+            }
+            lines = b"".join(os.fsencode(f"{mode} {name}\t{path}") + b"\0" for path, (mode, name) in entries.items())
             self.run("update-index", "-z", "--index-info", stdin=lines, env=env)
             return self.text(*_DURABLE, "write-tree", env=env)
 
@@ -363,13 +369,22 @@ class Git:
 
         Locks on them that a git which was killed has left are taken away.
         """
+        self._transaction(updates, reason=reason, end="commit")
+
+    def prove_refs(self, updates: Sequence[RefUpdate]) -> None:
+        """Raise `GitError` where refs could not be moved just now; none of them is."""
+        self._transaction(updates, reason="tried", end="abort")
+
+    def _transaction(self, updates: Sequence[RefUpdate], *, reason: str, end: Literal["commit", "abort"]) -> None:
         lines = ["start"]
         for update in updates:
             if update.new is None:
                 lines.append(f"delete {update.ref}" + (f" {update.old}" if update.old else ""))
+            elif update.old == ZERO:
+                lines.append(f"create {update.ref} {update.new}")
             else:
                 lines.append(f"update {update.ref} {update.new}" + (f" {update.old}" if update.old else ""))
-        lines += ["prepare", "commit"]
+        lines += ["prepare", end]
         command = (*_DURABLE, "update-ref", "-m", f"gitrelease: {reason}", "--stdin")
         content = ("\n".join(lines) + "\n").encode(errors="surrogateescape")
         try:

@@ -36,6 +36,8 @@ class Home:
         self.pushes = self.root / "push"  # push options, by the pid of git receive-pack
         self.baselines = self.root / "baselines"  # check results of what was released, by commit
         self.caches = self.root / "caches"  # what apps keep on disk, by code and packages
+        self.data = self.root / "data"  # folders of the app that outlive its releases
+        self.leftovers = self.root / "leftovers"  # what apps wrote beside their script, from slots that were used again
         self.ballast = self.root / "ballast"  # room that is given up for a way back on a full disk
         self.samples = self.root / "samples.db"  # what each instance used over time
         self.poke = self.root / "poke"  # hooks touch it, the agent watches it

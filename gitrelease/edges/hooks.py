@@ -32,6 +32,7 @@ SHIMS = {
 }
 CHAINED = ".chained"
 _CHAIN = "chain"  # the shim that stays where several hooks were chained
+_ASIDE = ".legacy"  # as the pre-commit tool names what it finds
 _MOST = 99  # hooks of one name
 _MARK = "# gitrelease: "
 
@@ -56,6 +57,7 @@ def install(git: Git, home: Home, *, branch: str) -> tuple[list[str], list[str]]
     for name, shim in SHIMS.items():
         _keep_other(folder / name)
         _write(folder / name, _text(shim, git, home, branch=branch))
+        _drop_ours_behind(folder / name)
     return [name for name in SHIMS if chained(folder, name)], links
 
 
@@ -71,6 +73,18 @@ def _keep_other(path: Path) -> None:
         return
     if not any(_is_same(path, one) for one in chained(path.parent, path.name)):
         path.rename(_next_place(path.parent, path.name))
+
+
+def _drop_ours_behind(path: Path) -> None:
+    """Remove a shim of ours that the pre-commit tool has put aside, which runs it after its own hook."""
+    if _is_ours(aside := path.with_name(path.name + _ASIDE)):
+        aside.unlink()
+
+
+def _runs_ours_behind(path: Path) -> bool:
+    """Is a hook the pre-commit tool's, which runs ours that it has put aside?"""
+    aside = path.with_name(path.name + _ASIDE)
+    return _is_ours(aside) and _is_hook(aside) and b"pre-commit" in path.read_bytes()
 
 
 def _next_place(folder: Path, name: str) -> Path:
@@ -141,6 +155,7 @@ def uninstall(git: Git, *, links: Sequence[str]) -> list[str]:
         path, before = folder / name, chained(folder, name)
         if before:
             _keep_other(path)
+        _drop_ours_behind(path)
         if before or _is_ours(path):
             _give_back(path, chained(folder, name))
     return [name for name in SHIMS if chained(folder, name)]
@@ -181,7 +196,11 @@ def _link_of(hook: Path, folder: Path) -> Path:
 def missing(git: Git) -> list[str]:
     """Return the hooks that are not ours, or cannot be executed."""
     folder = git.directory / "hooks"
-    return [name for name in SHIMS if not _is_hook(folder / name) or not _is_ours(folder / name)]
+    return [name for name in SHIMS if not _is_hook(folder / name) or not _works(folder / name)]
+
+
+def _works(path: Path) -> bool:
+    return _is_ours(path) or _runs_ours_behind(path)
 
 
 def _other_folder(git: Git, ours: Path) -> Path | None:

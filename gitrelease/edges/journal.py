@@ -58,6 +58,10 @@ class Journal:
                 os.close(descriptor)
         self.appended()
 
+    def prove(self) -> None:
+        """Raise `OSError` where nothing could be appended just now: its rights, or a folder in its place."""
+        os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
     def events(self) -> Iterator[AnyEvent]:
         """Return the events, oldest first; lines that are none (torn, or of a later version) are passed over."""
         try:

@@ -13,6 +13,7 @@ from gitrelease.core.errors import SettingsError
 from gitrelease.core.reading import ReadAs
 from gitrelease.edges.git import Git, RefUpdate
 
+_SHA256 = 64  # hex digits
 _TABLE = ReadAs(dict[str, Any])
 
 
@@ -22,9 +23,17 @@ def keep(git: Git, host: Mapping[str, Any]) -> None:
     Whoever may fetch can ask for them: who is told, whose addresses are secrets, is not among them.
     """
     content = msgspec.json.encode(host)
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    if git.ref(refs.HOST) != blob:
+    known = git.ref(refs.HOST)
+    if known != _id_of(content, like=known):
         git.update_refs([RefUpdate(refs.HOST, git.write_blob(content))], reason="settings of the host")
+
+
+def _id_of(content: bytes, *, like: str | None) -> str:
+    """Return the id of a blob, in a repository that has the id `like`."""
+    blob = b"blob %d\0" % len(content) + content
+    if like is not None and len(like) == _SHA256:
+        return hashlib.sha256(blob).hexdigest()
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 
 
 def kept(git: Git) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_ID = re.compile(rb"([0-9a-f]{40})\n?")
+_ID = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?)\n?")
 _HEAD = re.compile(rb"ref: (refs/heads/\S+)\n?")
 _IN_TABLES = "refs/heads/.invalid"  # what HEAD names where it is not kept in its file
 

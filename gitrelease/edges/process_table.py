@@ -187,6 +187,16 @@ def with_open(path: Path) -> list[Identity]:
     return found
 
 
+def has_open_below(folder: Path) -> bool:
+    """Has a process of this user a file below `folder` open, also one that was deleted?"""
+    for process in psutil.process_iter():
+        # Another user's cannot be read, and are none of ours.
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if any(_names(handle, folder) for handle in Path(f"/proc/{process.pid}/fd").iterdir()):
+                return True
+    return False
+
+
 def runs_from(identity: Identity, folder: Path, control: Path) -> bool:
     """Does the process work in `folder`, hold a file in it open, or is it the front that `control` steers?
 

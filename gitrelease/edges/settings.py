@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gitrelease.core import settings_text
+from gitrelease.core import data_folders, settings_text
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.kinds import Kind
 from gitrelease.core.reading import ReadAs
@@ -121,9 +121,8 @@ def combine(repository: Mapping[str, Any], host: Mapping[str, Any]) -> Settings:
     for name in ("app", "limits", "contract", "monitor", "sessions"):
         tables[name] = {**repository.get(name, {}), **host.get(name, {})}
     # Both know files that the app needs: `init` finds some on this host, the repository names others.
-    tables["app"]["shared"] = sorted(
-        {*repository.get("app", {}).get("shared", ()), *host.get("app", {}).get("shared", ())}
-    )
+    shared, data = data_folders.laid_over(repository.get("app", {}), host.get("app", {}))
+    tables["app"]["shared"], tables["app"]["data"] = sorted(shared), sorted(data)
     policies = {kind: msgspec.to_builtins(policy) for kind, policy in DEFAULT_POLICY.items()}
     for table in (repository, host):
         for kind, values in table.get("policy", {}).items():

@@ -21,6 +21,7 @@ from gitrelease.core.reading import ReadAs
 from gitrelease.edges import process_table
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
+from gitrelease.edges.slot_files import SlotFiles
 
 # Live, standby, those that are kept for their pages (`sessions.keep`), the candidate, one that is just ending.
 NAMES = ("a", "b", "c", "d", "e", "f", "g", "h")
@@ -51,16 +52,33 @@ class Slots:
     def __init__(self, git: Git, folder: Path) -> None:
         self.git = git
         self.folder = folder
+        self.files = SlotFiles(git, folder, standing=self.standing, held=self.held)
 
-    def take(self, commit: str, *, shared: tuple[str, ...], names: tuple[str, ...] = NAMES) -> Slot:
-        """Take a free slot, one that holds `commit` already if possible, and bring it to `commit`."""
+    def take(
+        self,
+        commit: str,
+        *,
+        shared: tuple[str, ...],
+        data: tuple[str, ...] = (),
+        tried: bool = True,
+        names: tuple[str, ...] = NAMES,
+    ) -> Slot:
+        """Take a free slot, one that holds `commit` already if possible, and bring it to `commit`.
+
+        It gets links to the run-time files `shared` and to the folders `data`; what is only `tried` gets copies of the
+        latter until it is to `serve`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in sorted(names, key=lambda name: self.standing(name) != commit):
             lock = self._lock(name)
             if lock is None:
                 continue
             try:
+                if not self.files.save(name, data):
+                    os.close(lock)
+                    continue
                 self._bring(name, commit, shared)
+                self.files.give(name, data, tried=tried)
             except BaseException:
                 os.close(lock)
                 raise
@@ -119,12 +137,32 @@ class Slots:
             if lock is None:
                 continue
             try:
-                shutil.rmtree(self.folder / name)
+                if self.files.save(name):
+                    shutil.rmtree(self.folder / name, ignore_errors=not (self.folder / name).exists())
             finally:
                 os.close(lock)
             cleared.append(name)
         self.git.run("worktree", "prune")
         return cleared
+
+    def drop_tried(self, name: str) -> None:
+        """Drop the copies of the app's data that a candidate had which has ended, unless another one has its slot."""
+        lock = self._lock(name)
+        if lock is not None:
+            self.files.drop_copies(name)
+            os.close(lock)
+
+    def settle(self, data: tuple[str, ...]) -> None:
+        """Save what was written in the slots that have served and that nothing holds any more; drop what was tried."""
+        for tried in self.folder.glob("*.data.tried"):
+            shutil.rmtree(tried, ignore_errors=True)
+        for name in NAMES:
+            if self.files.needs_settling(name) and (lock := self._lock(name)) is not None:
+                try:
+                    self.files.save(name, data)
+                    self.files.drop_copies(name)
+                finally:
+                    os.close(lock)
 
     def held(self) -> tuple[str, ...]:
         """Return the slots that a running process holds."""
@@ -152,6 +190,7 @@ class Slots:
         """Remove every slot and git's record of it; for `uninstall`."""
         for name in (*NAMES, CHECK):
             if (self.folder / name).exists():
+                self.files.save(name)
                 self.git.execute("worktree", "remove", "--force", "--force", str(self.folder / name))
         shutil.rmtree(self.folder, ignore_errors=True)
         self.git.run("worktree", "prune")
@@ -185,6 +224,7 @@ class Slots:
 
     def _bring(self, name: str, commit: str, shared: tuple[str, ...]) -> None:
         path = self.folder / name
+        self.files.unlink(name)
         if self.standing(name) is None:
             self._create(path, commit)
         else:
@@ -207,7 +247,9 @@ class Slots:
         self._check_out(path, commit)
 
     def _check_out(self, path: Path, commit: str) -> None:
-        self.git.run("checkout", "--quiet", "--force", "--detach", commit, "--", cwd=path)
+        # A sparse checkout is the person's: what runs is whole.
+        whole = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
+        self.git.run(*whole, "checkout", "--quiet", "--force", "--detach", commit, "--", cwd=path)
         # What an earlier release left in the slot must not be seen by the next one.
         self.git.run("clean", "-ffdxq", cwd=path)
 

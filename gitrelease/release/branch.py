@@ -34,8 +34,7 @@ def branch_to(production: Production, source: str) -> tuple[RefUpdate, ...]:
 
 def head_for(world: World, candidate: Candidate) -> str | None:
     """Return the head that the deploy branch has to be at for a candidate: an edit's own, else where it is now."""
-    git = world.git
-    return git.resolve(f"{candidate.source}^") if candidate.trigger == "edit" else git.ref(world.settings.branch_ref)
+    return candidate.made_on if candidate.trigger == "edit" else world.git.ref(world.settings.branch_ref)
 
 
 def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate, ...]:

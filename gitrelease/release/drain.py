@@ -91,6 +91,7 @@ def _end(production: Production, ended: Sequence[Leaving]) -> None:
     production.end_all([one.backend for one in ended])
     for one in ended:
         production.moves.pop(one.backend.id, None)
+    production.world.slots.settle(production.world.settings.app.data)
 
 
 def forget_others(production: Production) -> None:

@@ -28,6 +28,7 @@ from gitrelease.edges.records import Records
 from gitrelease.release.branch import branch_to
 from gitrelease.release.drain import make_room
 from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
+from gitrelease.release.fresh_start import packages_differ, try_beside
 from gitrelease.release.pages import move_pages
 from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import addresses, serves, take_effect
@@ -63,9 +64,12 @@ def go_back(
     judging = production.world.judged_by(target.commit)  # what is wrong with them is known before anything is done
     verdict = reason or f"{live.name} was rolled back by {by}"
     condemned = _condemns(production, known, live, target)
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=2) as beside:
         # While the old release comes up: what the refs are going to say.
+        differ = beside.submit(packages_differ, production.world.git, live.commit, target.commit)
         marks = beside.submit(_marks_of_return, production, known, target, verdict=verdict if condemned else None)
+        standby = production.running.standby
+        warm = {backend.identity for backend in standby.backends} if standby is not None else set()
         serving = _brought_back(production, judging, target, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
@@ -78,7 +82,11 @@ def go_back(
         )
     switched = time.monotonic()
     again = " again" if target.number in production.memory.served else ""
-    went = WentBack(at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic)
+    in_doubt = serving.first.identity in warm and differ.result()
+    went = WentBack(
+        at=time.time(), number=live.number, to=target.number, reason=reason, by=by, automatic=automatic,
+        packages=in_doubt,
+    )  # fmt: skip
     try:
         performed = _carried_out(
             production, lambda: _steps_back(production, live, target, serving, marks.result(), went)
@@ -92,6 +100,9 @@ def go_back(
     report("promote", f"{target.name} is live{again} on {addresses(production)}", time.monotonic() - switched)
     took = round(time.monotonic() - begun, 3)
     pages = _pages_moved(production, live, target, report=report)
+    if in_doubt:
+        try_beside(production, target)
+        pages += f"{live.name} needs other packages, whether {target.name} starts anew is tried: gitrelease status; "
     return Outcome(
         outcome="rolled_back",
         release=target.name,

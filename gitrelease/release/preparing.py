@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from gitrelease.candidate import Candidate, difference
 from gitrelease.checks.judging import unexplained_losses
 from gitrelease.checks.liveside import Live
+from gitrelease.checks.not_in_slots import what_no_slot_gets
 from gitrelease.checks.signatures import signature_check, signing_hint
 from gitrelease.checks.staging import Report, Staged, Unfit, stage
+from gitrelease.core import returning
+from gitrelease.core.approval import counts
 from gitrelease.core.decide import (
     AfterApproval,
+    Decision,
     Frozen,
     Go,
     No,
@@ -38,10 +42,13 @@ from gitrelease.core.history import Release, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Check, Outcome
+from gitrelease.core.replay import Difference
+from gitrelease.core.returning import Returned
 from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.records import Records
 from gitrelease.release import room
 from gitrelease.release.attempts import Attempt, cut_off
@@ -49,8 +56,9 @@ from gitrelease.release.before import Before
 from gitrelease.release.branch import leaves_out
 from gitrelease.release.drain import make_room
 from gitrelease.release.production import Production
+from gitrelease.release.returning import what_returns
 from gitrelease.release.running import Serving
-from gitrelease.release.spread import spread
+from gitrelease.release.spread import on_the_data_itself, spread
 from gitrelease.release.way import way_missing
 
 
@@ -62,6 +70,7 @@ class Prepared:
     backends: dict[str, Backend]  # for each instance, by its name
     before: Before
     begun: float  # monotonic
+    approval: str = ""  # how a person let it through, where one has
 
 
 def prepare(
@@ -70,6 +79,7 @@ def prepare(
     candidate: Candidate,
     *,
     approved: bool = False,
+    approval: str = "",
     explicit: bool = False,
     by_hand: bool = False,
     waiting: Iterable[str] = (),
@@ -78,8 +88,9 @@ def prepare(
 ) -> Prepared | Outcome:
     """Classify, decide and stage; an `Outcome` says that it ends here, production untouched.
 
-    `explicit`: a person named the commit, which overrides a quarantine; `by_hand`: a person asked for a release, which
-    a freeze does not bind; `waiting`: see `leaves_out`.
+    `approved`: it needs nobody's word; `approval`: how a person gave it, see core/approval.py, which counts where the
+    policy does not ask for another one. `explicit`: a person named the commit, which overrides a quarantine; `by_hand`:
+    a person asked for a release, which a freeze does not bind; `waiting`: see `leaves_out`.
     """
     begun = time.monotonic()
     if known.live is not None:  # what somebody has set on the host a moment ago counts
@@ -90,7 +101,12 @@ def prepare(
     diff = difference(world, live.commit, candidate.commit) if live else None
     kind = diff.kind if diff else Kind.MAJOR
     policy = world.settings.policy[kind]
+    approved = approved or counts(approval, policy.approval)
     report("classify", f"{kind}, {policy.risk} risk: {meaning(diff)}", time.monotonic() - begun)
+    if approval and not approved:
+        report(
+            "approval", f"policy.{kind}.approval is {policy.approval}: approve without the commit does not count", None
+        )
     attempt = Attempt(production, candidate, kind, begun)
     # Before everything else: what merely moves the branch must be signed as well, or what comes next is not.
     signed = signature_check(world, candidate, live.source if live else None, cancel)
@@ -104,16 +120,22 @@ def prepare(
         if known.live and not explicit
         else ""
     )
-    decision = decide(
-        diff if world.is_production or (diff and diff.kind is not Kind.NONE) else None,
-        policy,
-        same_content=known.live is not None and candidate.key == records.content_key(world.git, known.live.commit),
-        quarantined=condemned.reason if condemned else None,
-        explicit=explicit,
-        approved=approved or not world.is_production,
-        frozen=None if by_hand else frozen_now(known),
-        leaves_out=back,
-    )
+    returns = [] if explicit else what_returns(production, known, candidate, diff)
+
+    def decided(*, approved: bool) -> Decision:
+        return decide(
+            diff if world.is_production or (diff and diff.kind is not Kind.NONE) else None,
+            policy,
+            same_content=known.live is not None and candidate.key == records.content_key(world.git, known.live.commit),
+            quarantined=condemned.reason if condemned else None,
+            explicit=explicit,
+            approved=approved or not world.is_production,
+            frozen=None if by_hand else frozen_now(known),
+            leaves_out=back,
+            returns=returning.told(returns),
+        )
+
+    decision = decided(approved=approved)
     way = way_missing(world, candidate, kind) if isinstance(decision, Go | AfterApproval) and live else None
     if way is not None:
         why, hint = way
@@ -128,24 +150,68 @@ def prepare(
     before = Before(production, known)
     staged = _staged(attempt, diff, live, given=(signed,) if signed else (), cancel=cancel, report=report)
     if isinstance(staged, Unfit):
-        hint = mend_hint(candidate.trigger, candidate.known_as)
+        hint = what_no_slot_gets(world, candidate, staged.reason) + mend_hint(candidate.trigger, candidate.known_as)
         return attempt.end("refused", staged.reason, hint=hint, checks=staged.checks)
-    lacking = _lacking_approval(attempt, decision, staged, known, approved=approved, back=bool(back))
-    if lacking is not None:
-        return lacking
+    without = decided(approved=False) if approval else decision
+    needed = _ask_for_approval(attempt, decision, without, staged, known, approved=approved, back=back, returns=returns)
+    if isinstance(needed, Outcome):
+        return needed
+    started = _ready(attempt, known, staged, cancel=cancel, report=report)
+    if isinstance(started, Outcome):
+        return started
+    counted = approval if approved and needed else ""
+    return Prepared(staged=staged, backends=started, before=before, begun=begun, approval=counted)
+
+
+def _ready(
+    attempt: Attempt, known: Records, staged: Staged, *, cancel: Cancel, report: Report
+) -> dict[str, Backend] | Outcome:
+    """Let what was found fit run for every instance, on the app's data; an `Outcome` says that it ends here."""
+    production, candidate = attempt.production, attempt.candidate
+    world = production.world
     with _told_when_cut_off(attempt):
         started = spread(production, world, staged.backend, cancel=cancel, report=report)
+    if not isinstance(started, Check):
+        try:
+            _prove(production, known)
+        except (GitError, OSError) as error:
+            production.end_all(started.values())
+            if candidate.trigger not in ("push", "shell"):
+                raise  # nobody can be refused: it is tried again
+            return _unrecorded(attempt, error, known)
+        with _told_when_cut_off(attempt):
+            started = on_the_data_itself(production, world, started, cancel=cancel, report=report)
     if isinstance(started, Check):
         hint = mend_hint(candidate.trigger, candidate.known_as)
         why = f"{started.name}: {started.detail}"
         return attempt.end("refused", why, hint=hint, checks=(*staged.checks, started))
-    return Prepared(staged=staged, backends=started, before=before, begun=begun)
+    return started
 
 
 def _compared_with(production: Production, known: Records) -> Release | None:
     """Return what a candidate is compared with: what users of production get, whatever a group serves meanwhile."""
     world = production.world
     return known.live if world.is_production else world.of_group(PRODUCTION).records().live
+
+
+def _prove(production: Production, known: Records) -> None:
+    """Raise where a release could not be recorded just now: `GitError` for its refs, `OSError` for the journal."""
+    if known.live is not None:
+        tag = known.live.tag  # in the place of the one that is still to be written
+        live = RefUpdate(production.world.live_ref, tag, tag)
+        production.world.git.prove_refs([*records.create_tag(known.next_number, tag), live])
+    production.world.journal.prove()
+
+
+def _unrecorded(attempt: Attempt, error: GitError | OSError, known: Records) -> Outcome:
+    """Refuse what could not be recorded; nor can this be, for the history."""
+    return Outcome(
+        outcome="refused",
+        release=known.live.name if known.live else None,
+        kind=attempt.kind,
+        reason=f"it could not be recorded: {error.message if isinstance(error, GitError) else error}",
+        hint="On the host: mend that, gitrelease doctor names what is in the way; then once more",
+    )
 
 
 def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outcome:
@@ -199,34 +265,56 @@ def _told_when_cut_off(attempt: Attempt) -> Iterator[None]:
         raise
 
 
-def _lacking_approval(
-    attempt: Attempt, decision: Go | AfterApproval, staged: Staged, known: Records, *, approved: bool, back: bool
-) -> Outcome | None:
-    """End what is fit and needs somebody's word first; None when it may go live, as the very first release may.
+def _ask_for_approval(
+    attempt: Attempt,
+    decision: Go | AfterApproval,
+    without: Decision,
+    staged: Staged,
+    known: Records,
+    *,
+    approved: bool,
+    back: str,
+    returns: Sequence[Returned],
+) -> Outcome | bool:
+    """End what is fit and lacks a person's word; else return whether it needed one. The very first release does not.
 
-    `back`: the branch went back behind what is live.
+    `without`: what was decided without anybody's word; `back`: that the branch went back behind what is live;
+    `returns`: what was taken back comes back.
     """
-    production, candidate, world = attempt.production, attempt.candidate, attempt.production.world
+    production, world = attempt.production, attempt.production.world
     try:
-        losses = unexplained_losses(world, known.live, candidate, staged.findings)
+        losses = unexplained_losses(world, known.live, attempt.candidate, staged.findings)
     except BaseException:
         production.end(staged.backend)
         raise
-    lacking = [decision.why] if isinstance(decision, AfterApproval) else []
-    if not approved:
-        lacking.append(objections(retyped=staged.findings.retyped, losses=losses))
-    why = "; ".join(filter(None, lacking))
-    if not why or known.live is None:
-        return None
+    objection = objections(retyped=staged.findings.retyped, losses=losses)
+    wanted = [decision.why] if isinstance(decision, AfterApproval) else []
+    wanted += [objection] if objection and not approved else []
+    if not wanted or known.live is None:
+        return bool(objection) or isinstance(without, AfterApproval)
     production.end(staged.backend)
+    hint = _how_to_approve(attempt, known.live, back=bool(back), returns=returns, losses=losses)
+    return attempt.end("waiting", "; ".join(wanted), hint=hint)
+
+
+def _how_to_approve(
+    attempt: Attempt, live: Release, *, back: bool, returns: Sequence[Returned], losses: Sequence[Difference]
+) -> str:
+    """Say how a candidate is approved, or made one that needs no approval.
+
+    `back`: the branch went back behind what is live; `returns`: what was taken back comes back.
+    """
+    candidate, world = attempt.candidate, attempt.production.world
     hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
     if back and candidate.trigger == "push":
-        hint = f"Merge {short(known.live.source)}, which is live, and push again. To leave it out: {hint}"
-    elif back and world.git.is_ancestor(candidate.source, known.live.source):
-        hint += f"; or bring the branch forward again: git merge --ff-only {short(known.live.source)}"
+        hint = f"Merge {short(live.source)}, which is live, and push again. To leave it out: {hint}"
+    elif back and world.git.is_ancestor(candidate.source, live.source):
+        hint += f"; or bring the branch forward again: git merge --ff-only {short(live.source)}"
+    if returns:
+        hint += f"; {returning.hint(returns)}"
     if losses:
         hint += f"; {loss_hint([item.metric for item in losses])}"
-    return attempt.end("waiting", why, hint=hint)
+    return hint
 
 
 def frozen_now(known: Records) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import os
 import socket
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from gitrelease.core.diff import Diff
 from gitrelease.core.events import Memory
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, limits, probes, process_table, processes
@@ -22,6 +24,8 @@ from gitrelease.edges.front import FrontControl, FrontGone, Target
 from gitrelease.edges.home import write_atomically
 from gitrelease.release.running import Leaving, Running, Serving, Worker
 from gitrelease.world import World
+
+log = logging.getLogger("gitrelease.agent")
 
 # Sessions on a release that went bad are moved on soon; requests that are under way may end.
 BAD_LINGER = 20.0
@@ -101,6 +105,8 @@ class Production:
         self.state = threading.RLock()
         self.crashes: list[float] = []
         self.outages: dict[str, Outage] = {}  # by backend
+        self.brought: dict[object, Diff] = {}  # what was taken back had changed, by its commits and the regions
+        self.written: tuple[str, ...] = ()  # beside the script, by what serves or stands by: no commit has it
         self.moves: dict[str, PageMoves] = {}  # by backend that its pages leave
 
     # -- who serves ------------------------------------------------------------------------------------------
@@ -133,11 +139,23 @@ class Production:
             except OSError as error:  # a full disk: users come first
                 unwritten = error
             self.running = running
+            self.give_data(serving)
             passing("traffic: written down, not switched")
             spent = self.point(serving, doing="traffic")
         if unwritten is not None:
             raise unwritten
         return spent
+
+    def give_data(self, serving: Serving, *, late: bool = False) -> None:
+        """Let what serves have the app's data (`app.data`) itself; as candidates they had copies.
+
+        `late`: it has served already, from those copies.
+        """
+        try:
+            for name in {backend.slot for backend in serving.backends}:
+                self.world.slots.files.serve(name, late=late)
+        except OSError as error:  # a full disk: users come first
+            log.warning("what serves has a copy of the app's data, until there is room: %s", error)
 
     def _leaving(self, number: int, workers: Mapping[str, Worker], then: Fate, now: float) -> list[Leaving]:
         """Return the backends of a release as they are on their way out from `now` on."""

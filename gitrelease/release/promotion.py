@@ -59,7 +59,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     try:
         known = world.records()
         head = head_for(world, candidate)
-        release = _as_it_is(production, known, candidate) or _tagged(world, known, staged)
+        release = _as_it_is(production, known, candidate) or _tagged(world, known, staged, prepared.approval)
     except BaseException:
         production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
         raise
@@ -68,7 +68,7 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
         performed = carry_out(_steps_to(production, known, release, prepared), production)
     except BaseException as error:
         moved = world.git.ref(world.live_ref) == release.tag
-        if not serves(production, staged.backend):
+        if not any(serves(production, one) for one in prepared.backends.values()):
             production.end_all(prepared.backends.values())
         if moved or not isinstance(error, GitError | ReleaseError):
             raise  # where the refs have moved, the inbox serves what they say as soon as it looks
@@ -110,7 +110,7 @@ def _as_it_is(production: Production, known: Records, candidate: Candidate) -> R
     return None if outrun else carries
 
 
-def _tagged(world: World, known: Records, staged: Staged) -> Release:
+def _tagged(world: World, known: Records, staged: Staged, approval: str) -> Release:
     """Write the tag object of the release that a staged candidate becomes; no ref names it yet."""
     candidate, diff = staged.candidate, staged.diff
     kind = diff.kind if diff else Kind.MAJOR
@@ -119,7 +119,7 @@ def _tagged(world: World, known: Records, staged: Staged) -> Release:
         number=number, tag="", commit=candidate.commit, source=candidate.source, kind=kind,
         risk=world.settings.policy[kind].risk, trigger=candidate.trigger, by=candidate.by, at=at,
         summary=note(diff, staged.findings), previous=known.live.name if known.live else None,
-        reason=one_line(candidate.reason),
+        reason=one_line(candidate.reason), approval=approval,
     )  # fmt: skip
     tag = world.git.write_tag(name=release.name, commit=release.commit, message=tag_message(release), at=at)
     return msgspec.structs.replace(release, tag=tag)

@@ -12,6 +12,7 @@ from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.release.drain import make_room
+from gitrelease.release.fresh_start import shown
 from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import serves, take_effect
 from gitrelease.release.running import Serving, Worker
@@ -78,6 +79,7 @@ def serve(
     if before is None or before.number != release.number:
         soak = production.world.settings.policy[release.kind].soak_seconds
         take_effect(production, production.world.records(), release, soak=soak)
+    shown(production, release.number)
     return serving
 
 

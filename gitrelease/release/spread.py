@@ -62,6 +62,32 @@ def spread(
     return {instance.name: started[instance.name] for instance in production.instances}
 
 
+def on_the_data_itself(
+    production: Production, world: World, started: dict[str, Backend], *, cancel: Cancel, report: Report
+) -> dict[str, Backend] | Check:
+    """Start a candidate once more that has files of its copy of the app's data open: it would go on writing there.
+
+    Last of all: from here on it has the data itself. A check that failed ends all of it.
+    """
+    first = started[production.instances[0].name]
+    if not world.slots.files.uses_copies(first.slot):
+        return started
+    begun = time.monotonic()
+    again: dict[str, Backend] = {}
+    production.end_all(started.values())
+    try:
+        world.slots.files.serve(first.slot)
+        failed = _start(world, first, production.instances, again, cancel)
+    except BaseException:
+        production.end_all(again.values())
+        raise
+    if failed is not None:
+        production.end_all(again.values())
+        return failed
+    report("data", "it has some open: started once more, with the data itself", time.monotonic() - begun)
+    return {instance.name: again[instance.name] for instance in production.instances}
+
+
 def _start(
     world: World, first: Backend, others: Sequence[Instance], started: dict[str, Backend], cancel: Cancel
 ) -> Check | None:

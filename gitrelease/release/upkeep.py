@@ -8,6 +8,7 @@ import msgspec
 
 from gitrelease.core import refs
 from gitrelease.edges import disk_cache, housekeeping, kept_tags
+from gitrelease.release import app_files
 from gitrelease.release.production import Production
 from gitrelease.release.running import Serving
 
@@ -50,4 +51,6 @@ def tidy(production: Production) -> None:
     world = production.world
     in_use = {world.cache_of(backend.commit) for backend in production.running.backends()}
     disk_cache.bound(world.home, keep=in_use, most=world.settings.limits.cache_mb << 20)
+    app_files.look(production)
+    app_files.save(production)
     housekeeping.lay_in_ballast(production.world.home)

@@ -173,7 +173,7 @@ class Life:
             "reasons": counted(f"{one.kind}: {one.why[:60]}" for one in failures),
             "under_way_at_a_sigkill_of_the_front": {
                 "failed": counted(one.kind for one in apart),
-                "failed_when_sent_again": counted(one.kind for one in apart if not one.again),
+                "failed_when_sent_again": counted(one.kind for one in apart if one.again is False),
             },
             "lost": counted(one.what for one in record.losses),
             "lost_after": counted(f"{self._after(one.at)}: {one.what}" for one in record.losses),

@@ -15,6 +15,7 @@ from gitrelease.core.changes import Change, Hunk, Lines, follow
 from gitrelease.core.classify import FileChange, classify, is_document
 from gitrelease.core.kinds import Kind
 from gitrelease.core.regions import Region
+from gitrelease.core.schemas import breaking
 from gitrelease.profiles.findoc import CLASSES
 from gitrelease.profiles.findoc.regions import REGIONS as FINDOC
 from tests.core.texts import APP, EXPORT, REGIONS, SCRIPT, TERMS, diff, edit, hunks, replaced
@@ -395,6 +396,25 @@ def test_a_new_export_is_a_schema_change():
     change = diff(None, '{"page": {"type": "integer"}}', path=EXPORT)
 
     assert (change.kind, change.regions[0].added, change.regions[0].old_lines) == (Kind.SCHEMA, ("page",), None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        ("2.0.0", "2.1.0", False),
+        ("2.9", "2.10", False),
+        ("2.1.0", "3.0.0", True),
+        ("2.1.0", "2.0.0", True),
+        ("2.1.0", "next", True),
+        ("2", "2.1", False),
+    ],
+)
+def test_a_version_that_is_raised_within_its_major_number_breaks_nothing(old, new, breaks):
+    change = diff(f'{{"schema_version": "{old}"}}', f'{{"schema_version": "{new}"}}', path=EXPORT)
+
+    assert change.kind is Kind.SCHEMA
+    assert bool(breaking(change)) is breaks
+    assert change.regions[0].added == (() if breaks else (f"schema_version {new}",))
 
 
 def test_a_change_of_mode_is_major():

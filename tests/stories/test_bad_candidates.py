@@ -355,3 +355,24 @@ def test_an_edit_that_is_taken_back_while_it_is_judged_stays_taken_back(checkout
 def starts(production: Production) -> bool:
     """Is something started beside what users get?"""
     return len(process_table.marked(backends.MARK, str(production.home))) > 2
+
+
+def test_a_secret_that_came_after_init_is_named_with_what_gives_it_to_slots(production: Production) -> None:
+    (production.root / ".git" / "info" / "exclude").write_text("secret.env\n")
+    production.write("secret.env", "KEY=1\n")
+    developer = production.clone()
+    developer.replace("server.py", "import sys\n", 'import sys\n\nopen("secret.env").close()\n')
+    developer.commit("It needs its secret")
+
+    refused = developer.push("-o", "approve", "origin", "deploy")
+
+    told = " ".join(refused.said.replace("remote:", "").split())
+    assert refused.code != 0
+    assert "secret.env: in the checkout, and no slot gets it. On the host: gitrelease init." in told
+    assert "slots/" not in told
+    assert production.gitrelease("init").code == 0
+    assert developer.push("-o", "approve", "origin", "deploy").code == 0
+    (production.root / "secret.env").unlink()
+    doctor = production.gitrelease("doctor")
+    assert doctor.code != 0
+    assert "secret.env is in app.shared and is not there" in " ".join(doctor.said.split())

@@ -212,3 +212,34 @@ def test_a_hook_of_another_hooks_path_runs_beside_one_that_was_here(
     hooks.uninstall()
     assert elsewhere.texts() == {text}
     assert hooks.checkout.git("config", "core.hooksPath") == str(elsewhere.folder)
+
+
+def test_the_pre_commit_tool_puts_ours_aside_and_nothing_of_ours_stays_behind(hooks: Hooks, developer: Clone) -> None:
+    """As `pre-commit install` does: what it finds becomes NAME.legacy, and is run by what it writes."""
+    hooks.checkout.init().up()
+    hooks.checkout.await_idle()
+    ours = hooks.folder / "post-commit"
+    ours.rename(hooks.folder / "post-commit.legacy")
+    theirs = hooks.write("post-commit", "theirs", more='# pre-commit\n"$0.legacy"\n')
+
+    doctor = hooks.checkout.gitrelease("doctor").said
+    hooks.checkout.commit_term("second")
+    hooks.checkout.await_live("release/2")
+
+    assert "not ours" not in doctor
+    assert hooks.said() == ["theirs"]
+    hooks.checkout.gitrelease("down")
+    hooks.uninstall()
+    assert hooks.texts() == {theirs}
+
+
+def test_init_takes_what_the_pre_commit_tool_has_put_aside(hooks: Hooks) -> None:
+    hooks.checkout.init()
+    (hooks.folder / "post-commit").rename(hooks.folder / "post-commit.legacy")
+    hooks.write("post-commit", "theirs", more='# pre-commit\n[ ! -e "$0.legacy" ] || "$0.legacy"\n')
+
+    hooks.checkout.init()
+    hooks.checkout.commit_term("second")
+
+    assert hooks.said() == ["theirs"]
+    assert not list(hooks.folder.glob("*.legacy"))

@@ -150,7 +150,7 @@ def test_a_major_change_goes_live_only_with_approval(production: Production) -> 
     commit = developer.commit_version("two")
 
     without = developer.push("origin", "HEAD:deploy")
-    told = f"-o approve REMOTE {commit[:10]}:deploy"
+    told = f"-o approve={commit[:10]} REMOTE {commit[:10]}:deploy"
     with_approval = developer.push(*told.replace("REMOTE", "origin").split())
 
     assert without.code != 0

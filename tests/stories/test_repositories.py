@@ -552,3 +552,90 @@ def test_a_clone_without_the_whole_history_is_a_production_checkout(checkout: Pr
         assert production.git("status", "--porcelain") == ""
     finally:
         production.clear_away()
+
+
+# -- sparse checkout -------------------------------------------------------------------------------------------------
+
+
+def test_what_runs_is_whole_where_the_checkout_is_sparse(checkout: Production) -> None:
+    checkout.write("parts/needed.py", "WORD = 'whole'\n")
+    checkout.replace("server.py", "import sys\n", "import sys\n\nfrom parts.needed import WORD\n")
+    checkout.replace("server.py", 'f"{VERSION} ', 'f"{WORD} {VERSION} ')
+    checkout.commit("It needs a part")
+    checkout.git("sparse-checkout", "set", "--no-cone", "/*", "!/parts/")
+    assert not (checkout.root / "parts").exists()
+    checkout.init().up()
+    checkout.await_idle()
+    developer = checkout.clone()
+    developer.commit_term("liquidity")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    checkout.await_idle()
+    assert checkout.answer() == "whole one revenue liquidity profit"
+    assert not (checkout.root / "parts").exists()
+    assert checkout.gitrelease("rollback").code == 0
+    assert checkout.answer() == "whole one revenue profit"
+    assert checkout.git("status", "--porcelain") == ""
+    assert checkout.git("tag", "--list", "backup/*") == ""
+
+
+# -- an app in a folder ----------------------------------------------------------------------------------------------
+
+
+def test_the_export_of_an_app_in_a_folder_is_carried_though_git_ignores_it(checkout: Production) -> None:
+    name = "complete_system_schema_export.json"
+    settings = checkout.read("gitrelease.toml").replace('script = "server.py"', 'script = "app/server.py"')
+    checkout.write("gitrelease.toml", settings.replace('schema = "schema.json"\n', ""))
+    (checkout.root / "app").mkdir()
+    checkout.git("mv", "server.py", "app/server.py")
+    checkout.replace("gitrelease.toml", '"{python}", "server.py"', '"{python}", "app/server.py"')
+    checkout.replace("gitrelease.toml", 'assign = "TERMS"', 'assign = "TERMS"\nfile = "app/server.py"')
+    checkout.write(".gitignore", f"{name}\n")
+    checkout.commit("The app has a folder")
+    checkout.write(f"app/{name}", '{"page": {"type": "integer"}}')
+
+    checkout.init().up()
+    checkout.await_idle()
+
+    assert f'schema = "app/{name}"' in (checkout.home / "host.toml").read_text()
+    assert checkout.git("cat-file", "-p", f"release/1:app/{name}") == '{"page": {"type": "integer"}}'
+    checkout.write(f"app/{name}", '{"page": {"type": "integer"}, "text": {"type": "string"}}')
+    checkout.await_live("release/2")
+    assert "text" in checkout.git("cat-file", "-p", f"release/2:app/{name}")
+    assert checkout.gitrelease("rollback").code == 0
+    assert checkout.read(f"app/{name}") == '{"page": {"type": "integer"}}'
+
+
+# -- objects named by SHA-256 ----------------------------------------------------------------------------------------
+
+
+def test_a_repository_that_names_objects_by_sha_256_goes_through_a_whole_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
+    production = make_checkout(tmp_path)
+    try:
+        assert production.git("rev-parse", "--show-object-format") == "sha256"
+        production.init().up()
+        production.await_idle()
+        developer = production.clone()
+        developer.commit_term("liquidity")
+        assert developer.push().code == 0
+        production.await_idle()
+        production.commit_term("solvency")
+        production.await_live("release/3")
+        production.await_idle()
+        production.kill(production.agent_pid())
+        assert production.gitrelease("rollback").code == 0
+        assert production.live() == "release/2"
+        assert "solvency" not in production.answer()
+        deleted = developer.push("origin", "--delete", "deploy")
+        assert "cannot be deleted" in deleted.said
+        production.git("tag", "--delete", "release/2")
+        assert production.gitrelease("recover").code == 0
+        assert production.gitrelease("doctor").code == 0
+        assert production.gitrelease("history", "--json").json["releases"][0]["commit"]
+    finally:
+        production.clear_away()

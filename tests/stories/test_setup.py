@@ -507,3 +507,26 @@ def test_hooks_of_an_earlier_version_are_renewed_when_production_comes_up(checko
 
     assert hook.read_text() == ours
     assert os.access(hook, os.X_OK)
+
+
+def test_an_edit_of_the_carried_file_waits_as_long_as_it_lies_there_and_deploy_means_it(checkout: Production) -> None:
+    checkout.write(".gitignore", "schema.json\n")
+    checkout.commit("git ignores the export")
+    checkout.write("schema.json", '{"page": {"type": "integer"}, "text": {"type": "string"}}')
+    checkout.init().up()
+    checkout.await_idle()
+    checkout.write("schema.json", '{"page": {"type": "integer"}}')
+    waiting = until(lambda: checkout.status()["waiting"], "it waits")
+    assert "loses text" in waiting[0]["reason"]
+
+    plain = checkout.gitrelease("deploy")
+    still = checkout.status()["waiting"]
+    approved = checkout.gitrelease("deploy", "--approve")
+
+    assert plain.code != 0
+    assert "loses text" in " ".join(plain.said.split())
+    assert [one["commit"] for one in still] == [waiting[0]["commit"]]
+    assert approved.code == 0, approved.said
+    checkout.await_live("release/2")
+    assert checkout.git("cat-file", "-p", "release/2:schema.json") == '{"page": {"type": "integer"}}'
+    assert "superseded" not in checkout.gitrelease("history").out

@@ -1,0 +1,74 @@
+"""What would keep a release from being recorded refuses the push, as long as it can be refused."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.checkout import Production, until
+
+
+def _lock(name: str) -> Callable[[Production], Callable[[], None]]:
+    def lock(production: Production) -> Callable[[], None]:
+        path = production.root / ".git" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        later = time.time() + 3600  # nobody can say that it was left behind
+        os.utime(path, (later, later))
+        return path.unlink
+
+    return lock
+
+
+def _no_journal(production: Production) -> Callable[[], None]:
+    journal = production.home / "journal.jsonl"
+    aside = journal.rename(journal.with_name("aside"))
+    journal.mkdir()
+
+    def mend() -> None:
+        journal.rmdir()
+        aside.rename(journal)
+
+    return mend
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_lock("refs/tags/release/2"), _lock("refs/gitrelease/live"), _no_journal],
+    ids=["its tag is locked", "what is live is locked", "the journal cannot be written"],
+)
+def test_a_push_that_could_not_be_recorded_is_refused_and_goes_through_when_that_is_mended(
+    production: Production, spoil: Callable[[Production], Callable[[], None]]
+) -> None:
+    developer = production.clone()
+    developer.commit_term("second")
+    before = production.git("rev-parse", "deploy")
+    mend = spoil(production)
+
+    refused = developer.push()
+    moved = production.git("rev-parse", "deploy")
+    mend()
+
+    assert refused.code != 0
+    assert "it could not be recorded" in " ".join(refused.said.replace("remote:", "").split())
+    assert moved == before
+    assert production.status()["live"]["release"] == "release/1"
+    assert developer.push().code == 0
+    production.await_live("release/2")
+
+
+def test_what_cannot_be_looked_at_is_told_and_looked_at_again(production: Production) -> None:
+    mend = _lock("refs/gitrelease/live")(production)
+    try:
+        production.commit_term("second")
+        until(lambda: production.status()["inbox"]["trouble"], "it is told")
+        assert "what arrives cannot be looked at: " in production.gitrelease("status").out
+    finally:
+        mend()
+
+    production.gitrelease("deploy")
+    production.await_live("release/2")
+    assert not production.status()["inbox"]["trouble"]
