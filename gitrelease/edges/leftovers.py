@@ -66,11 +66,12 @@ def bound(place: Path, most: int) -> list[str]:
         return []
     most = min(most, int(shutil.disk_usage(place).total * SHARE_OF_DISK))
     sizes = [_size(folder) for folder in folders]
+    total = sum(sizes)
     dropped = []
     for folder, own in zip(folders, sizes, strict=True):
-        if sum(sizes) <= most:
+        if total <= most:
             break
-        sizes.remove(own)
+        total -= own
         shutil.rmtree(folder, ignore_errors=True)
         dropped.append(folder.name)
     return dropped

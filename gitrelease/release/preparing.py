@@ -49,6 +49,7 @@ from gitrelease.edges import records
 from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
 from gitrelease.release import room
 from gitrelease.release.attempts import Attempt, cut_off
@@ -173,10 +174,11 @@ def _ready(
         started = spread(production, world, staged.backend, cancel=cancel, report=report)
     if not isinstance(started, Check):
         try:
-            _prove(production, known)
+            if not is_full(production.world.home.root):  # of a full disk who pushes or deploys is told in other words
+                _prove(production, known)
         except (GitError, OSError) as error:
             production.end_all(started.values())
-            if candidate.trigger not in ("push", "shell"):
+            if candidate.trigger != "push":
                 raise  # nobody can be refused: it is tried again
             return _unrecorded(attempt, error, known)
         with _told_when_cut_off(attempt):
