@@ -139,7 +139,8 @@ def test_a_fix_on_top_of_what_was_rolled_back_fast_forwards_and_is_released(prod
     developer.commit_term("bad term")
     developer.push()
     production.gitrelease("rollback")
-    developer.commit_term("fix")
+    developer.replace("server.py", '"bad term"', '"fix"')
+    developer.commit("The right term")
 
     pushed = developer.push()
 
