@@ -30,6 +30,7 @@ from gitrelease.edges.following import follow
 from gitrelease.edges.front import FrontControl, FrontGone, Target
 from gitrelease.release.drain import forget_others
 from gitrelease.release.execute import record
+from gitrelease.release.fresh_start import shown
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.preparing import Prepared, prepare
 from gitrelease.release.production import Production
@@ -115,6 +116,7 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
                 checks=staged.checks,
             )
         found = staged
+        shown(production, live.number)
     _adopt(production, found)
     take_effect(production, world.records(), live, soak=world.settings.policy[live.kind].soak_seconds)
     report("up", f"{live.name} is live on {addresses(production)}", time.monotonic() - begun)

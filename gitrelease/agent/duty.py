@@ -39,6 +39,7 @@ class Duty:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._hooks_path: HooksPath | None = None
+        self._told_hooks_path: str | None = None
 
     def homeless(self) -> bool:
         """Is what we keep on this host gone? Then nothing can be done for production by this agent."""
@@ -52,7 +53,8 @@ class Duty:
         if self._hooks_path is None:
             self._hooks_path = HooksPath(production.world.git)
         path = self._hooks_path.look() or ""
-        if path != production.memory.hooks_elsewhere:
+        if path not in (production.memory.hooks_elsewhere, self._told_hooks_path):
+            self._told_hooks_path = path  # also where a full disk keeps it from being written down
             if path:
                 log.error("git looks for hooks in %s, and pushes are not checked: gitrelease doctor --fix", path)
             else:

@@ -63,7 +63,8 @@ class Inbox:
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
     settles_in: float | None = None  # seconds: somebody has only just written what lies on disk
-    failed: int = 0  # looks in a row that came to no end,
+    failed: int = 0  # looks in a row that came to no end, those for which somebody has poked left out,
+    doubles_at: float = 0.0  # monotonic: one that comes to no end then makes the pause longer
     trouble: str = ""  # and why the last one did not, with what git or the disk says
     tags: kept_tags.Stamp | None = None  # of the tags of releases and backups, when they were all there
 
@@ -106,11 +107,14 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
         _put_tags_back(production, inbox)
         outcome = _look(production, inbox, cancel=cancel, report=report)
     except (GitError, OSError) as error:
-        inbox.again_in = min(AGAIN * 2 ** min(inbox.failed, 10), LONGEST_PAUSE)
-        inbox.failed += 1
+        now = time.monotonic()
+        if now >= inbox.doubles_at:  # else somebody has poked: that says nothing of how long it will last
+            inbox.failed += 1
+        inbox.again_in = min(AGAIN * 2 ** min(inbox.failed - 1, 10), LONGEST_PAUSE)
+        inbox.doubles_at = now + inbox.again_in
         inbox.trouble = error.message if isinstance(error, GitError) else str(error)
         raise
-    inbox.failed, inbox.trouble = 0, ""
+    inbox.failed, inbox.doubles_at, inbox.trouble = 0, 0.0, ""
     waits = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
     inbox.again_in = min((one for one in (waits, inbox.settles_in) if one is not None), default=None)
     return outcome

@@ -126,7 +126,9 @@ class Pushes:
             refusal = edited.result()
         if refusal is not None:
             return _told(production, new, by, refusal)
-        prepared = prepare(production, known, candidate, approval=approval, cancel=cancel, report=report)
+        prepared = prepare(
+            production, known, candidate, approval=approval, refusable=True, cancel=cancel, report=report
+        )
         if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
             return prepared
         home = world.home.root

@@ -13,6 +13,7 @@ import filecmp
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -44,18 +45,20 @@ class DataFolders:
         try:
             for path in lacking:
                 self._make(path)
-                _copy(self.place / path, copies / path)
+                _copy(self.place / path, copies / path, moved=(self.place, copies))
                 _link(slot / path, copies / path)
         except OSError:
             shutil.rmtree(copies, ignore_errors=True)
             raise
         return lacking
 
-    def serve(self, slot: Path, copies: Path, paths: Sequence[str]) -> Path:
+    def serve(self, slot: Path, copies: Path, paths: Sequence[str]) -> None:
         """Let the slot have the data itself in the place of its copies of `paths`: it serves from now on.
 
-        Returns the folder in which its copies are now.
+        What it has tried out is dropped, or put aside until somebody has time for that.
         """
+        if not paths:
+            return
         tried = copies.with_name(f"{copies.name}{_TRIED}")
         shutil.rmtree(tried, ignore_errors=True)
         tried.mkdir(mode=0o700)
@@ -70,7 +73,20 @@ class DataFolders:
             if os.path.lexists(link) and not link.is_symlink():
                 link.rename(aside.with_name(f"{aside.name}.own"))  # the candidate has put it in the place of its link
             _link(link, self.place / path)
-        return tried
+
+    def serve_late(
+        self, slot: Path, copies: Path, paths: Sequence[str], *, replaced: Path, is_open: Callable[[Path], bool]
+    ) -> None:
+        """Do the same where the slot has served from its copies: what was written there is the app's data as well.
+
+        File by file: whoever is killed in between leaves the rest where it was, to be taken over the next time.
+        """
+        for path in paths:
+            for own in (slot / path, copies / path):
+                if own.is_dir() and not own.is_symlink():
+                    self.take_over(own, path, replaced=replaced / path, is_open=is_open)
+                    shutil.rmtree(own, ignore_errors=True)  # empty folders at most
+                _link(own, self.place / path)
 
     def take_over(self, folder: Path, path: str, *, replaced: Path, is_open: Callable[[Path], bool]) -> None:
         """Take what the app has put in the place of its link to `path`, or written to a copy of it: all of `folder`.
@@ -94,22 +110,27 @@ class DataFolders:
         folder = self.place / path
         if folder.exists():
             return
-        scratch = folder.with_name(f".{folder.name}.new")
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch = folder.with_name(f".{folder.name}.{os.getpid()}-{threading.get_ident()}.new")
         self.place.mkdir(mode=0o700, exist_ok=True)
         scratch.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         before = next((one for one in self._sources(path) if one.is_dir() and not one.is_symlink()), None)
-        if before is None:
-            scratch.mkdir()
-        else:
-            _copy(before, scratch)
-        scratch.rename(folder)
+        try:
+            if before is None:
+                scratch.mkdir()
+            else:
+                _copy(before, scratch)
+            scratch.rename(folder)
+        except OSError:
+            shutil.rmtree(scratch, ignore_errors=True)
+            if not folder.is_dir():  # else somebody else has made it meanwhile, a check say
+                raise
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, *, moved: tuple[Path, Path] | None = None) -> None:
     """Copy a folder to which somebody may be writing: what goes meanwhile is left out, as is what cannot be read.
 
-    Whoever runs the app is who copies: it could not read that either.
+    Whoever runs the app is who copies: it could not read that either. A link that leads below the first folder of
+    `moved` leads to the same place below the second one in the copy.
     """
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _but_what_cannot_be_read():
@@ -117,12 +138,18 @@ def _copy(source: Path, target: Path) -> None:
             with _but_what_cannot_be_read():
                 to = target / entry.name
                 if entry.is_symlink():
-                    to.symlink_to(Path(entry.path).readlink())
+                    to.symlink_to(_moved(Path(entry.path).readlink(), moved))
                 elif entry.is_dir():
-                    _copy(Path(entry.path), to)
+                    _copy(Path(entry.path), to, moved=moved)
                 elif entry.is_file():  # no pipe, no socket: to open one is to wait
                     shutil.copy2(entry.path, to)
         shutil.copystat(source, target)
+
+
+def _moved(target: Path, moved: tuple[Path, Path] | None) -> Path:
+    if moved is None or not target.is_relative_to(moved[0]):
+        return target
+    return moved[1] / target.relative_to(moved[0])
 
 
 @contextlib.contextmanager
@@ -130,7 +157,7 @@ def _but_what_cannot_be_read() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP):
             raise
 
 

@@ -337,10 +337,8 @@ class Git:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", tree, env=env)
-            # What goes has mode 0, and any id.
-            entries = {
-                path: entry or ("0", self.text("rev-parse", f"{tree}^{{tree}}")) for path, entry in files.items()
-            }
+            gone = ("0", ZERO if all(files.values()) else self.tree_of(tree))  # of mode 0 any id will do
+            entries = {path: entry or gone for path, entry in files.items()}
             lines = b"".join(os.fsencode(f"{mode} {name}\t{path}") + b"\0" for path, (mode, name) in entries.items())
             self.run("update-index", "-z", "--index-info", stdin=lines, env=env)
             return self.text(*_DURABLE, "write-tree", env=env)

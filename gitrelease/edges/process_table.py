@@ -188,11 +188,15 @@ def with_open(path: Path) -> list[Identity]:
 
 
 def has_open_below(folder: Path) -> bool:
-    """Has a process of this user a file below `folder` open, also one that was deleted?"""
+    """Has a process of this user a file below `folder` open or mapped, or does it work there?"""
+    mapped = os.fsencode(folder) + b"/"
     for process in psutil.process_iter():
         # Another user's cannot be read, and are none of ours.
         with contextlib.suppress(OSError, psutil.NoSuchProcess):
-            if any(_names(handle, folder) for handle in Path(f"/proc/{process.pid}/fd").iterdir()):
+            place = Path(f"/proc/{process.pid}")
+            if any(_names(handle, folder) for handle in (place / "cwd", *(place / "fd").iterdir())):
+                return True
+            if mapped in (place / "maps").read_bytes():
                 return True
     return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from gitrelease.edges.home import write_atomically
 
 log = logging.getLogger("gitrelease.agent")
 
+_SERVING = threading.Lock()  # one goes live while another thread tidies up
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -69,7 +71,7 @@ class SlotFiles:
             try:
                 self._note(name, record)
             except OSError as error:
-                if given or error.errno not in _FULL:
+                if (tried and given) or error.errno not in _FULL:
                     raise  # else: on a full disk what was released before comes up all the same
 
     def serve(self, name: str, *, late: bool = False) -> None:
@@ -77,16 +79,23 @@ class SlotFiles:
 
         `late`: it has served before: what was written to its copies is the app's data as well.
         """
-        record = self._record(name)
-        if record.serves:
-            return
-        tried = self.data.serve(self._folder / name, self._copies(name), record.data)
-        if late:
-            replaced = self._leftovers_of(name)
-            for path in record.data:
-                if (tried / path).is_dir():
-                    self.data.take_over(tried / path, path, replaced=replaced / path, is_open=_is_open)
-        self._note(name, msgspec.structs.replace(record, serves=True))
+        with _SERVING:
+            record = self._record(name)
+            if record.serves:
+                return
+            slot, copies = self._folder / name, self._copies(name)
+            if late and record.data:
+                replaced = self._leftovers_of(name)
+                self.data.serve_late(slot, copies, record.data, replaced=replaced, is_open=_is_open)
+            else:
+                self.data.serve(slot, copies, record.data)
+            self._note(name, msgspec.structs.replace(record, serves=True))
+
+    def drop_what_was_tried(self) -> None:
+        """Drop what candidates had made of their copies when they went live."""
+        with _SERVING:
+            for tried in self._folder.glob("*.data.tried"):
+                shutil.rmtree(tried, ignore_errors=True)
 
     def uses_copies(self, name: str) -> bool:
         """Has a process a file open of the copies that its slot has of the app's data? It would go on writing there."""
@@ -152,9 +161,12 @@ class SlotFiles:
 
     def _put_aside(self, name: str) -> None:
         """Keep a slot that git cannot read any more as a whole: it is made anew."""
-        to = self._leftovers_of(name)
-        to.parent.mkdir(mode=0o700, exist_ok=True)
-        (self._folder / name).rename(to)
+        slot, record, to = self._folder / name, self._record(name), self._leftovers_of(name)
+        for path in record.data:  # git did not track them when they were linked
+            if (slot / path).is_dir() and not (slot / path).is_symlink():
+                replaced = to.with_name(f"{to.name}-replaced") / path
+                self.data.take_over(slot / path, path, replaced=replaced, is_open=_is_open)
+        slot.rename(to)
         log.warning("slot %s was damaged: it is kept as %s", name, to)
         self._note(name, _Record())
 

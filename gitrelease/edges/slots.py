@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,16 +147,19 @@ class Slots:
 
     def drop_tried(self, name: str) -> None:
         """Drop the copies of the app's data that a candidate had which has ended, unless another one has its slot."""
-        lock = self._lock(name)
-        if lock is not None:
-            self.files.drop_copies(name)
-            os.close(lock)
+        with contextlib.suppress(OSError):  # a full disk: they are dropped when it is used again
+            lock = self._lock(name)
+            if lock is not None:
+                self.files.drop_copies(name)
+                os.close(lock)
 
-    def settle(self, data: tuple[str, ...]) -> None:
-        """Save what was written in the slots that have served and that nothing holds any more; drop what was tried."""
-        for tried in self.folder.glob("*.data.tried"):
-            shutil.rmtree(tried, ignore_errors=True)
-        for name in NAMES:
+    def settle(self, data: tuple[str, ...], *, but: Collection[str]) -> None:
+        """Save what was written in the slots that have served and that nothing holds any more; drop what was tried.
+
+        Those that are left out (`but`) belong to what serves: it may just be started again there.
+        """
+        self.files.drop_what_was_tried()
+        for name in set(NAMES) - set(but):
             if self.files.needs_settling(name) and (lock := self._lock(name)) is not None:
                 try:
                     self.files.save(name, data)
@@ -190,7 +193,11 @@ class Slots:
         """Remove every slot and git's record of it; for `uninstall`."""
         for name in (*NAMES, CHECK):
             if (self.folder / name).exists():
-                self.files.save(name)
+                if not self.files.save(name):
+                    raise ReleaseError(
+                        f"the disk is full: what the app has written in slot {name} cannot be kept",
+                        hint="Make room (df -h), then once more: gitrelease uninstall",
+                    )
                 self.git.execute("worktree", "remove", "--force", "--force", str(self.folder / name))
         shutil.rmtree(self.folder, ignore_errors=True)
         self.git.run("worktree", "prune")
@@ -202,8 +209,12 @@ class Slots:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(process_table.identify(os.getpid())), 0)
+        try:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(process_table.identify(os.getpid())), 0)
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def left_behind(self, name: str) -> list[Identity]:

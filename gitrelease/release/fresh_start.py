@@ -6,6 +6,7 @@ installed by now may not fit: then one is started beside production, in the slot
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -38,7 +39,10 @@ def packages_differ(git: Git, one: str, other: str) -> bool:
 def try_beside(production: Production, release: Release) -> None:
     """Start a process of a release in a thread of its own, and write down whether it came up."""
     thread = threading.Thread(target=_try, args=(production, release), name=_THREAD, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # no more threads just now: `try_once_more` comes back to it
+        log.warning("whether a new process of %s starts is tried later: %s", release.name, error)
 
 
 def try_once_more(production: Production) -> None:
@@ -64,17 +68,20 @@ def _try(production: Production, release: Release) -> None:
         log.warning("whether a new process of %s starts is not tried: %s", release.name, short_of.detail)
         return
     try:
-        staged = stage_again(
-            production.world.judged_by(release.commit),
-            release,
-            cancel=Cancel(),
-            report=lambda step, text, _: log.info("a new process of %s: %s %s", release.name, step, text),
-            name=backend_name(release.commit),
-            checking_only=True,
-        )
+        with contextlib.closing(Cancel()) as cancel:
+            staged = stage_again(
+                production.world.judged_by(release.commit),
+                release,
+                cancel=cancel,
+                report=lambda step, text, _: log.info("a new process of %s: %s %s", release.name, step, text),
+                name=backend_name(release.commit),
+                checking_only=True,
+            )
     except (ReleaseError, OSError) as error:  # another check is running, say: that says nothing of the release
         log.warning("whether a new process of %s starts could not be tried: %s", release.name, error)
         return
+    if production.memory.start_in_doubt != release.number or not production.world.home.wanted.exists():
+        return  # something else is live by now, or production was taken down, and this process with it
     if isinstance(staged, Unfit) and staged.unknown:
         log.warning("whether a new process of %s starts could not be tried: %s", release.name, staged.reason)
         return

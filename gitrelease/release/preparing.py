@@ -83,6 +83,7 @@ def prepare(
     approval: str = "",
     explicit: bool = False,
     by_hand: bool = False,
+    refusable: bool = False,
     waiting: Iterable[str] = (),
     cancel: Cancel,
     report: Report,
@@ -91,7 +92,8 @@ def prepare(
 
     `approved`: it needs nobody's word; `approval`: how a person gave it, see core/approval.py, which counts where the
     policy does not ask for another one. `explicit`: a person named the commit, which overrides a quarantine; `by_hand`:
-    a person asked for a release, which a freeze does not bind; `waiting`: see `leaves_out`.
+    a person asked for a release, which a freeze does not bind; `refusable`: it is a push that can still be refused;
+    `waiting`: see `leaves_out`.
     """
     begun = time.monotonic()
     if known.live is not None:  # what somebody has set on the host a moment ago counts
@@ -157,7 +159,7 @@ def prepare(
     needed = _ask_for_approval(attempt, decision, without, staged, known, approved=approved, back=back, returns=returns)
     if isinstance(needed, Outcome):
         return needed
-    started = _ready(attempt, known, staged, cancel=cancel, report=report)
+    started = _ready(attempt, known, staged, refusable=refusable, cancel=cancel, report=report)
     if isinstance(started, Outcome):
         return started
     counted = approval if approved and needed else ""
@@ -165,7 +167,7 @@ def prepare(
 
 
 def _ready(
-    attempt: Attempt, known: Records, staged: Staged, *, cancel: Cancel, report: Report
+    attempt: Attempt, known: Records, staged: Staged, *, refusable: bool, cancel: Cancel, report: Report
 ) -> dict[str, Backend] | Outcome:
     """Let what was found fit run for every instance, on the app's data; an `Outcome` says that it ends here."""
     production, candidate = attempt.production, attempt.candidate
@@ -178,7 +180,7 @@ def _ready(
                 _prove(production, known)
         except (GitError, OSError) as error:
             production.end_all(started.values())
-            if candidate.trigger != "push":
+            if not refusable:
                 raise  # nobody can be refused: it is tried again
             return _unrecorded(attempt, error, known)
         with _told_when_cut_off(attempt):
@@ -312,7 +314,7 @@ def _how_to_approve(
         hint = f"Merge {short(live.source)}, which is live, and push again. To leave it out: {hint}"
     elif back and world.git.is_ancestor(candidate.source, live.source):
         hint += f"; or bring the branch forward again: git merge --ff-only {short(live.source)}"
-    if returns:
+    if returns and candidate.trigger != "edit":  # which has no commit message
         hint += f"; {returning.hint(returns)}"
     if losses:
         hint += f"; {loss_hint([item.metric for item in losses])}"

@@ -118,6 +118,8 @@ class Production:
         between would end what users get already as a stray.
         """
         with self.state:
+            # Before anything says that it serves: what is found later to serve without has had no room for that.
+            self.give_data(serving)
             before, standby = self.running.live, self.running.standby
             standby_moves_at = self.running.standby_moves_at
             if standby is not None and any(map(serving.runs, standby.backends)):
@@ -139,7 +141,6 @@ class Production:
             except OSError as error:  # a full disk: users come first
                 unwritten = error
             self.running = running
-            self.give_data(serving)
             passing("traffic: written down, not switched")
             spent = self.point(serving, doing="traffic")
         if unwritten is not None:

@@ -6,6 +6,7 @@ Taken back is what went bad, as a whole, and what `rollback --only` took back of
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from gitrelease.candidate import Candidate, difference
@@ -54,7 +55,7 @@ def _taken_back(production: Production, known: Records, live: Release) -> Iterat
         before = known.release(release.previous) if release is not None and release.previous else None
         if release is not None and before is not None:
             yield _TakenBack(release.name, known.bad[number], before.commit, release.commit)
-    newest = [one for one in known.releases.newest(below=live.number + 1) if one.number not in known.bad][:_NEWEST]
+    newest = list(islice(known.releases.newest(below=live.number + 1, without=known.bad), _NEWEST))
     for release, taken_from in _parts(production.world.git, newest):
         before = known.release(release.previous) if release.previous else None
         if before is not None:

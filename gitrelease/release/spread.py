@@ -49,13 +49,8 @@ def spread(
     started = {one.name: first}
     if not others:
         return started
-    try:
-        failed = _start(world, first, others, started, cancel)
-    except BaseException:
-        production.end_all(started.values())
-        raise
+    failed = _start_all(production, world, first, others, started, cancel)
     if failed is not None:
-        production.end_all(started.values())
         return failed
     passing("spread: each answers")
     report("spread", f"{', '.join(one.name for one in others)}: each answers a session", time.monotonic() - begun)
@@ -75,17 +70,31 @@ def on_the_data_itself(
     begun = time.monotonic()
     again: dict[str, Backend] = {}
     production.end_all(started.values())
-    try:
-        world.slots.files.serve(first.slot)
-        failed = _start(world, first, production.instances, again, cancel)
-    except BaseException:
-        production.end_all(again.values())
-        raise
+    world.slots.files.serve(first.slot)
+    failed = _start_all(production, world, first, production.instances, again, cancel)
     if failed is not None:
-        production.end_all(again.values())
         return failed
     report("data", "it has some open: started once more, with the data itself", time.monotonic() - begun)
     return {instance.name: again[instance.name] for instance in production.instances}
+
+
+def _start_all(
+    production: Production,
+    world: World,
+    first: Backend,
+    instances: Sequence[Instance],
+    started: dict[str, Backend],
+    cancel: Cancel,
+) -> Check | None:
+    """Start `instances` into `started` and ask each; where one fails, or all is cut off, end whatever is in there."""
+    try:
+        failed = _start(world, first, instances, started, cancel)
+    except BaseException:
+        production.end_all(started.values())
+        raise
+    if failed is not None:
+        production.end_all(started.values())
+    return failed
 
 
 def _start(

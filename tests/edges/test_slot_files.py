@@ -78,6 +78,32 @@ def test_what_served_from_its_copies_is_the_apps_data_as_well(slots: Slots, take
     assert (slots.files.data.place / "output" / "report.csv").read_text() == "of a user"
 
 
+def test_what_was_taken_over_in_part_is_taken_over_to_the_end(slots: Slots, take: Callable[..., Path]) -> None:
+    """As after a SIGKILL between two files: the link leads to the data already, and a copy still has one."""
+    slot = take(tried=True)
+    (slot / "output" / "second.csv").write_text("of a user")
+    place = slots.files.data.place / "output"
+    (slot / "output").unlink()
+    (slot / "output").symlink_to(place)
+    (place / "first.csv").write_text("of a user")
+
+    slots.files.serve("a", late=True)
+
+    assert {path.name for path in (slot / "output").iterdir()} == {"first.csv", "second.csv"}
+
+
+def test_a_link_within_the_data_leads_within_the_copy(slots: Slots, take: Callable[..., Path]) -> None:
+    slot = take()
+    place = slots.files.data.place / "output"
+    (place / "results.csv").write_text("of a user")
+    (place / "latest").symlink_to(place / "results.csv")
+
+    slot = take(tried=True)
+    (slot / "output" / "latest").write_text("tried")
+
+    assert (place / "results.csv").read_text() == "of a user"
+
+
 def test_what_cannot_be_read_and_what_is_no_file_is_left_out_of_a_copy(
     checkout: Clone, take: Callable[..., Path]
 ) -> None:
