@@ -30,6 +30,7 @@ from gitrelease.agent.pushes import Pushes
 from gitrelease.agent.sampler import Sampler
 from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.telling import Telling, served_by
+from gitrelease.agent.tidying import Tidying
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError
@@ -37,7 +38,7 @@ from gitrelease.core.events import AnyEvent, Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import counted
-from gitrelease.edges import heap, hooks, wire
+from gitrelease.edges import hooks, wire
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
@@ -50,7 +51,6 @@ from gitrelease.release.execute import record
 from gitrelease.release.pages import open_pages
 from gitrelease.release.production import Production
 from gitrelease.release.running import read_running
-from gitrelease.release.upkeep import tidy
 from gitrelease.world import World, open_world
 
 _NOT_NOTICED = "edits on this host are not noticed by themselves"
@@ -86,7 +86,7 @@ class Agent:
         self._renewing = False
         self._ends_with = Exit.DONE
         self._clients = Clients()
-        self._tidied: frozenset[str] = frozenset()  # the backends at that time
+        self._tidying = Tidying(self._productions)
         self._lock: os.stat_result | None = None
         self._telling: Telling | None = None
 
@@ -342,7 +342,7 @@ class Agent:
             if self.production is not None and not self._stopping.is_set():
                 guarded("the watcher", self._follow)
                 guarded("the inbox", self._look_at_inbox)
-                guarded("tidying up", self._tidy)
+                guarded("tidying up", lambda _: self._tidying.tidy())
 
     def _come_up(self) -> None:
         """Bring production up by ourselves; in the foreground the agent ends where that fails, and says how."""
@@ -375,19 +375,6 @@ class Agent:
         except OSError as error:
             raise ReleaseError(f"{_NOT_NOTICED}: {error.strerror}", hint=_MORE_WATCHES) from error
 
-    def _tidy(self, _: Cancel) -> None:
-        """Remove what nobody needs any more, each time that other backends run."""
-        production = self.production
-        if production is None:
-            return
-        every = (production, *self.groups.every())
-        running = frozenset(backend.id for one in every for backend in one.running.backends())
-        if running != self._tidied:
-            tidy(production)
-            self.groups.tidy()
-            heap.give_back()
-            self._tidied = running
-
     def _look_at_inbox(self, cancel: Cancel) -> Outcome | None:
         # A release under way pokes again when it ends: nothing is missed by not waiting here.
         try:
@@ -395,6 +382,7 @@ class Agent:
         except Busy:
             return None
         try:
+            self._tidying.save_files()
             outcome = reconcile(self.serving(), self.inbox, cancel=cancel, report=to_log)
         finally:
             self.turn.give_back(holder)

@@ -61,6 +61,10 @@ class Duty:
                 log.info("git looks for hooks where ours are again")
             record(production, HooksElsewhere(at=time.time(), path=path))
 
+    def processes_ended(self) -> None:
+        """Old ones are done with: what they leave is looked after."""
+        self._office.poke()
+
     def front_ended(self) -> None:
         log.warning("the front ended; starting it again")
         guarded("the front", lambda _: self._office.serving().replace_front())

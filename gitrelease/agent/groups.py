@@ -30,7 +30,6 @@ from gitrelease.edges.faults import passing
 from gitrelease.release.execute import record
 from gitrelease.release.production import Production
 from gitrelease.release.running import Running, read_running
-from gitrelease.release.upkeep import tidy
 from gitrelease.world import World
 
 
@@ -194,10 +193,6 @@ class Groups:
 
     def every(self) -> tuple[Production, ...]:
         return tuple(self._productions.values())
-
-    def tidy(self) -> None:
-        for production in self.every():
-            tidy(production)
 
     def look(self) -> None:
         for supervisor in list(self._supervisors.values()):

@@ -40,6 +40,8 @@ class OnDuty(Protocol):
 
     def look_at_hooks(self) -> None: ...
 
+    def processes_ended(self) -> None: ...
+
     def front_ended(self) -> None: ...
 
     def backend_ended(self, number: int, name: str, worker: Worker, why: str) -> None: ...
@@ -116,7 +118,10 @@ class Supervisor(threading.Thread):
             self._failures = {name: count for name, count in self._failures.items() if name in known}
             self._judge_soak(live)
         # Also while an instance does not start: that may last.
+        leaving = production.running.leaving
         self._drainer.look(time.time())
+        if len(production.running.leaving) < len(leaving):
+            self._duty.processes_ended()
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP
             rotate_logs(production)

@@ -25,20 +25,14 @@ def save(production: Production) -> None:
     world, running = production.world, production.running
     for serving in filter(None, (running.live, running.standby)):
         production.give_data(serving, late=True)  # an earlier version has started it, or the disk was full
-    settle(production)
+    in_use = {backend.slot for backend in running.backends()}
+    world.slots.settle(world.settings.app.data, but=in_use)
     dropped = leftovers.bound(world.slots.files.leftovers, world.settings.limits.leftovers_mb << 20)
     if dropped:
         log.warning(
             "what apps have written beside their script is more than is kept (limits.leftovers_mb); dropped: %s",
             ", ".join(dropped),
         )  # fmt: skip
-
-
-def settle(production: Production) -> None:
-    """Save what was written in the slots that nothing runs in any more."""
-    world = production.world
-    in_use = {backend.slot for backend in production.running.backends()}
-    world.slots.settle(world.settings.app.data, but=in_use)
 
 
 def look(production: Production) -> None:

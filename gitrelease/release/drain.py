@@ -20,8 +20,6 @@ from gitrelease.core.settings import seconds
 from gitrelease.edges import slots
 from gitrelease.edges.companion import Companion, CompanionError
 from gitrelease.edges.faults import passing
-from gitrelease.edges.git import GitError
-from gitrelease.release import app_files
 from gitrelease.release.pages import await_gone, move_pages, tell_of_the_rest
 from gitrelease.release.production import MOVE_MARGIN, Production
 from gitrelease.release.room import fits_one_more
@@ -93,10 +91,6 @@ def _end(production: Production, ended: Sequence[Leaving]) -> None:
     production.end_all([one.backend for one in ended])
     for one in ended:
         production.moves.pop(one.backend.id, None)
-    try:
-        app_files.settle(production)
-    except (GitError, OSError) as error:  # somebody's leftovers must keep no way back from its end; it is tried again
-        log.warning("what the app has written in slots could not be kept yet: %s", error)
 
 
 def forget_others(production: Production) -> None:

@@ -52,5 +52,4 @@ def tidy(production: Production) -> None:
     in_use = {world.cache_of(backend.commit) for backend in production.running.backends()}
     disk_cache.bound(world.home, keep=in_use, most=world.settings.limits.cache_mb << 20)
     app_files.look(production)
-    app_files.save(production)
     housekeeping.lay_in_ballast(production.world.home)
