@@ -61,7 +61,9 @@ def _run() -> int:
     except SystemExit as end:
         code = int(end.code or 0)
         if code == Exit.USAGE and "--json" in sys.argv:
-            _print_json_once({"error": "the command line was not understood", "hint": "See: gitrelease --help"})
+            hint = "See: gitrelease --help"
+            wrong = "the command line was not understood"
+            _print_json_once({"error": wrong, "hint": hint, "commands": _commands(hint)})
         return code
     return Exit.DONE
 
@@ -110,10 +112,17 @@ def _explain(message: str, hint: str, code: Exit, *, outcome: str | None = None)
     live, up = _live()
     if "--json" in sys.argv:
         told = {"release": live, "previous": None, "kind": None, "reason": message, "seconds": 0.0}
-        _print_json_once({**({"outcome": outcome} if outcome else {}), **told, "error": message, "hint": hint})
+        remedy = {"error": message, "hint": hint, "commands": _commands(hint)}
+        _print_json_once({**({"outcome": outcome} if outcome else {}), **told, **remedy})
     lines = [Told(f"error: {message}", "error"), f"  {hint}"]
     say([*lines, f"  production serves {live}"] if live and up else lines, error=True)
     return code
+
+
+def _commands(hint: str) -> list[str]:
+    from gitrelease.core.remedy import Remedy
+
+    return [*Remedy(hint).commands]
 
 
 def _print_json_once(value: dict[str, object]) -> None:

@@ -22,6 +22,7 @@ from gitrelease.core.errors import Exit, ReleaseError, RepositoryError, Settings
 from gitrelease.core.leftovers import is_scratch
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import SETTINGS_FILE, App
+from gitrelease.core.text import quoted
 from gitrelease.edges import backends, hooks, hooks_path, interpreter, kept_settings, kept_tags
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import detached_head
@@ -214,14 +215,15 @@ def require_own_repository(git: Git) -> None:
     if not (git.root / ".git").is_dir():
         raise RepositoryError(
             f"{git.root} is a linked worktree or a submodule: its repository is {git.directory}",
-            hint=f"Production needs one of its own: git clone {git.directory} DIR; then: gitrelease -C DIR init",
+            hint=f"It needs one of its own: git clone {quoted(git.directory)} DIR; then: gitrelease -C DIR init",
         )
     owner = git.directory.stat().st_uid
     if owner != os.getuid():
         name = user_name(owner)
         raise RepositoryError(
             f"{git.root} belongs to {name}, and pushes arrive as its owner",
-            hint=f"Run it as that user: sudo -u {name} gitrelease -C {git.root} init; or give it to yours: chown -R",
+            hint=f"Run it as that user: sudo -u {name} gitrelease -C {quoted(git.root)} init; or give it to yours: "
+            f"sudo chown -R USER {quoted(git.root)}",
         )
 
 

@@ -15,6 +15,7 @@ from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
+from gitrelease.core.text import quoted
 from gitrelease.edges import disk_cache, kept_settings, records, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import Checkout
@@ -172,7 +173,7 @@ def open_world(directory: Path, *, initialised: bool = True, kept: bool = False)
     ready = home.initialised  # asked in any case: it is refused where another user's settings cannot be read
     if initialised and not ready:
         raise RepositoryError(
-            f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {git.root} init"
+            f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {quoted(git.root)} init"
         )
     live = git.resolve(refs.LIVE) or git.resolve("HEAD")
     host = _host(git, home, written=initialised or (kept and ready), kept=kept)

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -15,11 +16,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 from gitrelease.commands.client import Client, end_or_raise
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.remedy import Remedy
 from gitrelease.edges import backends, process_table, wire
 from gitrelease.edges.home import Home
 from gitrelease.installation import init
@@ -144,6 +147,29 @@ class Clone:
     def push(self, *arguments: str) -> Ended:
         command = ["git", "push", *(arguments or ("origin", "deploy"))]
         return Ended(subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False))
+
+    def type(
+        self, said: str, command: str, *, rest: str = "", env: dict[str, str] | None = None, **filled: str
+    ) -> Ended:
+        """Type a command, to the letter, that stands in the remedies of what was said, in a shell in this checkout.
+
+        `filled` has what its words in capitals stand for, `rest` what `…` does. `git commit` gets a message.
+        """
+        lines = [line.removeprefix("remote: ").strip() for line in said.splitlines()]
+        pairs = [" ".join(pair) for pair in pairwise(lines)]  # one that is long is broken for who pushes
+        commands = {str(one) for line in (*lines, *pairs) for one in Remedy(line.removeprefix("fix: ")).commands}
+        assert command in commands, f"{command!r} is none of {sorted(commands)}"
+        for word, value in filled.items():
+            assert word in command.split(), f"{word} is no word of {command!r}"
+            command = " ".join(shlex.quote(value) if one == word else one for one in command.split(" "))
+        command = command.replace("…", rest) if rest else command
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        surroundings = {**os.environ, "PATH": path, "GIT_EDITOR": "echo As the remedy says >", **(env or {})}
+        ran = subprocess.run(
+            ["bash", "-c", command], cwd=self.root, env=surroundings, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=6 * PATIENCE,
+        )  # fmt: skip
+        return Ended(ran)
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name

@@ -14,7 +14,7 @@ from gitrelease.candidate import Candidate, belonging_to, compose, of_branch
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import Stopped, TagsRestored
+from gitrelease.core.events import Attempted, Stopped, TagsRestored
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
@@ -34,8 +34,10 @@ from gitrelease.release.promotion import promote, take_effect
 from gitrelease.release.restart import serve
 from gitrelease.world import World
 
-AGAIN = 5.0  # seconds, doubled each time that it fails once more,
+AGAIN = 5.0  # seconds until git, which is at work in the checkout, is likely to be done
+FIRST_PAUSE = 10.0  # seconds after a look that came to no end, doubled each time that it fails once more,
 LONGEST_PAUSE = 600.0  # up to these
+TOLD_FROM = 2  # such looks in a row on: a lock that is gone ten seconds later is nobody's business
 TELL_AGAIN = 86_400.0  # seconds, of tags that are deleted by every fetch
 MOST_NAMES = 100  # of them in the journal
 _LOOKED_AT = 50  # attempts, for what has waited
@@ -66,6 +68,7 @@ class Inbox:
     failed: int = 0  # looks in a row that came to no end, those for which somebody has poked left out,
     doubles_at: float = 0.0  # monotonic: one that comes to no end then makes the pause longer
     trouble: str = ""  # and why the last one did not, with what git or the disk says
+    pending: str = ""  # the head of the branch that cannot go live because of that, as it was told last
     tags: kept_tags.Stamp | None = None  # of the tags of releases and backups, when they were all there
 
     def find(self, commit: str) -> Candidate | None:
@@ -110,14 +113,36 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
         now = time.monotonic()
         if now >= inbox.doubles_at:  # else somebody has poked: that says nothing of how long it will last
             inbox.failed += 1
-        inbox.again_in = min(AGAIN * 2 ** min(inbox.failed - 1, 10), LONGEST_PAUSE)
+        inbox.again_in = min(FIRST_PAUSE * 2 ** min(inbox.failed - 1, 10), LONGEST_PAUSE)
         inbox.doubles_at = now + inbox.again_in
         inbox.trouble = error.message if isinstance(error, GitError) else str(error)
+        if inbox.failed >= TOLD_FROM:
+            _tell_pending(production, inbox)
         raise
-    inbox.failed, inbox.doubles_at, inbox.trouble = 0, 0.0, ""
+    inbox.failed, inbox.doubles_at, inbox.trouble, inbox.pending = 0, 0.0, "", ""
     waits = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
     inbox.again_in = min((one for one in (waits, inbox.settles_in) if one is not None), default=None)
     return outcome
+
+
+def _tell_pending(production: Production, inbox: Inbox) -> None:
+    """Let the history, and whoever is notified, know once of a commit that was taken and cannot go live."""
+    try:
+        head = production.world.git.ref(production.world.settings.branch_ref)
+        live = production.world.records().live
+        if head is None or live is None or head in (live.source, production.memory.settled, inbox.pending):
+            return
+        inbox.pending = head
+        told = production.memory.attempts[-1:]  # perhaps by an agent before this one
+        if any((one.commit, one.outcome) == (head, "pending") for one in told):
+            return
+        event = Attempted(
+            at=time.time(), commit=head, trigger=_moved_by(production), outcome="pending",
+            reason=f"taken, not live yet: {inbox.trouble}", by=_committer(production, head),
+        )  # fmt: skip
+        record(production, event)
+    except (GitError, OSError) as error:
+        log.warning("and that cannot be written down: %s", error)
 
 
 def _put_tags_back(production: Production, inbox: Inbox) -> None:

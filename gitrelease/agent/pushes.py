@@ -27,7 +27,7 @@ from gitrelease.core.events import Attempted
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
-from gitrelease.core.text import short
+from gitrelease.core.text import quoted, short
 from gitrelease.edges import locks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
@@ -135,7 +135,7 @@ class Pushes:
         if isinstance(prepared, Prepared) and is_full(home):
             # Git would only say that it cannot write a file.
             production.end_all(prepared.backends.values())
-            hint = f"Make room (df -h {home}; df -i {home}), then push again"
+            hint = f"Make room (df -h {quoted(home)}; df -i {quoted(home)}), then push again"
             return _refused(production, "the disk is full: it filled up while the candidate was staged", hint)
         return candidate, prepared
 

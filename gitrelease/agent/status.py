@@ -83,7 +83,7 @@ def status(
         if holder is None
         else {"owner": holder.owner, "pid": holder.pid, "since": holder.since, "doing": holder.doing},
         "frozen": _frozen(known),
-        "inbox": {"trouble": inbox.trouble if inbox else ""},
+        "inbox": {"trouble": inbox.trouble if inbox else "", "pending": inbox.pending if inbox else ""},
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
         "settings": {"wrong": world.wrong},

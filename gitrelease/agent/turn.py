@@ -76,5 +76,5 @@ class Turn:
         return Busy(
             f"another release is under way: {holder.doing} by {holder.owner} (pid {holder.pid}),"
             f" since {ago(time.time() - holder.since)}",
-            hint="Wait for it: gitrelease status shows when it is done; gitrelease rollback goes before it",
+            hint="Wait for it, see how far it is: gitrelease status; what goes before it: gitrelease rollback",
         )

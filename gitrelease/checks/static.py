@@ -15,7 +15,7 @@ from gitrelease.core.exports import LARGEST, NotJson, parse_json
 from gitrelease.core.links import LINK, SUBMODULE, leads_outside, no_file
 from gitrelease.core.outcome import Check
 from gitrelease.core.settings import SETTINGS_FILE
-from gitrelease.core.text import one_line, readable
+from gitrelease.core.text import one_line, quoted, readable
 from gitrelease.edges import settings as settings_files
 from gitrelease.world import World
 
@@ -86,9 +86,8 @@ def _data(world: World, candidate: Candidate) -> list[Check]:
     if not tracked:
         return []
     named = ", ".join(tracked)
-    detail = (
-        f"app.data names {named}, which git tracks: take it out of app.data, or out of git: git rm -r --cached {named}"
-    )
+    out = " ".join(map(quoted, tracked))
+    detail = f"app.data names {named}, which git tracks: take it out of app.data or of git: git rm -r --cached {out}"
     return [Check(name="data", kind="major", status="failed", detail=one_line(detail, 400), absolute=True)]
 
 

@@ -21,7 +21,7 @@ from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.signs import Told
 from gitrelease.core.steps import first, following
-from gitrelease.core.text import one_line
+from gitrelease.core.text import one_line, quoted
 from gitrelease.edges import wire
 from gitrelease.edges.home import AGENT_MARK, Home, find, open_log, user_name
 from gitrelease.edges.terminal import say
@@ -196,7 +196,9 @@ def client_for(directory: Path) -> Client:
         found = git.root, Home(git.directory)
     root, home = found
     if not home.initialised:
-        raise RepositoryError(f"{root} is not set up for releases yet", hint=f"Run once: gitrelease -C {root} init")
+        raise RepositoryError(
+            f"{root} is not set up for releases yet", hint=f"Run once: gitrelease -C {quoted(root)} init"
+        )
     return Client(root, home)
 
 

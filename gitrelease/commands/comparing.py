@@ -9,7 +9,7 @@ import msgspec
 
 from gitrelease.commands.client import print_json
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.history import release_name, release_number
+from gitrelease.core.history import nothing_live, release_name, release_number
 from gitrelease.core.samples import Usage, compare, difference
 from gitrelease.core.text import counted, one_line
 from gitrelease.edges import samples
@@ -46,7 +46,7 @@ def _pair(world: World, named: Sequence[str], kept: Mapping[int, object]) -> tup
     if not numbers:
         live = world.records().live
         if live is None:
-            raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+            raise nothing_live()
         numbers.append(live.number)
     if len(numbers) == 1:
         earlier = [number for number in kept if number < numbers[0]]

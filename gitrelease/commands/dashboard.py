@@ -14,6 +14,7 @@ import typer
 from gitrelease.commands.client import client_for, require_owner, user
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.text import quoted
 
 if TYPE_CHECKING:
     from gitrelease.dashboard.started import Started
@@ -70,7 +71,7 @@ def _require_streamlit() -> None:
     if importlib.util.find_spec("streamlit") is None:
         raise ReleaseError(
             "the page is made with Streamlit, and Streamlit is not installed here",
-            hint=f"Install it: {sys.executable} -m pip install 'gitrelease[dashboard]'"
+            hint=f"Install it: {quoted(sys.executable)} -m pip install 'gitrelease[dashboard]'"
             " (in a source checkout: '.[dashboard]')",
         )
 

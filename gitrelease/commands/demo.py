@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitrelease.commands.options import ending
+from gitrelease.core.text import quoted
 
 if TYPE_CHECKING:
     from gitrelease.demo.guide import Procedure
@@ -37,7 +38,8 @@ def run(keep: Annotated[bool, typer.Option("--keep", help="Leave it running and 
     finally:
         if keep:
             typer.echo(f"\nit goes on: http://127.0.0.1:{story.port}\n  production checkout: {story.production}")
-            typer.echo(f"  try: gitrelease -C {story.production} status\n  end: gitrelease -C {story.production} down")
+            ours = f"gitrelease -C {quoted(story.production)}"
+            typer.echo(f"  try: {ours} status\n  end: {ours} down")
         else:
             story.down()
             if finished:

@@ -11,6 +11,7 @@ import typer
 from gitrelease.commands.client import Client, print_json
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
+from gitrelease.core.remedy import Remedy
 from gitrelease.core.signs import Told
 from gitrelease.edges.home import Home
 from gitrelease.edges.terminal import say
@@ -90,7 +91,8 @@ def _lines(one: Diagnosis) -> list[str]:
 
 
 def _as_dict(one: Diagnosis) -> dict[str, Any]:
-    return {"name": one.name, "status": one.status, "detail": one.detail, "fix": one.fix}
+    commands = [*Remedy(one.fix).commands]
+    return {"name": one.name, "status": one.status, "detail": one.detail, "fix": one.fix, "commands": commands}
 
 
 def _sum(found: list[Diagnosis]) -> str:

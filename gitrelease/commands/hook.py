@@ -15,7 +15,7 @@ from gitrelease.commands.client import Client
 from gitrelease.core.approval import read_push_options
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
-from gitrelease.core.text import plain
+from gitrelease.core.text import plain, quoted
 from gitrelease.edges import wire
 from gitrelease.edges.home import Home, user_name
 
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
             return 0
         return _push(client, relay, name, rest)
     except ReleaseError as error:
-        became = "the push is refused: " if name == "update" else ""
+        became = "the push is refused: " if name == "update" else "taken, not live yet: "
         relay.end({"error": f"{became}{error.message}", "hint": error.hint})
         return int(error.code)
 
@@ -138,7 +138,8 @@ def _require_own_uid(client: Client) -> None:
     if owner != os.getuid():
         name = user_name(owner)
         raise ReleaseError(
-            f"production belongs to {name}", hint=f"Push as {name}: git push ssh://{name}@HOST/{client.root}"
+            f"production belongs to {name}",
+            hint=f"Push as {name}: git push {quoted(f'ssh://{name}@HOST{client.root}')}",
         )
 
 

@@ -9,6 +9,7 @@ import typer
 from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.text import quoted
 
 
 def register(app: typer.Typer) -> None:
@@ -69,7 +70,7 @@ def run(
     if done.carried:
         typer.echo(
             f"git ignores {done.carried}: every release carries it all the same\n"
-            f"  to let git track it: git add -f {done.carried} && git commit"
+            f"  to let git track it: git add -f {quoted(done.carried)} && git commit"
         )
     for note in done.notes:
         typer.echo(note)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gitrelease.commands.client import print_json
-from gitrelease.core.errors import ReleaseError
-from gitrelease.core.history import Release, no_release, release_name
+from gitrelease.core.history import Release, no_release, nothing_live, release_name
 from gitrelease.core.text import one_line
 from gitrelease.edges.records import Records
 from gitrelease.edges.terminal import say
@@ -48,7 +47,7 @@ def asked_for(world: World, instance: str | None, release: str | None) -> list[A
 def _release(records: Records, name: str | None) -> Release:
     found = records.live if name is None else records.release(name)
     if found is None and name is None:
-        raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+        raise nothing_live()
     if found is None:
         raise no_release(name or "")
     return found

@@ -93,7 +93,7 @@ def _client(directory: Path) -> Client:
     if found is None:
         raise RepositoryError(
             f"{directory} is in no checkout",
-            hint="Go to the production checkout, or name it: gitrelease -C DIR recover; where it is gone: git clone",
+            hint="Go to the production checkout, or name it: gitrelease -C DIR recover; a new one: git clone URL DIR",
         )
     client = Client(found, Home(found / ".git"))
     if client.home.root.exists():

@@ -14,6 +14,7 @@ import typer
 from gitrelease.commands.client import Client, client_for, print_json, require_owner
 from gitrelease.commands.options import Json, ending
 from gitrelease.core.errors import Exit, ReleaseError
+from gitrelease.core.text import quoted
 from gitrelease.edges.terminal import hand_over
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def describe(client: Client, name: str | None = None) -> Service:
     except KeyError as error:
         raise ReleaseError(
             f"production belongs to {user_name(owner)}, and this host knows no such user",
-            hint=f"Give it to one: chown -R USER {client.root}",
+            hint=f"Give it to one: sudo chown -R USER {quoted(client.root)}",
         ) from error
     chosen = name or services.name_for(client.root.name)
     if not services.NAME.fullmatch(chosen):
@@ -142,7 +143,10 @@ def _unit(client: Client, described: Service, *, system: bool, only_print: bool,
     for remark in remarks or ():
         typer.echo(f"systemd says: {remark}", err=True)
     if not units.systemd_runs():
-        typer.echo("systemd does not run this host now; other ways: gitrelease service --cron, --supervisor", err=True)
+        typer.echo(
+            "systemd does not run here now; other ways: gitrelease service --cron, gitrelease service --supervisor",
+            err=True,
+        )
     typer.echo("\n  ".join(["next:", *then]))
     return 0
 

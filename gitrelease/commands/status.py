@@ -153,7 +153,7 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
             good = group["last_good"] or "none yet"
             yield Told(f"group     {group['name']} serves {group['live']}{soaking}; good {good}", "live")
         if not group["set"]:
-            yield f"          no instance names {group['name']} any more: gitrelease down && gitrelease up ends it"
+            yield f"          no instance names {group['name']} any more: end it: gitrelease down && gitrelease up"
         if group["person_needed"]:
             yield Told(f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}", "problem")
             yield f"          {_acknowledged(group['emergency'], time.time())}"
@@ -176,8 +176,10 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     elif state["notify"]["wrong"]:
         yield Told(f"notify    {one_line(state['notify']['wrong'], 400)}", "warning")
     if trouble := state.get("inbox", {}).get("trouble"):
-        yield Told(f"inbox     what arrives cannot be looked at: {one_line(trouble, 300)}", "problem")
-        yield "          it is tried again; mend what it says, or: gitrelease doctor"
+        pending = state["inbox"].get("pending")
+        what = f"{short(pending)} was taken and is not live yet" if pending else "what arrives cannot be looked at"
+        yield Told(f"inbox     {what}: {one_line(trouble, 300)}", "problem")
+        yield "          it is tried again; what is in the way: gitrelease doctor; clear it away: gitrelease recover"
     yield from _start(state.get("start", {}))
     if path := state.get("hooks", {}).get("elsewhere"):
         yield Told(f"hooks     git looks for them in {one_line(path, 200)}: pushes are not checked", "problem")

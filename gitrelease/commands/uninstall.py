@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import typer
 
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.text import quoted
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def _still_starting(root: Path) -> Iterator[str]:
     from gitrelease.edges.home import user_name
 
     for unit in units.of_checkout(root, user_name(root.stat().st_uid)):
-        ended = f"{unit.manager} disable {unit.path.name}; rm {shlex.quote(str(unit.path))}"
+        ended = f"{unit.manager} disable {unit.path.name}; rm {quoted(unit.path)}"
         yield f"{unit.path.name} would still start it with the host: {ended}"
     if in_crontab(host.crontab(), str(root)):
         yield "the crontab would still start it with the host: crontab -e"

@@ -76,7 +76,7 @@ def decide(
     if quarantined is not None and not explicit:
         return No(
             f"this content was taken back before: {quarantined}",
-            "Push a fix on top of it; to release it all the same: gitrelease deploy REV on the production host",
+            "Push a fix on top of it; to release it all the same: gitrelease deploy REV on the host",
         )
     if frozen is not None:
         return Frozen(frozen)

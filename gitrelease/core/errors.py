@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import errno
 
+from gitrelease.core.text import quoted
+
 
 class Exit(enum.IntEnum):
     """Exit codes of every command; a promise to scripts."""
@@ -50,11 +52,11 @@ class Busy(ReleaseError):
 
 # What a host can run out of, or not allow: what is wrong, and the remedy.
 _OF_HOST = {
-    errno.ENOSPC: ("the disk is full", "Make room (df -h {0}; df -i {0}), gitrelease prune drops old releases"),
+    errno.ENOSPC: ("the disk is full", "Make room (df -h {0}; df -i {0}); drop old releases: gitrelease prune"),
     errno.EDQUOT: ("the disk is full", "Make room within the quota (quota -s; df -h {0})"),
-    errno.EROFS: ("the file system is read-only", "Find out why (dmesg), mount it for writing: mount -o remount,rw"),
-    errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
-    errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back: chown -R USER {0}"),
+    errno.EROFS: ("the file system is read-only", "Find out why (dmesg), then make it writable: mount -o remount,rw"),
+    errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: sudo chown -R USER {0}"),
+    errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back: sudo chown -R USER {0}"),
     errno.EISDIR: ("a folder is where a file of ours belongs", "Move it away; a journal: gitrelease recover"),
     errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n, LimitNOFILE=), then: gitrelease restart"),
     errno.ENFILE: ("too many files are open on this host", "Raise the limit: sysctl fs.file-max"),
@@ -69,7 +71,7 @@ def of_host(error: OSError, home: str) -> ReleaseError | None:
     if known is None:
         return None
     what, remedy = known
-    hint = f"{remedy.format(home)}; see what is live (gitrelease status), then type it again"
+    hint = f"{remedy.format(quoted(home))}; see what is live (gitrelease status), then type it again"
     return ReleaseError(f"{what}: {error}", hint=hint, code=Exit.UNEXPECTED)
 
 

@@ -23,7 +23,7 @@ MOST_STEPS = 100  # of the trail, likewise
 
 MOST_REASONS = 20  # why pages of a release did not move, and what they lost; likewise
 
-AttemptOutcome = Literal["refused", "waiting", "unchanged", "superseded", "released"]
+AttemptOutcome = Literal["refused", "waiting", "unchanged", "superseded", "released", "pending"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", forbid_unknown_fields=False):

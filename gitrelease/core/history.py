@@ -60,6 +60,11 @@ def no_release(name: str) -> ReleaseError:
     return ReleaseError(f"there is no release {one_line(name, 80)!r}", hint="See which there are: gitrelease history")
 
 
+def nothing_live() -> ReleaseError:
+    """Return the error for what needs a live release, where there has been none."""
+    return ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+
+
 def tag_message(release: Release) -> str:
     """Return the message of the tag of a release; every value is kept to its own line."""
     trailers = {

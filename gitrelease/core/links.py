@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 
+from gitrelease.core.text import quoted
+
 LINK = "120000"
 SUBMODULE = "160000"
 
@@ -17,7 +19,7 @@ def no_file(path: str, mode: str, content: bytes | None) -> str:
     if mode == SUBMODULE:
         return f"{path} is a submodule: commit the file itself"
     if content is not None and content.split(b"\n", 1)[0].strip() == _LFS:
-        return f"{path} is a Git LFS pointer, not the file: git lfs untrack {path}, then commit the file itself"
+        return f"{path} is a Git LFS pointer, not the file: git lfs untrack {quoted(path)}, then commit the file itself"
     return ""
 
 

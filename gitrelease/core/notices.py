@@ -36,7 +36,7 @@ from gitrelease.core.settings import Notify, Receiver
 from gitrelease.core.text import one_line, short
 
 EVENTS = (
-    "released", "refused", "waiting", "rolled_back", "soak_failed", "recovered", "stuck",
+    "released", "refused", "waiting", "pending", "rolled_back", "soak_failed", "recovered", "stuck",
     "tags_restored", "files_found", "hooks_elsewhere", "start_failed",
 )  # fmt: skip
 TEST = "test"  # what is told by `notify test`, to everybody
@@ -84,6 +84,8 @@ def notice_of(event: AnyEvent, before: Memory, releases: Callable[[int], Release
             return _attempted("refused", TOLD, event)
         case Attempted(outcome="waiting"):
             return None if _waited(event, before) else _attempted("waiting", _how_urgent(event), event)
+        case Attempted(outcome="pending"):
+            return _attempted("pending", PERSON, event)
         case Promoted(number=number):
             return _promoted(event, before, releases(number))
         case SoakFailed(number=number, reason=reason):
@@ -200,6 +202,7 @@ _TITLES = {
     "released": "{release} is live",
     "refused": "a candidate was refused",
     "waiting": "a change waits",
+    "pending": "a change was taken and is not live yet",
     "rolled_back": "production is back at {release}",
     "soak_failed": "{release} failed its soak",
     "recovered": "production was recovered and serves {release}",
@@ -215,6 +218,9 @@ _NEXT = {
     "refused": "read why: gitrelease{where} history",
     "waiting": (
         "what for: gitrelease{where} history{within}; when you want it: gitrelease{where} deploy {commit}{to} --approve"
+    ),
+    "pending": (
+        "it is tried again; what is in the way: gitrelease{where} doctor; clear it away: gitrelease{where} recover"
     ),
     "rolled_back": "push a fix on top; what happened: gitrelease{where} show {previous}",
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",

@@ -45,7 +45,7 @@ MARKS: dict[str, Mark] = {
     "good": WELL, "healthy": WELL, "passed": WELL, "ok": WELL, "fit": WELL, "done": WELL, "released": WELL,
     "live": SERVES,
     "soaking": GOES_ON, "starting": GOES_ON, "under way": GOES_ON,
-    "warning": MIND, "warned": MIND, "waiting": MIND, "frozen": MIND, "edited": MIND,
+    "warning": MIND, "warned": MIND, "waiting": MIND, "pending": MIND, "frozen": MIND, "edited": MIND,
     "problem": BAD, "failed": BAD, "refused": BAD, "unhealthy": BAD, "down": BAD, "rolled_back": BAD, "bad": BAD,
     "stuck": BAD, "error": BAD,
     "unknown": OPEN,

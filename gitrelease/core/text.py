@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 # Controls, C1 included; what is invisible or turns the direction of reading; halves of surrogate pairs.
 _UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f"
@@ -41,6 +42,11 @@ def in_cell(text: str) -> str:
     """Return `text` for one cell of a spreadsheet: one that would be taken for a formula begins with an apostrophe."""
     told = one_line(text)
     return f"'{told}" if told.startswith(_FORMULA) else told
+
+
+def quoted(value: object) -> str:
+    """Return a path or a name as one word of a command that is shown: it can be typed as it stands."""
+    return shlex.quote(str(value))
 
 
 def short(commit: str | None) -> str:

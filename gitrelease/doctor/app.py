@@ -14,6 +14,7 @@ from gitrelease.core.dependencies import closure, imported, modules_of
 from gitrelease.core.settings import SETTINGS_FILE, seconds
 from gitrelease.core.signing import format_of, signature_of
 from gitrelease.core.streamlit_config import StreamlitConfig, remarks
+from gitrelease.core.text import quoted
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
 from gitrelease.edges import backends, inside
@@ -100,7 +101,7 @@ def imports(case: Case) -> Iterator[Diagnosis]:
         for name, path in lost.items():
             seen = True
             detail = f"{found[name]} imports {name}, and {path} is in no commit: no slot has it"
-            yield problem("imports", detail, fix=f"git add -f {path} && git commit")
+            yield problem("imports", detail, fix=f"git add -f {quoted(path)} && git commit")
         outside |= {name: file for name, file in found.items() if name not in lost and not _shared(case, name, script)}
     tried = _import(case, list(outside))
     wrong = {name: why for name, why in tried.items() if why}
@@ -167,7 +168,7 @@ def streamlit(case: Case) -> Iterator[Diagnosis]:
         for path in _uncommitted(case, config):
             said = True
             detail = f"{path} is in no commit: what it sets counts for no release"
-            yield warning("streamlit", detail, fix=f"git add {path} && git commit")
+            yield warning("streamlit", detail, fix=f"git add {quoted(path)} && git commit")
     if not said:
         files = sorted({option.where for config in seen.values() for option in config.options.values()})
         versions = " and ".join(sorted({config.version for config in seen.values() if config.version}))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelease.core import refs
-from gitrelease.core.text import ago, counted
+from gitrelease.core.text import ago, counted, quoted
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, problem, warning, well
 from gitrelease.edges import host, housekeeping, process_table
@@ -49,7 +49,9 @@ def disk(case: Case) -> Iterator[Diagnosis]:
         yield problem("disk", detail, fix="mount -o remount,exec, or move the checkout")
     scratch = Path(tempfile.gettempdir())
     if housekeeping.is_full(scratch):
-        yield problem("disk", f"{scratch}, for temporary files, is full", fix=f"df -h {scratch}; df -i {scratch}")
+        yield problem(
+            "disk", f"{scratch}, for temporary files, is full", fix=f"df -h {quoted(scratch)}; df -i {quoted(scratch)}"
+        )
     if housekeeping.is_full(place):
         yield problem("disk", f"the disk is full: {place}", fix=_ROOM)
         return
@@ -92,7 +94,7 @@ def clock(case: Case) -> Iterator[Diagnosis]:
 def rights(case: Case) -> Iterator[Diagnosis]:
     """Can everything in `.git` be written that a release writes? A `sudo git` leaves files behind that cannot."""
     foreign = host.foreign_files(case.directory, most=20_000)
-    mine = f"sudo chown -R {os.getuid()}:{os.getgid()} {case.directory}"
+    mine = f"sudo chown -R {os.getuid()}:{os.getgid()} {quoted(case.directory)}"
     if foreign:
         first = foreign[0].relative_to(case.root)
         yield problem(
@@ -101,11 +103,11 @@ def rights(case: Case) -> Iterator[Diagnosis]:
             fix=mine,
         )
     elif shut := list(_shut(case)):
-        names = " ".join(str(place) for place in shut)
+        names = " ".join(map(quoted, shut))
         shown = ", ".join(str(place.relative_to(case.root)) for place in shut)
         yield problem("rights", f"their owner cannot write {shown}", fix=f"chmod -R u+rwX {names}")
     elif not os.access(case.root, os.W_OK):
-        yield problem("rights", f"{case.root} cannot be written", fix=f"sudo chown {os.getuid()} {case.root}")
+        yield problem("rights", f"{case.root} cannot be written", fix=f"sudo chown {os.getuid()} {quoted(case.root)}")
     else:
         yield well("rights", "everything in .git can be written")
 

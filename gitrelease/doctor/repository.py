@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gitrelease import installation
 from gitrelease.core import refs
-from gitrelease.core.text import short
+from gitrelease.core.text import quoted, short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
 from gitrelease.edges import hooks, hooks_path, locks, process_table
@@ -39,7 +39,7 @@ def safe_directory(case: Case) -> Iterator[Diagnosis]:
         return
     trusted = case.git.root  # or that is the problem
     detail = f"{trusted} belongs to {user_name(owner)}; git trusts it, since safe.directory says so"
-    yield warning("safe.directory", detail, fix=f"sudo chown -R {os.getuid()} {trusted}")
+    yield warning("safe.directory", detail, fix=f"sudo chown -R {os.getuid()} {quoted(trusted)}")
 
 
 def set_up(case: Case) -> Iterator[Diagnosis]:
@@ -51,7 +51,7 @@ def set_up(case: Case) -> Iterator[Diagnosis]:
         return
     if home.root.stat().st_mode & 0o077:
         detail = f"{home.root.relative_to(case.root)} can be read by others: secrets may be in logs"
-        yield warning("init", detail, fix=f"chmod {MODE:o} {home.root}", mend=lambda: _close(case))
+        yield warning("init", detail, fix=f"chmod {MODE:o} {quoted(home.root)}", mend=lambda: _close(case))
         return
     yield well("init", "the checkout is set up")
 
@@ -210,6 +210,6 @@ def files(case: Case) -> Iterator[Diagnosis]:
         yield warning("ignored files", detail, fix="mend .gitignore, or git rm --cached")
     if checkout.ignores_carried() and checkout.carries() and (git.root / schema).exists():
         detail = f"git ignores {schema}; every release carries it all the same"
-        yield well("ignored files", f"{detail} (to let git track it: git add -f {schema})")
+        yield well("ignored files", f"{detail} (to let git track it: git add -f {quoted(schema)})")
     elif not names:
         yield well("ignored files", "git ignores no managed file")

@@ -277,7 +277,7 @@ def boot(case: Case) -> Iterator[Diagnosis]:
         yield well("boot", "production runs under a service manager")
     elif not units.systemd_runs():
         detail = "after a reboot nothing starts production, and systemd does not run this host"
-        yield warning("boot", detail, fix="gitrelease service --cron, or --supervisor")
+        yield warning("boot", detail, fix="gitrelease service --cron, or gitrelease service --supervisor")
     elif enabled:
         detail = f"{enabled[0].path.name} starts production when {user} logs in, and ends it at logout"
         yield warning("boot", detail, fix=f"loginctl enable-linger {user}")

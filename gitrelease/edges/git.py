@@ -17,6 +17,7 @@ from typing import Literal
 
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.exports import LARGEST
+from gitrelease.core.text import quoted
 from gitrelease.edges import loose_refs
 from gitrelease.edges.locks import clear_locks_of
 
@@ -100,7 +101,7 @@ class Git:
             if "dubious ownership" in error.stderr:
                 raise RepositoryError(
                     f"git does not trust {directory}: it belongs to another user",
-                    hint=f"Run as its owner, or: git config --global --add safe.directory {directory}",
+                    hint=f"Run as its owner, or: git config --global --add safe.directory {quoted(directory)}",
                 ) from error
             raise RepositoryError(
                 f"{directory} is no git repository with a work tree",
@@ -115,7 +116,7 @@ class Git:
             repository = here.text("rev-parse", "--absolute-git-dir")
             raise RepositoryError(
                 f"{top} is the work tree of {repository} by core.worktree only, it has no .git",
-                hint=f"Production needs a .git of its own: git clone {repository} DIR; then: gitrelease -C DIR init",
+                hint=f"It needs a .git of its own: git clone {quoted(repository)} DIR; then: gitrelease -C DIR init",
             )
         return cls(Path(top))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gitrelease.core.errors import ReleaseError
+from gitrelease.core.text import quoted
 
 MODE = 0o700
 # In the environment of an agent, with the home that it serves; what the agent starts does not have it.
@@ -75,8 +76,9 @@ class Home:
         """Raise `ReleaseError` where a file lies in the place of our folder."""
         if self.root.is_file():
             raise ReleaseError(
-                f"{self.root} is a file, and gitrelease keeps its state in a folder of that name",
-                hint=f"Move it away: mv {self.root} {self.root}.old; then: gitrelease recover, or init the first time",
+                f"{self.root} is a file, where the state of gitrelease belongs, a folder",
+                hint=f"Move it away: mv {quoted(self.root)} {quoted(f'{self.root}.old')}; then: gitrelease recover, "
+                "the first time: gitrelease init",
             )
 
     def not_ours(self) -> ReleaseError:

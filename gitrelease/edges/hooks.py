@@ -16,6 +16,7 @@ from pathlib import Path
 
 import gitrelease
 from gitrelease.core.errors import RepositoryError
+from gitrelease.core.text import quoted
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import Home
 
@@ -96,7 +97,7 @@ def _next_place(folder: Path, name: str) -> Path:
     if place > _MOST:
         raise RepositoryError(
             f"{folder} has {_MOST} hooks {name}{CHAINED} already",
-            hint=f"Take away those that are needed no more: ls {shlex.quote(str(folder))}; then try again",
+            hint=f"Take away those that are needed no more: ls {quoted(folder)}; then try again",
         )
     return folder / f"{name}{CHAINED}.{place:02}"
 

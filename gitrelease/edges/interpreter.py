@@ -14,7 +14,7 @@ import msgspec
 import gitrelease
 from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.core.reading import ReadAs
-from gitrelease.core.text import one_line
+from gitrelease.core.text import one_line, quoted
 from gitrelease.edges.backends import environment
 
 _ASKED = Path(gitrelease.__file__).parent / "inside" / "packages.py"
@@ -95,7 +95,8 @@ def require(python: Path, *, streamlit: bool) -> None:
     if streamlit and answer == "False":
         raise SettingsError(
             f"{python} has no Streamlit",
-            hint=f"Install it there: {python} -m pip install streamlit; or name another: gitrelease init --python PATH",
+            hint=f"Install it there: {quoted(python)} -m pip install streamlit; or name another: "
+            "gitrelease init --python PATH",
         )
 
 

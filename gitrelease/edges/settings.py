@@ -31,6 +31,7 @@ from gitrelease.core.settings import (
     Settings,
 )
 from gitrelease.core.settings_text import Written
+from gitrelease.core.text import quoted
 from gitrelease.edges import variables
 from gitrelease.edges.git import Git
 
@@ -107,11 +108,12 @@ def of_host(file: Path) -> bytes:
     except IsADirectoryError as error:
         raise SettingsError(
             f"{file} is a folder, the settings of this host are a file of that name",
-            hint=f"Move it away: mv {file} {file}.old; then: gitrelease recover, or init the first time",
+            hint=f"Move it away: mv {quoted(file)} {quoted(f'{file}.old')}; then: gitrelease recover, "
+            "the first time: gitrelease init",
         ) from error
     except PermissionError as error:
         owner = file.stat().st_uid
-        mend = f"chmod u+rw {file}" if owner == os.getuid() else f"sudo chown {os.getuid()} {file}"
+        mend = f"chmod u+rw {quoted(file)}" if owner == os.getuid() else f"sudo chown {os.getuid()} {quoted(file)}"
         raise SettingsError(f"{file} cannot be read: {error.strerror}", hint=f"Give it back: {mend}") from error
 
 

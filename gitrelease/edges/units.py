@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.service import mark_of
-from gitrelease.core.text import one_line
+from gitrelease.core.text import one_line, quoted
 from gitrelease.edges.home import write_atomically
 
 SYSTEM = Path("/etc/systemd/system")
@@ -93,7 +93,8 @@ def _require_ours(path: Path, there: str, checkout: Path) -> None:
     if mark is None:
         raise ReleaseError(
             f"{path} is there already, and is none of ours",
-            hint=f"Look at it: cat {path}; then move it away, or take another name: gitrelease service --name NAME",
+            hint=f"Look at it: cat {quoted(path)}; then move it away, or take another name: "
+            "gitrelease service --name NAME",
             code=Exit.REFUSED,
         )
     if mark.checkout != str(checkout):
@@ -105,7 +106,7 @@ def _require_ours(path: Path, there: str, checkout: Path) -> None:
     if not mark.as_written:
         raise ReleaseError(
             f"{path} was changed by hand, and that would be lost",
-            hint=f"Put your lines into a drop-in (systemctl edit {path.name}), rm {path}; then: gitrelease service",
+            hint=f"Put yours into a drop-in (systemctl edit {path.name}); then: rm {quoted(path)}; gitrelease service",
             code=Exit.REFUSED,
         )
 

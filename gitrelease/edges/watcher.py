@@ -23,6 +23,7 @@ from gitrelease.world import World
 _QUIET = frozenset({"opened", "closed_no_write"})
 _COMES_OR_GOES = frozenset({"created", "deleted", "moved"})
 _GOES = frozenset({"deleted", "moved"})
+_LOCK = ".lock"
 
 
 class Watcher:
@@ -50,7 +51,7 @@ class Watcher:
         self.follow()
         self._branch = world.git.directory / world.settings.branch_ref
         self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
-        self._observer.schedule(_Handler(self._now, kinds=_GOES), str(tags), recursive=True)
+        self._observer.schedule(_Handler(self._ref, kinds=_GOES), str(tags), recursive=True)
         packed = _Handler(self._now, only=world.git.directory / "packed-refs", kinds=_COMES_OR_GOES)
         self._observer.schedule(packed, str(world.git.directory), recursive=False)
         self._observer.schedule(_Handler(self._hook, only=world.home.poke), str(world.home.root), recursive=False)
@@ -93,7 +94,12 @@ class Watcher:
     def _head(self, path: Path) -> None:
         if path == self._branch:
             self._branch_moved()
-        self._now(path)
+        self._ref(path)
+
+    def _ref(self, path: Path) -> None:
+        """A ref has changed; its lock, which no ref can be, is one that somebody only tries to change, we too."""
+        if path.suffix != _LOCK:
+            self._now(path)
 
     def _hook(self, _: Path) -> None:
         self._now(self._root)

@@ -49,6 +49,6 @@ def look(production: Production) -> None:
     new = [name for name in found if name not in production.memory.files_found]
     if new:
         told = tuple(new[:MOST_NAMES])
-        log.warning("the app writes %s beside its script: gitrelease doctor says what keeps it", ", ".join(told))
+        log.warning("the app writes %s beside its script: what keeps it: gitrelease doctor", ", ".join(told))
         record(production, FilesFound(at=time.time(), number=found[new[0]], names=told))
     production.written = tuple(found)

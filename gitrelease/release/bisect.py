@@ -16,7 +16,7 @@ from gitrelease.checks.check_slot import check_slot
 from gitrelease.checks.samples import is_findoc
 from gitrelease.core.bisection import last_change
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.history import Release
+from gitrelease.core.history import Release, nothing_live
 from gitrelease.core.replay import Answer, ReplayDiff, compare
 from gitrelease.core.settings import seconds
 from gitrelease.edges import inside
@@ -50,7 +50,7 @@ def bisect(world: World, known: Records, text: str, *, tell: Callable[[str], Non
         )
     live = known.live
     if live is None:
-        raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+        raise nothing_live()
     older = list(known.releases.newest(below=live.number))[::-1]
     answers: dict[int, Answer] = {}
 

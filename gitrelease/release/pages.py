@@ -33,7 +33,7 @@ GONE = 3.0  # seconds for pages that moved to be gone from their old process: th
 _LOOK = 0.05  # seconds between two looks at that
 _AT_ONCE = 16  # pages that are handed over side by side
 _NO_PROOF = "its browser sent no cookie by which it could be known again"
-_OFF = "app.companion is false, or was when the process started (gitrelease doctor says which)"
+_OFF = "app.companion is false, or was when the process started (which: gitrelease doctor)"
 
 
 class _Account(NamedTuple):

@@ -54,7 +54,7 @@ def _newest(attempts: Sequence[Attempted], count: int | None) -> Iterator[dict[s
     for place, attempt in enumerate(reversed(tuple(attempts))):  # an agent may be adding one
         if attempt.outcome == "released":
             released.add(attempt.commit)
-        row = _attempt_row(attempt, over=attempt.outcome == "waiting" and attempt.commit in released)
+        row = _attempt_row(attempt, over=attempt.outcome in ("waiting", "pending") and attempt.commit in released)
         if count is None or place < count or (is_missed(row) and told < count):
             yield row
         told += is_missed(row)

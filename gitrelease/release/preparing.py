@@ -214,7 +214,7 @@ def _unrecorded(attempt: Attempt, error: GitError | OSError, known: Records) -> 
         release=known.live.name if known.live else None,
         kind=attempt.kind,
         reason=f"it could not be recorded: {error.message if isinstance(error, GitError) else error}",
-        hint="On the host: mend that, gitrelease doctor names what is in the way; then once more",
+        hint="On the host: mend that (see what is in the way: gitrelease doctor); then once more",
     )
 
 

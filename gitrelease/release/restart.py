@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 from gitrelease.checks.staging import Report, Unfit, stage_again
-from gitrelease.core.errors import ReleaseError
-from gitrelease.core.history import Release
+from gitrelease.core.history import Release, nothing_live
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
@@ -24,7 +23,7 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
     begun = time.monotonic()
     live = production.world.records().live
     if live is None:
-        raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+        raise nothing_live()
     production.world = production.world.judged_by(live.commit)  # what was set on the host may be why it is asked for
     serving = serve(production, live, only=instance, cancel=cancel, report=report)
     if isinstance(serving, Unfit):

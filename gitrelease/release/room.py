@@ -29,7 +29,7 @@ def lacking(production: Production, commit: str, *, instances: int | None = None
 
 def hint(trigger: str) -> str:
     """Say what the one whose candidate did not fit can do."""
-    make = "Make room (df -h; df -i; free -m), gitrelease prune drops old releases"
+    make = "Make room (df -h; df -i; free -m); drop old releases: gitrelease prune"
     again = {"push": "then push again", "edit": "then commit it: it stays on disk as it is", "shell": "then again"}
     return f"{make}; {again.get(trigger, 'then pull or commit again: the branch is back at what is live')}"
 

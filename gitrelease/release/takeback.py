@@ -17,12 +17,12 @@ from gitrelease.candidate import Candidate, compose, placed
 from gitrelease.checks.staging import Report
 from gitrelease.core.changes import Lines
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.history import Release
+from gitrelease.core.history import Release, nothing_live
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.regions import Region
 from gitrelease.core.splice import Refused, regions_to_take, splice
-from gitrelease.core.text import one_line, short
+from gitrelease.core.text import one_line, quoted, short
 from gitrelease.edges import records
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.checkout import identity_env
@@ -127,7 +127,7 @@ def part_of(world: World, known: Records, target: Release, only: str) -> Part | 
     """
     live = known.live
     if live is None:
-        raise ReleaseError("nothing is live yet", hint="Release what is checked out: gitrelease up")
+        raise nothing_live()
     wanted = wanted_regions(world, only)
     head = world.git.ref(world.settings.branch_ref)
     base = head if head and _runs_the_same(world, head, live) else live.source
@@ -187,7 +187,7 @@ def _spliced(
         shown = f"{live.name}: {_excerpt(here, result.here)}; {target.name}: {_excerpt(there, result.there)}"
         raise ReleaseError(
             f"{result.region} cannot be taken back alone: {result.why} ({shown})",
-            hint=f"See both: git diff {live.name} {target.name} -- {path}; mend it by hand, or: gitrelease rollback",
+            hint=f"See both: git diff {live.name} {target.name} -- {quoted(path)}; mend it, or: gitrelease rollback",
             code=Exit.REFUSED,
         )
     return result.content, result.taken

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.checkout import Production, until
+from tests.receivers import hook
 
 
 def _lock(name: str) -> Callable[[Production], Callable[[], None]]:
@@ -60,15 +61,29 @@ def test_a_push_that_could_not_be_recorded_is_refused_and_goes_through_when_that
     production.await_live("release/2")
 
 
-def test_what_cannot_be_looked_at_is_told_and_looked_at_again(production: Production) -> None:
-    mend = _lock("refs/gitrelease/live")(production)
-    try:
-        production.commit_term("second")
-        until(lambda: production.status()["inbox"]["trouble"], "it is told")
-        assert "what arrives cannot be looked at: " in production.gitrelease("status").out
-    finally:
-        mend()
+def test_what_was_taken_and_cannot_go_live_is_told_and_goes_live_when_it_can(production: Production) -> None:
+    with hook() as receiver:
+        with (production.home / "host.toml").open("a") as settings:
+            settings.write(f'\n[notify]\nurls = ["{receiver.url}"]\n')
+        mend = _lock("refs/gitrelease/live")(production)
+        try:
+            commit = production.commit_term("second")
+            until(lambda: production.status()["inbox"]["trouble"], "it is told")
+            assert "what arrives cannot be looked at: " in production.gitrelease("status").out
+            until(lambda: production.status()["inbox"]["pending"] == commit, "it is tried once more, and told")
+            assert f"{commit[:10]} was taken and is not live yet: " in production.gitrelease("status").out
+            assert production.agent_log().count("WARNING the inbox: ") == 2, (
+                "it waits ten seconds, whatever its own tries do"
+            )
+            told = production.gitrelease("history", "--json").json["attempts"][0]
+            assert (told["commit"], told["outcome"], told["over"]) == (commit, "pending", False)
+            assert "taken, not live yet: " in production.gitrelease("history").out
+            until(receiver.titles, "whoever is notified hears of it")
+            assert receiver.titles()[0].startswith("level 2: a change was taken and is not live yet")
+        finally:
+            mend()
 
     production.gitrelease("deploy")
     production.await_live("release/2")
     until(lambda: not production.status()["inbox"]["trouble"], "it is over")
+    assert "not live yet" not in production.gitrelease("history").out
