@@ -22,6 +22,7 @@ from gitrelease.core.settings import seconds
 from gitrelease.core.text import readable
 from gitrelease.edges import kept_tags, records
 from gitrelease.edges.cancel import Cancel
+from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
 from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
@@ -34,7 +35,7 @@ from gitrelease.release.promotion import promote, take_effect
 from gitrelease.release.restart import serve
 from gitrelease.world import World
 
-AGAIN = 5.0  # seconds until git, which is at work in the checkout, is likely to be done
+AGAIN = 2.0  # seconds until git, which is at work in the checkout, is likely to be done
 FIRST_PAUSE = 10.0  # seconds after a look that came to no end, doubled each time that it fails once more,
 LONGEST_PAUSE = 600.0  # up to these
 TOLD_FROM = 2  # such looks in a row on: a lock that is gone ten seconds later is nobody's business
@@ -64,7 +65,7 @@ class Inbox:
     waiting: dict[str, Waiting] = field(default_factory=dict)  # by content key
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
-    settles_in: float | None = None  # seconds: somebody has only just written what lies on disk
+    settles_in: float | None = None  # seconds: somebody has only just written what lies on disk, or git may just do so
     failed: int = 0  # looks in a row that came to no end, those for which somebody has poked left out,
     doubles_at: float = 0.0  # monotonic: one that comes to no end then makes the pause longer
     trouble: str = ""  # and why the last one did not, with what git or the disk says
@@ -120,8 +121,10 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
             _tell_pending(production, inbox)
         raise
     inbox.failed, inbox.doubles_at, inbox.trouble, inbox.pending = 0, 0.0, "", ""
-    waits = AGAIN if production.world.checkout.git_is_at_work() else _until_thaw(production, inbox)
-    inbox.again_in = min((one for one in (waits, inbox.settles_in) if one is not None), default=None)
+    inbox.again_in = min(
+        (one for one in (_until_thaw(production, inbox), inbox.settles_in) if one is not None), default=None
+    )
+    passing("inbox: looked")
     return outcome
 
 
@@ -211,7 +214,9 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
             world.checkout.note(candidate.commit)
         if candidate.key not in inbox.waiting:
             return _take_branch(production, inbox, known, candidate, cancel=cancel, report=report)
-    elif not _files_follow(production, head, known) and not world.checkout.git_is_at_work():
+    elif not _files_follow(production, head, known):
+        if _git_is_at_work(world, inbox):
+            return None
         follow(world.checkout, belonging_to(world, head, known.live), head, at=time.time())
     return _take_edit(production, inbox, head, known, cancel=cancel, report=report)
 
@@ -278,7 +283,7 @@ def _take_edit(
     checkout = world.checkout
     if known.checkout is None or not checkout.on_branch() or checkout.in_progress():
         return None
-    if checkout.git_is_at_work() or world.home.recovering.exists():
+    if _git_is_at_work(world, inbox) or world.home.recovering.exists():
         return None  # a mixture of two commits, and nobody's edit
     paths = checkout.edited_paths(world.git.ref(refs.CHECKOUT) or known.checkout)
     if not paths:
@@ -313,6 +318,15 @@ def _take_edit(
     else:
         inbox.refused[candidate.key] = prepared.reason
     return prepared
+
+
+def _git_is_at_work(world: World, inbox: Inbox) -> bool:
+    """Does a git change the files just now? Nothing pokes when it has ended: it is looked at again in a while."""
+    if not world.checkout.git_is_at_work():
+        return False
+    inbox.settles_in = AGAIN
+    passing("inbox: git is at work")
+    return True
 
 
 def of_edit(production: Production, source: str, head: str) -> Candidate:

@@ -58,7 +58,7 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
             return moves
         known = production.front.sessions(backend.id)
         if not backend.identity.alive:
-            return moves  # by now its pages may be elsewhere, without what was entered: `tell_of_the_rest` tells of them
+            return moves  # its pages may be elsewhere, without what was entered: `tell_of_the_rest` tells of them
         moves.again &= {page.session for page in known}
         moves.open = _open(known)
         pages = [page for page in known if page.session not in moves.stayed or page.session in moves.again]

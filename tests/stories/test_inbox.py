@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from gitrelease.edges.faults import FAULT, SIGNAL, TRACE
 from tests.checkout import Production, until
 
 
@@ -279,6 +281,33 @@ def test_files_follow_later_when_somebody_holds_the_index(production: Production
     until(lambda: production.git("status", "--porcelain") == "", "the files follow")
     assert '"pushed"' in production.read("server.py")
     assert production.git("rev-parse", "deploy") == commit
+
+
+def test_an_edit_is_released_that_was_looked_at_while_somebody_s_git_was_just_ending(
+    production: Production, tmp_path: Path
+) -> None:
+    lock = production.root / ".git" / "index.lock"  # `git status` holds it for a moment, an editor's too
+    production.kill(production.agent_pid())
+    trace = tmp_path / "trace"
+    faults = {FAULT: "inbox: git is at work", SIGNAL: "STOP", TRACE: str(trace)}
+    assert production.gitrelease("up", env=faults).code == 0
+    agent = production.agent_pid()
+    for _ in range(2):  # what else makes a new agent look is over then
+        looks = _looks(trace)
+        (production.home / "poke").touch()
+        until(lambda looks=looks: _looks(trace) > looks, "the agent looks")
+    lock.touch()
+    production.replace("server.py", '"revenue",', '"revenue", "edited",')
+    until(lambda: Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the agent looks")
+    lock.unlink()
+    os.kill(agent, signal.SIGCONT)
+
+    production.await_live("release/2")
+    assert "edited" in production.answer()
+
+
+def _looks(trace: Path) -> int:
+    return trace.read_text().count("inbox: looked") if trace.exists() else 0
 
 
 def test_a_deploy_that_changes_nothing_that_runs_is_none_the_worse_for_a_held_index(production: Production) -> None:
