@@ -32,6 +32,7 @@ _ALWAYS = (
 _DURABLE = ("-c", "core.fsync=all")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LEFT = 5.0  # seconds after which a lock that no git at work may hold was left behind
+_LOCKED = ("File exists", "cannot lock references")  # what git says of a lock on a file, and on tables of refs
 _LOOSE_OBJECTS = 6_700  # git's own measure of too many
 _ANSWERS = 16  # answers that are remembered,
 _ANSWER_BYTES = 1 << 16  # unless they are longer
@@ -390,7 +391,8 @@ class Git:
             self.run(*command, stdin=content)
         except GitError as error:
             locked = ("HEAD", "packed-refs", *(update.ref for update in updates))
-            cleared = "File exists" in error.message and clear_locks_of(self.root, self.directory, locked, age=_LEFT)
+            is_locked = any(words in error.message for words in _LOCKED)
+            cleared = is_locked and clear_locks_of(self.root, self.directory, locked, age=_LEFT)
             if not cleared:
                 raise
             self.run(*command, stdin=content)

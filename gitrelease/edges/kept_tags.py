@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from gitrelease.core.refs import BACKUPS, RELEASES, TAGS
+from gitrelease.edges import ref_tables
 from gitrelease.edges.git import ZERO, Git, RefUpdate
 from gitrelease.edges.tags import Tag, read_tags, release_of
 
@@ -68,7 +69,8 @@ def drop(git: Git, names: Iterable[str]) -> None:
 def stamp(git: Git) -> Stamp:
     """Return what changes when a tag of a release or a backup comes, goes or is replaced; without asking git."""
     places = ("packed-refs", "refs/tags", "refs/tags/release", "refs/tags/backup")
-    return tuple(_changed(git.directory / place) for place in places)
+    files = [git.directory / place for place in places]
+    return tuple(_changed(path) for path in (*files, ref_tables.list_of(git.directory)) if path is not None)
 
 
 def _changed(path: Path) -> int:

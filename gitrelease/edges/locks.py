@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.edges import process_table
+from gitrelease.edges import process_table, ref_tables
 
 _LOOKS = 5.0  # seconds in which a git that only looks has ended
 
@@ -59,7 +59,7 @@ def clear_locks_of(root: Path, directory: Path, refs: Iterable[str], *, age: flo
 
     They stay where a git is at work in the checkout: it may hold them without having the files open.
     """
-    paths = (directory / f"{ref}.lock" for ref in refs)
+    paths = {ref_tables.lock_of(directory, ref) for ref in refs}
     found = {path: _made(path) for path in paths if _age(path) >= age}
     left = {path: made for path, made in found.items() if made is not None}
     deadline = time.monotonic() + _LOOKS
@@ -97,3 +97,4 @@ def lock_files(directory: Path) -> Iterator[Path]:
             yield directory / f"{name}.lock"
     yield from (path for path in (directory / "refs").rglob("*.lock") if path.is_file())
     yield from (path for path in directory.glob("worktrees/*/*.lock") if path.is_file())
+    yield from ref_tables.lock_files(directory)

@@ -18,7 +18,7 @@ import msgspec
 
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.reading import ReadAs
-from gitrelease.edges import process_table
+from gitrelease.edges import process_table, ref_tables
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slot_files import SlotFiles
@@ -227,11 +227,17 @@ class Slots:
         return [] if taker.alive else process_table.with_open(lock)
 
     def standing(self, name: str) -> str | None:
-        """Return the commit that a slot's HEAD names, read without starting git."""
+        """Return the commit that a slot's HEAD names, read without starting git where that is possible."""
         with contextlib.suppress(OSError):
             pointer = (self.folder / name / ".git").read_text().removeprefix("gitdir: ").strip()
-            return (Path(pointer) / "HEAD").read_text().strip()
+            head = (Path(pointer) / "HEAD").read_text()
+            return head.strip() if head != ref_tables.STUB else self._asked(name)
         return None
+
+    def _asked(self, name: str) -> str | None:
+        """Return the commit that a slot's HEAD names, as git says it."""
+        status, output, _ = self.git.execute("rev-parse", "--verify", "--quiet", "HEAD", cwd=self.folder / name)
+        return output.decode().strip() if status == 0 else None
 
     def _bring(self, name: str, commit: str, shared: tuple[str, ...]) -> None:
         path = self.folder / name

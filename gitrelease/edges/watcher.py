@@ -17,6 +17,7 @@ from watchdog.observers.api import ObservedWatch
 
 from gitrelease.core.debounce import concerns, wait_until
 from gitrelease.core.settings import seconds
+from gitrelease.edges import ref_tables
 from gitrelease.world import World
 
 # Reading is no change; inotify reports it all the same.
@@ -38,9 +39,6 @@ class Watcher:
         self._first = self._last = 0.0
         self._stopping = False
         self._observer = Observer()
-        heads, tags = (world.git.directory / "refs" / name for name in ("heads", "tags"))
-        for folder in (heads, tags):
-            folder.mkdir(parents=True, exist_ok=True)
         world.home.poke.touch(mode=0o600)
         self._git = world.git
         self._watched: dict[Path, ObservedWatch] = {}
@@ -50,14 +48,24 @@ class Watcher:
         self._observer.schedule(_Handler(self._made, kinds=_COMES_OR_GOES), str(self._root), recursive=False)
         self.follow()
         self._branch = world.git.directory / world.settings.branch_ref
-        self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
-        self._observer.schedule(_Handler(self._ref, kinds=_GOES), str(tags), recursive=True)
-        packed = _Handler(self._now, only=world.git.directory / "packed-refs", kinds=_COMES_OR_GOES)
-        self._observer.schedule(packed, str(world.git.directory), recursive=False)
+        tables = ref_tables.list_of(world.git.directory)
+        if tables is not None:
+            self._observer.schedule(_Handler(self._any_ref, only=tables), str(tables.parent), recursive=False)
+        else:
+            self._watch_files_of_refs(world.git.directory)
         self._observer.schedule(_Handler(self._hook, only=world.home.poke), str(world.home.root), recursive=False)
         self._observer.start()
         self._thread = threading.Thread(target=self._settle_bursts, name="watcher", daemon=True)
         self._thread.start()
+
+    def _watch_files_of_refs(self, directory: Path) -> None:
+        heads, tags = (directory / "refs" / name for name in ("heads", "tags"))
+        for folder in (heads, tags):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._observer.schedule(_Handler(self._head), str(heads), recursive=True)
+        self._observer.schedule(_Handler(self._ref, kinds=_GOES), str(tags), recursive=True)
+        packed = _Handler(self._now, only=directory / "packed-refs", kinds=_COMES_OR_GOES)
+        self._observer.schedule(packed, str(directory), recursive=False)
 
     def follow(self) -> None:
         """Watch the directories that hold tracked files by now; cheap while the index is the same.
@@ -95,6 +103,11 @@ class Watcher:
         if path == self._branch:
             self._branch_moved()
         self._ref(path)
+
+    def _any_ref(self, path: Path) -> None:
+        """Some ref has changed, the branch perhaps: whoever is called looks."""
+        self._branch_moved()
+        self._now(path)
 
     def _ref(self, path: Path) -> None:
         """A ref has changed; its lock, which no ref can be, is one that somebody only tries to change, we too."""

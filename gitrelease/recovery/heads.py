@@ -10,7 +10,7 @@ from pathlib import Path
 from gitrelease.core import refs
 from gitrelease.core.errors import RepositoryError
 from gitrelease.core.text import counted, short
-from gitrelease.edges import records
+from gitrelease.edges import records, ref_tables
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.following import follow
 from gitrelease.edges.git import Git, RefUpdate
@@ -22,7 +22,8 @@ _REF = re.compile(rb"(ref: refs/\S+|[0-9a-f]{40}|[0-9a-f]{64})\n?")
 def mend_head(directory: Path, branch: str) -> Iterator[str]:
     """Give a HEAD that nobody can read its branch back: without one, git does not know the repository at all."""
     if not head_is_readable(directory):
-        (directory / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+        in_tables = ref_tables.list_of(directory) is not None
+        (directory / "HEAD").write_text(ref_tables.STUB if in_tables else f"ref: refs/heads/{branch}\n")
         yield f"HEAD could not be read; it is on {branch} again"
 
 
@@ -33,6 +34,8 @@ def head_is_readable(directory: Path) -> bool:
 
 def mend_refs(directory: Path) -> Iterator[str]:
     """Remove files of refs that hold no id: git can neither read nor replace them."""
+    if ref_tables.list_of(directory) is not None:
+        return
     for path in sorted((directory / "refs").rglob("*")):
         if path.is_file() and path.suffix != ".lock" and not _REF.fullmatch(path.read_bytes()):
             path.unlink()

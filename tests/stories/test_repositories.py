@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -608,16 +609,31 @@ def test_the_export_of_an_app_in_a_folder_is_carried_though_git_ignores_it(check
     assert checkout.read(f"app/{name}") == '{"page": {"type": "integer"}}'
 
 
-# -- objects named by SHA-256 ----------------------------------------------------------------------------------------
+# -- objects named by SHA-256, refs kept in tables -------------------------------------------------------------------
 
 
-def test_a_repository_that_names_objects_by_sha_256_goes_through_a_whole_cycle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _has_tables() -> bool:
+    said = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in said.split()[2].split(".")[:2]) >= (2, 45)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        pytest.param("GIT_DEFAULT_HASH", "sha256", "--show-object-format", id="objects named by SHA-256"),
+        pytest.param(
+            "GIT_DEFAULT_REF_FORMAT", "reftable", "--show-ref-format", id="refs in tables",
+            marks=pytest.mark.skipif(not _has_tables(), reason="reftable needs git 2.45"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_repository_of_another_format_goes_through_a_whole_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, shown: str
 ) -> None:
-    monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
+    monkeypatch.setenv(variable, value)
     production = make_checkout(tmp_path)
     try:
-        assert production.git("rev-parse", "--show-object-format") == "sha256"
+        assert production.git("rev-parse", shown) == value
         production.init().up()
         production.await_idle()
         developer = production.clone()
@@ -634,8 +650,40 @@ def test_a_repository_that_names_objects_by_sha_256_goes_through_a_whole_cycle(
         deleted = developer.push("origin", "--delete", "deploy")
         assert "cannot be deleted" in deleted.said
         production.git("tag", "--delete", "release/2")
+        until(lambda: production.git("tag", "--list", "release/2"), "the tag comes back")
         assert production.gitrelease("recover").code == 0
         assert production.gitrelease("doctor").code == 0
         assert production.gitrelease("history", "--json").json["releases"][0]["commit"]
+        production.replace("server.py", '"revenue",', '"revenue", "edited",')
+        production.await_live("release/4")
+        production.await_idle()
+        assert production.gitrelease("restart").code == 0
+        assert production.gitrelease("down").code == 0
+        assert production.gitrelease("uninstall").code == 0
+        assert production.git("fsck", "--strict", "--no-dangling") == ""
+    finally:
+        production.clear_away()
+
+
+@pytest.mark.skipif(not _has_tables(), reason="reftable needs git 2.45")
+def test_a_lock_on_the_tables_of_refs_that_a_killed_git_has_left_bars_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DEFAULT_REF_FORMAT", "reftable")
+    production = make_checkout(tmp_path)
+    try:
+        production.init().up()
+        production.await_idle()
+        production.commit_term("solvency")
+        production.await_live("release/2")
+        production.await_idle()
+        lock = production.root / ".git" / "reftable" / "tables.list.lock"
+        lock.touch()
+        long_ago = time.time() - 3600
+        os.utime(lock, (long_ago, long_ago))
+
+        assert production.gitrelease("rollback").code == 0
+
+        assert production.live() == "release/1"
     finally:
         production.clear_away()
