@@ -25,10 +25,10 @@ from gitrelease.core.settings import SETTINGS_FILE, App
 from gitrelease.core.text import quoted
 from gitrelease.edges import backends, hooks, hooks_path, interpreter, kept_settings, kept_tags
 from gitrelease.edges import settings as settings_files
-from gitrelease.edges.checkout import detached_head
+from gitrelease.edges.checkout import detached_head, no_branch
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.home import Home, user_name, write_atomically
+from gitrelease.edges.home import Home, for_sudo, user_name, write_atomically
 from gitrelease.edges.slots import Slots
 from gitrelease.world import open_world
 
@@ -84,7 +84,7 @@ def init(
     app = written.setdefault("app", {})
     given = {"branch": branch, "script": script, "schema": schema}
     app |= {key: value for key, value in given.items() if value is not None}
-    app.setdefault("branch", App().branch)
+    hooks.safe_branch(app.setdefault("branch", App().branch))
     installed = _read_installed(home)
     if up and not recovering:
         _require_its_branch(before, app["branch"])
@@ -151,7 +151,8 @@ def _require_its_branch(host: Mapping[str, Any], wanted: str) -> None:
     if followed != wanted:
         raise ReleaseError(
             f"production is up, and follows {followed}",
-            hint=f"Let it change in between: gitrelease down && gitrelease init --branch {wanted} && gitrelease up",
+            hint="Let it change in between: "
+            f"gitrelease down && gitrelease init --branch {quoted(wanted)} && gitrelease up",
             code=Exit.REFUSED,
         )
 
@@ -219,9 +220,9 @@ def require_own_repository(git: Git) -> None:
         )
     owner = git.directory.stat().st_uid
     if owner != os.getuid():
-        name = user_name(owner)
+        name = for_sudo(owner)
         raise RepositoryError(
-            f"{git.root} belongs to {name}, and pushes arrive as its owner",
+            f"{git.root} belongs to {user_name(owner)}, and pushes arrive as its owner",
             hint=f"Run it as that user: sudo -u {name} gitrelease -C {quoted(git.root)} init; or give it to yours: "
             f"sudo chown -R USER {quoted(git.root)}",
         )
@@ -229,10 +230,7 @@ def require_own_repository(git: Git) -> None:
 
 def require_commits(git: Git) -> None:
     if git.resolve("HEAD") is None:
-        raise RepositoryError(
-            f"{git.root} has no commits yet",
-            hint="Commit the app first: git add … && git commit; then: gitrelease init",
-        )
+        raise no_branch(git, (git.head_ref() or "of HEAD").removeprefix("refs/heads/"))
 
 
 def _must_make_branch(git: Git, branch: str) -> bool:
@@ -247,7 +245,8 @@ def _must_make_branch(git: Git, branch: str) -> bool:
         on = head.removeprefix("refs/heads/")
         raise RepositoryError(
             f"the checkout is on {on}, and there is a branch {branch} already",
-            hint=f"Go there: git checkout {branch}; or release from this one: gitrelease init --branch {on}",
+            hint=f"Go there: git checkout {quoted(branch)}; or release from this one: "
+            f"gitrelease init --branch {quoted(on)}",
         )
     if git.execute("check-ref-format", wanted)[0] != 0:
         raise SettingsError(f"{branch!r} is no branch name", hint="Choose another: gitrelease init --branch deploy")

@@ -221,7 +221,8 @@ def _with_who_answers(world: World, running: Running) -> Running:
 
 def _listen(world: World, instance: Instance) -> socket.socket:
     try:
-        return fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner)
+        alone = len(world.settings.instances) == 1
+        return fronts.listen(instance.address, instance.port, owner_of=process_table.port_owner, alone=alone)
     except ReleaseError as error:
         other = next((one for one in world.every() if instance.port in _ports(one)), None)
         if other is None:

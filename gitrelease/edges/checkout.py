@@ -18,11 +18,11 @@ from pathlib import Path
 
 from gitrelease.core.documents import is_document
 from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
-from gitrelease.core.refs import BACKUPS, CHECKOUT
-from gitrelease.core.text import one_line
+from gitrelease.core.refs import BACKUPS, CHECKOUT, LIVE
+from gitrelease.core.text import one_line, quoted
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.kept_tags import with_copies
+from gitrelease.edges.kept_tags import way_back, with_copies
 
 # A person is in the middle of something: the files on disk are no finished edit.
 _IN_PROGRESS = {
@@ -205,7 +205,7 @@ class Checkout:
             env=identity_env(who, address, moment),
         )
         first = one_line(note) or f"What lay in the checkout when something had to replace it ({why})"
-        message = f"{first}\n\nBack: gitrelease restore {name}\n"
+        message = f"{first}\n\n{way_back(name)}\n"
         passing("snapshot: before its tag")
         tag = self.git.write_tag(name=name, commit=commit, message=message, at=moment)
         passing("snapshot: before its ref")
@@ -270,17 +270,31 @@ class Checkout:
         """Raise `RepositoryError` unless HEAD is on the deploy branch and has a commit."""
         head = self.git.head_ref()
         branch = self.branch_ref.removeprefix("refs/heads/")
+        if self.git.ref(self.branch_ref) is None:
+            raise no_branch(self.git, branch)
         if head is None:
             raise detached_head(self.git, branch)
-        if self.git.resolve("HEAD") is None:
-            raise RepositoryError(
-                "the repository has no commits yet", hint="Commit the app first: git add … && git commit"
-            )
         if head != self.branch_ref:
             raise RepositoryError(
                 f"the checkout is on {head.removeprefix('refs/heads/')}, releases come from {branch}",
-                hint=f"Run: git checkout {branch}",
+                hint=f"Run: git checkout {quoted(branch)}",
             )
+
+
+def no_branch(git: Git, branch: str) -> RepositoryError:
+    """Return the error for a deploy branch that is not there, or has no commit yet."""
+    if git.ref(LIVE) is not None:
+        return RepositoryError(
+            f"the branch {branch} is gone, and releases were made from it", hint="Put it back: gitrelease recover"
+        )
+    if git.resolve("HEAD") is None:
+        return RepositoryError(
+            f"{git.root} has no commits yet", hint="Commit the app first: git add … && git commit; then type it again"
+        )
+    return RepositoryError(
+        f"there is no branch {branch}, and releases come from it",
+        hint=f"Make it here: git checkout -b {quoted(branch)}",
+    )
 
 
 def detached_head(git: Git, branch: str) -> RepositoryError:
@@ -291,12 +305,12 @@ def detached_head(git: Git, branch: str) -> RepositoryError:
     elif (git.directory / "BISECT_START").exists():
         why, hint = "a bisect is under way", "End it: git bisect reset"
     elif git.ref(f"refs/heads/{branch}") is None:
-        why, hint = "releases need a branch", f"Make it here: git checkout -b {branch}"
+        return no_branch(git, branch)
     elif not git.text("for-each-ref", "--contains", "HEAD", "--count=1"):
         why = "its commits are on no branch"
-        hint = f"Keep them: git branch work-{commit[:10]}; then go to the branch: git checkout {branch}"
+        hint = f"Keep them: git branch work-{commit[:10]}; then go to the branch: git checkout {quoted(branch)}"
     else:
-        why, hint = f"releases come from {branch}", f"Go there: git checkout {branch}"
+        why, hint = f"releases come from {branch}", f"Go there: git checkout {quoted(branch)}"
     return RepositoryError(f"HEAD is detached at {commit[:10]}: {why}", hint=hint)
 
 

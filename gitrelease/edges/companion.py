@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.reading import ReadAs
 from gitrelease.edges.home import short_name
 
@@ -22,8 +21,15 @@ _LONGEST = 1 << 20  # bytes of an answer
 T = TypeVar("T")
 
 
-class CompanionError(ReleaseError):
-    """The companion does not answer, or refuses: that says nothing of the app, which is served as before."""
+class CompanionError(Exception):
+    """The companion does not answer, or refuses: that says nothing of the app, which is served as before.
+
+    There is nothing to type: its pages stay where they are, and a new process has a new companion.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -77,7 +83,6 @@ class Trimmed(msgspec.Struct, frozen=True):
 
 class _Refusal(msgspec.Struct, frozen=True):
     error: str
-    hint: str = ""
 
 
 class _Done(msgspec.Struct, frozen=True):
@@ -125,8 +130,7 @@ class Companion:
         try:
             answer = msgspec.json.decode(line)
             if isinstance(answer, dict) and "error" in answer:
-                refusal = _REFUSAL.convert(answer)
-                raise CompanionError(refusal.error, hint=refusal.hint, code=Exit.UNEXPECTED)
+                raise CompanionError(_REFUSAL.convert(answer).error)
             return kind.convert(answer)
         except msgspec.MsgspecError as error:
             raise _no_answer(f"its answer is not understood: {error}") from error
@@ -148,8 +152,4 @@ class Companion:
 
 
 def _no_answer(why: str) -> CompanionError:
-    return CompanionError(
-        f"gitrelease's part in the app's process does not answer: {why}",
-        hint="The app is served as before; new processes have a new one: gitrelease restart",
-        code=Exit.UNEXPECTED,
-    )
+    return CompanionError(f"gitrelease's part in the app's process does not answer: {why}")

@@ -154,8 +154,8 @@ _SESSIONS = ReadAs(_Sessions)
 _REFUSAL, _DONE = ReadAs(_Refusal), ReadAs(_Done)
 
 
-def listen(address: str, port: int, *, owner_of: Callable[[int], str | None]) -> socket.socket:
-    """Listen on a public port; `ReleaseError` names who has it when it is taken."""
+def listen(address: str, port: int, *, owner_of: Callable[[int], str | None], alone: bool = True) -> socket.socket:
+    """Listen on a public port; `ReleaseError` names who has it when it is taken. `alone`: of the only instance."""
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -163,16 +163,20 @@ def listen(address: str, port: int, *, owner_of: Callable[[int], str | None]) ->
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise _cannot_listen(address, port, error, owner_of) from error
+        raise _cannot_listen(address, port, error, owner_of, alone=alone) from error
     return listener
 
 
-def _cannot_listen(address: str, port: int, error: OSError, owner_of: Callable[[int], str | None]) -> ReleaseError:
+def _cannot_listen(
+    address: str, port: int, error: OSError, owner_of: Callable[[int], str | None], *, alone: bool
+) -> ReleaseError:
     if error.errno == errno.EADDRINUSE:
         owner = owner_of(port) or "a process that cannot be seen from here"
+        # Of several instances `init` cannot know which one is meant.
+        how = ": gitrelease init --port PORT" if alone else " in .git/gitrelease/host.toml"
         return ReleaseError(
             f"port {port} is taken by {owner}",
-            hint="End that process, or choose another port: gitrelease init --port PORT; then: gitrelease up",
+            hint=f"End that process, or choose another port{how}; then: gitrelease up",
         )
     return ReleaseError(
         f"{address}:{port} cannot be listened on: {error.strerror}",

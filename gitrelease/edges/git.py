@@ -19,6 +19,7 @@ from gitrelease.core.errors import Exit, ReleaseError, RepositoryError
 from gitrelease.core.exports import LARGEST
 from gitrelease.core.text import quoted
 from gitrelease.edges import loose_refs
+from gitrelease.edges.home import for_sudo
 from gitrelease.edges.locks import clear_locks_of
 
 ZERO = "0" * 40  # what a ref must be that is not there, whatever its repository names objects by
@@ -100,10 +101,7 @@ class Git:
             top = here._top()
         except GitError as error:
             if "dubious ownership" in error.stderr:
-                raise RepositoryError(
-                    f"git does not trust {directory}: it belongs to another user",
-                    hint=f"Run as its owner, or: git config --global --add safe.directory {quoted(directory)}",
-                ) from error
+                raise _not_trusted(directory.resolve()) from error
             raise RepositoryError(
                 f"{directory} is no git repository with a work tree",
                 hint="Go to the production checkout or name it: gitrelease -C DIR …; a new one: git clone URL DIR",
@@ -409,6 +407,22 @@ class Git:
     def configuration(self, key: str, *, local: bool = True) -> str | None:
         status, output, _ = self.execute("config", *(("--local",) if local else ()), "--get", key)
         return output.decode(errors="surrogateescape").rstrip("\n") if status == 0 else None
+
+
+def _not_trusted(directory: Path) -> RepositoryError:
+    """Return the error for a repository that git does not trust: it, or its work tree, belongs to another user.
+
+    Trust alone lets nobody release from another user's repository.
+    """
+    top = next((folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory)
+    repository = top / ".git" if (top / ".git").exists() else top
+    uid = repository.stat().st_uid
+    message = f"git does not trust {top}: it belongs to another user"
+    if uid == os.getuid():
+        remedy = f"git config --global --add safe.directory {quoted(top)}"
+        return RepositoryError(message, hint=f"The repository in it is yours, so trust it: {remedy}")
+    owner = for_sudo(uid)
+    return RepositoryError(message, hint=f"Run it as that user: sudo -u {owner} gitrelease …")
 
 
 def _message(text: str) -> bytes:

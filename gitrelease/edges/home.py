@@ -83,8 +83,10 @@ class Home:
 
     def not_ours(self) -> ReleaseError:
         """Return the refusal for everybody but the user whose production this is."""
-        owner = user_name(self.root.stat().st_uid)
-        return ReleaseError(f"production belongs to {owner}", hint=f"Run it as that user: sudo -u {owner} gitrelease …")
+        uid = self.root.stat().st_uid
+        owner = for_sudo(uid)
+        why = f"production belongs to {user_name(uid)}"
+        return ReleaseError(why, hint=f"Run it as that user: sudo -u {owner} gitrelease …")
 
     def create(self) -> None:
         """Make the directories, each for its owner only."""
@@ -100,6 +102,14 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+def for_sudo(uid: int) -> str:
+    """Return how a user is named behind `sudo -u`, also one who has no name."""
+    try:
+        return quoted(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return f"'#{uid}'"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -128,7 +128,7 @@ def stale(git: Git, home: Home, *, branch: str) -> list[str]:
 
 
 def _text(shim: str, git: Git, home: Home, *, branch: str) -> str:
-    text = shim_source(shim).replace("@BRANCH@", _safe_branch(branch))
+    text = shim_source(shim).replace("@BRANCH@", safe_branch(branch))
     for placeholder, value in (("HOME", home.root), ("ROOT", git.root), ("PYTHON", sys.executable)):
         text = text.replace(f"'@{placeholder}@'", shlex.quote(str(value)))
     return text
@@ -225,10 +225,10 @@ def _is_ours(path: Path) -> bool:
     return _MARK.encode() in path.read_bytes()[:200]
 
 
-def _safe_branch(branch: str) -> str:
+def safe_branch(branch: str) -> str:
     """Return `branch` as it can stand inside single quotes of a shell script."""
     if "'" in branch or "\n" in branch:
         raise RepositoryError(
-            f"the branch name {branch!r} has a quote in it", hint="Choose another: init --branch NAME"
+            f"the branch name {branch!r} has a quote in it", hint="Choose another: gitrelease init --branch NAME"
         )
     return branch

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 import gitrelease
-from gitrelease.core.errors import ReleaseError, SettingsError
+from gitrelease.core.errors import SettingsError
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.text import one_line, quoted
 from gitrelease.edges.backends import environment
@@ -21,6 +21,10 @@ _ASKED = Path(gitrelease.__file__).parent / "inside" / "packages.py"
 _LIMIT = 20.0  # seconds
 
 _Stamp = tuple[tuple[str, int], ...]
+
+
+class Silent(Exception):
+    """A Python does not say what it is."""
 
 
 class Interpreter(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ _known: dict[Path, tuple[_Stamp, Interpreter]] = {}
 
 
 def describe(python: Path, home: Path) -> Interpreter:
-    """Return what the interpreter `python` is; `ReleaseError` where it does not say so.
+    """Return what the interpreter `python` is; `Silent` where it does not say so.
 
     It is asked once, and again when something was installed there.
     """
@@ -51,9 +55,9 @@ def describe(python: Path, home: Path) -> Interpreter:
         found = _INTERPRETER.decode(asked.stdout)
     except subprocess.CalledProcessError as error:
         said = one_line(error.stderr.decode(errors="replace").strip()[-200:])
-        raise ReleaseError(f"{python} ended with {error.returncode}: {said}", hint="See: gitrelease init") from error
+        raise Silent(f"{python} ended with {error.returncode}: {said}") from error
     except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
-        raise ReleaseError(f"{python} does not say what it is: {error}", hint="See: gitrelease init") from error
+        raise Silent(f"{python} does not say what it is: {error}") from error
     _known[python] = (_stamp(python, found), found)
     return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from gitrelease.core.refs import BACKUPS, RELEASES, TAGS
+from gitrelease.core.text import quoted
 from gitrelease.edges import ref_tables
 from gitrelease.edges.git import ZERO, Git, RefUpdate
 from gitrelease.edges.tags import Tag, read_tags, release_of
@@ -47,10 +48,15 @@ def take_up(git: Git) -> None:
         git.update_refs([RefUpdate(_copy(f"{_ALL}{name}"), wanted[name]) for name in made], reason="copies of tags")
 
 
+def way_back(name: str) -> str:
+    """Return what a backup says of itself, for who reads its tag."""
+    return f"Back: gitrelease restore {quoted(name)}"
+
+
 def _is_ours(name: str, tag: Tag) -> bool:
     """Is it a backup of ours, or a release that has this name? Anybody can make a tag of a name of ours."""
     if f"{_ALL}{name}".startswith(BACKUPS):
-        return f"Back: gitrelease restore {name}" in tag.message
+        return way_back(name) in tag.message
     release = release_of(tag)
     return release is not None and release.name == name
 

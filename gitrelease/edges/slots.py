@@ -18,6 +18,7 @@ import msgspec
 
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.reading import ReadAs
+from gitrelease.core.text import quoted
 from gitrelease.edges import process_table, ref_tables
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
@@ -196,7 +197,7 @@ class Slots:
                 if not self.files.save(name):
                     raise ReleaseError(
                         f"the disk is full: what the app has written in slot {name} cannot be kept",
-                        hint="Make room (df -h), then once more: gitrelease uninstall",
+                        hint=f"Make room (df -h {quoted(self.folder)}), then once more: gitrelease uninstall",
                     )
                 self.git.execute("worktree", "remove", "--force", "--force", str(self.folder / name))
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -83,30 +83,32 @@ def write(path: Path, text: str, *, checkout: Path) -> bool:
     except PermissionError as error:
         raise ReleaseError(
             f"{path} cannot be written: {error.strerror}",
-            hint=f"See whose {path.parent} is (ls -ld); or print it and write it yourself: gitrelease service --print",
+            hint=f"See whose the folder is: ls -ld {quoted(path.parent)}; or print it and write it yourself: "
+            "gitrelease service --print",
         ) from error
     return True
 
 
 def _require_ours(path: Path, there: str, checkout: Path) -> None:
     mark = None if path.is_symlink() else mark_of(there)
+    other = "gitrelease service --system --name NAME" if path.parent == SYSTEM else "gitrelease service --name NAME"
     if mark is None:
         raise ReleaseError(
             f"{path} is there already, and is none of ours",
-            hint=f"Look at it: cat {quoted(path)}; then move it away, or take another name: "
-            "gitrelease service --name NAME",
+            hint=f"Look at it: cat {quoted(path)}; then move it away, or take another name: {other}",
             code=Exit.REFUSED,
         )
     if mark.checkout != str(checkout):
         raise ReleaseError(
             f"{path} runs production in {one_line(mark.checkout, 200)}",
-            hint="Take another name for this one: gitrelease service --name NAME",
+            hint=f"Take another name for this one: {other}",
             code=Exit.REFUSED,
         )
     if not mark.as_written:
+        edit = "sudo systemctl edit" if path.parent == SYSTEM else "systemctl --user edit"
         raise ReleaseError(
             f"{path} was changed by hand, and that would be lost",
-            hint=f"Put yours into a drop-in (systemctl edit {path.name}); then: rm {quoted(path)}; gitrelease service",
+            hint=f"Put yours into a drop-in ({edit} {path.name}); then: rm {quoted(path)}; and type it again",
             code=Exit.REFUSED,
         )
 

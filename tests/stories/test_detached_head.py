@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from tests.checkout import Production
+from tests.remedies import typed
 
 
 def bisect(production: Production) -> None:
@@ -30,23 +29,24 @@ def commit_elsewhere(production: Production) -> None:
 
 STATES = [
     pytest.param(bisect, ["git bisect reset"], id="a bisect"),
-    pytest.param(stop_rebase, ["git rebase --continue", "git rebase --abort"], id="a rebase"),
+    pytest.param(stop_rebase, ["git rebase --continue"], id="a rebase"),
+    pytest.param(stop_rebase, ["git rebase --abort"], id="a rebase that is given up"),
     pytest.param(detach, ["git checkout deploy"], id="an older commit"),
-    pytest.param(commit_elsewhere, ["git branch work-\\w+", "git checkout deploy"], id="commits of its own"),
+    pytest.param(commit_elsewhere, ["git branch work-{commit}", "git checkout deploy"], id="commits of its own"),
 ]
 
 
-def commands(said: str, patterns: list[str]) -> list[str]:
-    """Return the commands that were said, as somebody would type them."""
-    found = [re.search(pattern, said) for pattern in patterns]
-    assert all(found), said
-    return [one[0] for one in found if one is not None]
-
-
-@pytest.mark.parametrize(("leave", "patterns"), STATES)
+@typed(
+    "edges.checkout.detached_head: git bisect reset",
+    "edges.checkout.detached_head: git rebase --continue",
+    "edges.checkout.detached_head: git rebase --abort",
+    "edges.checkout.detached_head: git checkout {branch}",
+    "edges.checkout.detached_head: git branch work-{commit}",
+)
+@pytest.mark.parametrize(("leave", "remedy"), STATES)
 @pytest.mark.parametrize("asked", ["init", "doctor"])
 def test_what_is_said_brings_head_to_the_branch_and_moves_none(
-    checkout: Production, leave: Callable[[Production], None], patterns: list[str], asked: str
+    checkout: Production, leave: Callable[[Production], None], remedy: list[str], asked: str
 ) -> None:
     for term in ("one more", "and another"):
         checkout.commit_term(term)
@@ -58,11 +58,9 @@ def test_what_is_said_brings_head_to_the_branch_and_moves_none(
 
     said = checkout.gitrelease(asked).said
     assert "HEAD is detached at" in said
-    typed = commands(said, patterns)
-    if typed[0] == "git rebase --continue":
-        del typed[1:]
-    for command in typed:
-        subprocess.run(command.split(), cwd=checkout.root, check=True, capture_output=True)
+    for command in remedy:
+        ended = checkout.type(said, command.format(commit=left[:10]))
+        assert ended.code == 0, ended.said
 
     assert checkout.git("symbolic-ref", "HEAD") == "refs/heads/deploy"
     assert checkout.git("rev-parse", "deploy") == branch
@@ -70,14 +68,14 @@ def test_what_is_said_brings_head_to_the_branch_and_moves_none(
     assert "HEAD is detached" not in checkout.gitrelease("doctor").said
 
 
+@typed("edges.checkout.no_branch: git checkout -b {branch}")
 def test_where_there_is_no_deploy_branch_it_is_made_at_head(checkout: Production) -> None:
     checkout.git("branch", "-m", "deploy", "main")
     detach_at = checkout.git("rev-parse", "HEAD")
     checkout.git("checkout", "--quiet", "--detach")
 
     said = checkout.gitrelease("init").said
-    (command,) = commands(said, ["git checkout -b deploy"])
-    subprocess.run(command.split(), cwd=checkout.root, check=True, capture_output=True)
+    assert checkout.type(said, "git checkout -b deploy").code == 0
 
     assert checkout.git("rev-parse", "deploy") == detach_at
     assert checkout.init().gitrelease("status").code == 0

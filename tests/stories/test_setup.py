@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gitrelease.edges import backends
 from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.remedies import typed
 
 
 def test_init_can_be_repeated(checkout: Production) -> None:
@@ -64,6 +67,7 @@ def test_init_says_when_what_it_changed_counts_for_a_production_that_is_up(produ
     assert (told["up"], told["changed"]) == (True, ["instance.port"])
 
 
+@typed("installation._require_its_branch: gitrelease down && gitrelease init --branch {wanted} && gitrelease up")
 def test_a_production_that_is_up_is_given_no_other_branch(production: Production) -> None:
     """Its hooks would follow the new one, and its agent the old one."""
     settings = (production.home / "host.toml").read_text()
@@ -73,11 +77,11 @@ def test_a_production_that_is_up_is_given_no_other_branch(production: Production
 
     assert ended.code == 3
     assert "production is up, and follows deploy" in ended.said
-    assert "gitrelease down && gitrelease init --branch other && gitrelease up" in ended.said
     assert (production.home / "host.toml").read_text() == settings
-    assert production.gitrelease("down").code == 0
-    assert production.gitrelease("init", "--branch", "other").code == 0
-    assert production.up().status()["branch"] == "other"
+    changed = production.type(ended.said, "gitrelease down && gitrelease init --branch other && gitrelease up")
+    assert changed.code == 0, changed.said
+    assert production.status()["branch"] == "other"
+    assert production.answer() == "one revenue profit"
 
 
 def test_a_release_with_a_carried_file_can_be_deployed_again_by_its_name(tmp_path: Path) -> None:
@@ -158,11 +162,23 @@ def test_uninstall_leaves_the_repository_as_it_was(checkout: Production) -> None
     assert checkout.git("tag", "--list", "release/*").split() == ["release/1", "release/2"]
 
 
-def test_uninstall_is_refused_while_production_is_up(production: Production) -> None:
+@typed("installation.uninstall: gitrelease down", "installation.uninstall: git tag -l 'release/*'")
+@pytest.mark.parametrize("cut_off", [False, True], ids=["up", "not quite down"])
+def test_uninstall_is_refused_before_production_is_down(production: Production, cut_off: bool) -> None:
+    if cut_off:
+        production.kill(production.agent_pid())
+        (production.home / "run" / "up").unlink()
+
     ended = production.gitrelease("uninstall")
 
     assert ended.code == 3
-    assert "gitrelease down" in ended.said
+    assert production.answer() == "one revenue profit"
+    down = production.type(ended.said, "gitrelease down")
+    assert down.code == 0, down.said
+    assert production.marked() == []
+    done = production.gitrelease("uninstall")
+    assert done.code == 0, done.said
+    assert production.type(done.said, "git tag -l 'release/*'").out.split() == ["release/1"]
 
 
 def test_the_deploy_branch_is_made_when_there_is_none(checkout: Production) -> None:
@@ -284,16 +300,76 @@ def test_help_works_in_a_broken_checkout(tmp_path: Path) -> None:
     assert "rollback" in said
 
 
-def test_a_repository_without_commits_is_refused(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+@typed("edges.checkout.no_branch: git add … && git commit")
+def test_a_repository_without_commits_is_refused(checkout: Production) -> None:
+    checkout.git("update-ref", "-d", "refs/heads/deploy")
+    checkout.git("rm", "--quiet", "-r", "--cached", ".")
 
-    code, said = gitrelease(tmp_path, "init")
+    ended = checkout.gitrelease("init")
 
-    assert code == 2
-    assert "no commits" in said
-    assert "git commit" in said
+    assert ended.code == 2
+    assert "has no commits yet" in ended.said
+    assert not checkout.home.exists()
+    committed = checkout.type(ended.said, "git add … && git commit", rest=".")
+    assert committed.code == 0, committed.said
+    assert checkout.init().up().answer() == "one revenue profit"
 
 
+@typed("edges.checkout.no_branch: git add … && git commit")
+@pytest.mark.parametrize("verb", ["up", "doctor"])
+def test_a_branch_that_has_lost_its_only_commits_before_the_first_up_gets_new_ones(
+    checkout: Production, verb: str
+) -> None:
+    checkout.init()
+    checkout.git("update-ref", "-d", "refs/heads/deploy")
+
+    ended = checkout.gitrelease(verb)
+
+    assert "has no commits yet" in ended.said
+    assert checkout.type(ended.said, "git add … && git commit", rest=".").code == 0
+    assert checkout.up().answer() == "one revenue profit"
+
+
+@typed("edges.checkout.no_branch: gitrelease recover")
+@pytest.mark.parametrize("on", ["deploy", "other"])
+def test_a_branch_that_is_gone_is_put_back_where_it_was(production: Production, on: str) -> None:
+    production.commit_term("second")
+    production.await_live("release/2")
+    production.await_idle()
+    before = production.git("rev-parse", "deploy")
+    production.gitrelease("down")
+    production.git("checkout", "--quiet", "-B", on)
+    production.git("update-ref", "-d", "refs/heads/deploy")
+
+    refused = [production.gitrelease(*verb) for verb in (["up"], ["doctor"])]
+
+    for ended in refused:
+        assert "the branch deploy is gone, and releases were made from it" in ended.said
+    recovered = production.type(refused[0].said, "gitrelease recover")
+    assert recovered.code == 0, recovered.said
+    assert production.git("rev-parse", "deploy") == before
+    assert production.git("symbolic-ref", "--short", "HEAD") == "deploy"
+    assert production.up().answer() == "one revenue second profit"
+    assert production.git("status", "--porcelain") == ""
+
+
+@typed("edges.checkout.Checkout.require_branch: git checkout {branch}")
+@pytest.mark.parametrize("verb", ["up", "doctor"])
+def test_a_checkout_on_another_branch_is_told_how_to_go_to_the_right_one(checkout: Production, verb: str) -> None:
+    checkout.init()
+    checkout.git("checkout", "--quiet", "-b", "feature")
+
+    ended = checkout.gitrelease(verb)
+
+    assert "the checkout is on feature, releases come from deploy" in ended.said
+    assert checkout.type(ended.said, "git checkout deploy").code == 0
+    assert checkout.up().answer() == "one revenue profit"
+
+
+@typed(
+    "installation.require_own_repository: git clone {directory} DIR",
+    "installation.require_own_repository: gitrelease -C DIR init",
+)
 def test_a_linked_worktree_is_refused_with_what_to_do_instead(checkout: Production, tmp_path: Path) -> None:
     checkout.git("worktree", "add", "--quiet", "-b", "linked", str(tmp_path / "linked"))
 
@@ -301,34 +377,109 @@ def test_a_linked_worktree_is_refused_with_what_to_do_instead(checkout: Producti
 
     assert code == 2
     assert "is a linked worktree or a submodule" in said
-    assert f"git clone {checkout.root / '.git'} DIR" in said
+    assert not (checkout.root / ".git" / "gitrelease").exists()
+    own = Production(tmp_path / "of its own", backends.free_port())
+    assert checkout.type(said, f"git clone {checkout.root / '.git'} DIR", DIR=str(own.root)).code == 0
+    assert checkout.type(said, "gitrelease -C DIR init", DIR=str(own.root)).code == 0
+    assert own.gitrelease("status").code == 0
     assert not (checkout.root / ".git" / "gitrelease").exists()
 
 
-def test_another_branch_is_refused_with_the_command_that_mends_it(checkout: Production) -> None:
-    checkout.git("checkout", "--quiet", "-b", "feature")
+def set_up(checkout: Production) -> dict[str, Any]:
+    """Return `[app]` of the settings that `init` has written for this host."""
+    app: dict[str, Any] = tomllib.loads((checkout.home / "host.toml").read_text())["app"]
+    return app
+
+
+@typed(
+    "installation._must_make_branch: git checkout {branch}",
+    "installation._must_make_branch: gitrelease init --branch {on}",
+)
+@pytest.mark.parametrize("branch", ["deploy", "feature$1"])
+def test_another_branch_is_refused_with_the_commands_that_mend_it(checkout: Production, branch: str) -> None:
+    checkout.git("checkout", "--quiet", "-b", "feature$1")
 
     ended = checkout.gitrelease("init")
 
     assert ended.code == 2
-    assert "git checkout deploy" in ended.said
+    assert not checkout.home.exists()
+    if branch == "deploy":
+        assert checkout.type(ended.said, "git checkout deploy").code == 0
+        assert checkout.gitrelease("init").code == 0
+    else:
+        assert checkout.type(ended.said, f"gitrelease init --branch '{branch}'").code == 0
+    assert set_up(checkout)["branch"] == checkout.git("symbolic-ref", "--short", "HEAD") == branch
 
 
+@typed(
+    "installation._must_make_branch: gitrelease init --branch deploy",
+    "edges.hooks.safe_branch: gitrelease init --branch NAME",
+)
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("de..ploy", "gitrelease init --branch deploy"), ("it's", "gitrelease init --branch NAME")]
+)
+def test_a_name_that_is_none_for_a_branch_is_refused_before_anything_is_made(
+    checkout: Production, name: str, remedy: str
+) -> None:
+    checkout.git("branch", "--move", "main")
+
+    ended = checkout.gitrelease("init", "--branch", name)
+
+    assert ended.code == 2
+    assert not checkout.home.exists()
+    filled = {"NAME": "deploy"} if "NAME" in remedy else {}
+    assert checkout.type(ended.said, remedy, **filled).code == 0
+    assert checkout.git("branch", "--format=%(refname:short)").split() == ["deploy", "main"]
+    assert set_up(checkout)["branch"] == checkout.git("symbolic-ref", "--short", "HEAD") == "deploy"
+
+
+@typed("installation._check_port: gitrelease init --port 8501")
+def test_a_port_that_is_none_is_refused(checkout: Production) -> None:
+    ended = checkout.gitrelease("init", "--port", "70000")
+
+    assert ended.code == 2
+    assert not checkout.home.exists()
+    assert checkout.type(ended.said, "gitrelease init --port 8501").code == 0
+    assert tomllib.loads((checkout.home / "host.toml").read_text())["instance"] == [{"port": 8501}]
+
+
+@typed("installation.require_python_and_script: gitrelease init --script FILE")
 def test_a_missing_script_is_named(checkout: Production) -> None:
     ended = checkout.gitrelease("init", "--script", "app.py")
 
     assert ended.code == 2
     assert "app.py" in ended.said
+    assert checkout.type(ended.said, "gitrelease init --script FILE", FILE="server.py").code == 0
+    assert set_up(checkout)["script"] == "server.py"
 
 
+@typed("installation.require_python_and_script: gitrelease init --python PATH")
 def test_an_interpreter_that_is_none_is_refused(checkout: Production) -> None:
     ended = checkout.gitrelease("init", "--python", "/nowhere/python")
 
     assert ended.code == 2
     assert "/nowhere/python" in ended.said
-    assert "--python PATH" in ended.said
+    assert checkout.type(ended.said, "gitrelease init --python PATH", PATH=sys.executable).code == 0
+    assert set_up(checkout)["python"] == sys.executable
 
 
+@typed("edges.interpreter.require: gitrelease init --python PATH")
+def test_an_interpreter_without_streamlit_is_refused(checkout: Production, tmp_path: Path) -> None:
+    pytest.importorskip("streamlit")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    checkout.replace("gitrelease.toml", 'kind = "command"', 'kind = "streamlit"')
+    checkout.replace("gitrelease.toml", 'command = ["{python}", "server.py", "{port}"]\n', "")
+    checkout.commit("It is a Streamlit app")
+
+    ended = checkout.gitrelease("init", "--python", str(tmp_path / "bare/bin/python"))
+
+    assert ended.code == 2
+    assert "has no Streamlit" in ended.said
+    assert checkout.type(ended.said, "gitrelease init --python PATH", PATH=sys.executable).code == 0
+    assert set_up(checkout)["python"] == sys.executable
+
+
+@typed("edges.interpreter._no_python: gitrelease init --python PATH")
 @pytest.mark.parametrize("program", ["/bin/ls", "/bin/true"])
 def test_a_program_that_is_no_python_is_refused_whatever_the_app_is(checkout: Production, program: str) -> None:
     ended = checkout.gitrelease("init", "--python", program)
@@ -336,7 +487,8 @@ def test_a_program_that_is_no_python_is_refused_whatever_the_app_is(checkout: Pr
     assert ended.code == 2
     assert f"{program} is no Python that runs: " in ended.said
     assert not checkout.home.exists()
-    assert "--python PATH" in ended.said
+    assert checkout.type(ended.said, "gitrelease init --python PATH", PATH=sys.executable).code == 0
+    assert set_up(checkout)["python"] == sys.executable
 
 
 @pytest.mark.parametrize(
