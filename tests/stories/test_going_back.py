@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 
 @pytest.fixture
@@ -158,9 +159,14 @@ def test_a_branch_that_loses_only_documents_needs_nobody(two: Production) -> Non
     assert two.live() == "release/2"
 
 
+@typed(
+    "edges.checkout.Checkout.require_no_rebase: git rebase --continue",
+    "edges.checkout.Checkout.require_no_rebase: git rebase --abort",
+)
+@pytest.mark.parametrize("how", ["--continue", "--abort"])
 @pytest.mark.parametrize("up", [True, False], ids=["up", "before the first up"])
 def test_a_push_during_a_rebase_of_the_branch_is_refused_and_taken_when_that_has_ended(
-    checkout: Production, up: bool
+    checkout: Production, up: bool, how: str
 ) -> None:
     checkout.init()
     if up:
@@ -172,9 +178,10 @@ def test_a_push_during_a_rebase_of_the_branch_is_refused_and_taken_when_that_has
     developer.commit_term("pushed")
 
     refused = developer.push()
-    checkout.git("rebase", "--abort")
+    ended = checkout.type(refused.said, f"git rebase {how}")
     taken = developer.push()
 
     assert refused.code != 0
     assert "deploy is being rebased on the production host" in " ".join(refused.said.split())
+    assert ended.code == 0, ended.said
     assert taken.code == 0, taken.said

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.core.remedy import Remedy
 from gitrelease.edges.backends import free_port
 from tests.checkout import Clone, Ended, Production, make_checkout, until
+from tests.remedies import typed
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 TIMER = shlex.split(OPERATIONS.read_text().partition("\n* * * * * ")[2].partition("\n")[0])
@@ -215,12 +217,30 @@ def test_a_checkout_of_another_user_is_refused_with_the_remedy(shared_folder: Pa
 
     assert untrusted.code == 2
     assert "git does not trust" in untrusted.said
-    assert "safe.directory" in untrusted.said
+    assert "safe.directory" not in untrusted.said  # trust alone would not let him release there
     for ended in (trusted, by_sudo):
         assert ended.code == 2
         assert f"belongs to uid {STRANGER}" in ended.said
-        assert "Run it as that user" in ended.said
+    for ended in (untrusted, trusted, by_sudo):
+        assert f"Run it as that user: sudo -u '#{STRANGER}' gitrelease" in ended.said
     assert not production.home.exists()
+
+
+@typed("edges.git._not_trusted: git config --global --add safe.directory {top}")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("below", [".", "docs"])
+def test_a_work_tree_of_another_user_with_our_repository_in_it_can_be_trusted(checkout: Production, below: str) -> None:
+    checkout.write("docs/read.md", "Read me\n")
+    os.chown(checkout.root, STRANGER, STRANGER)
+    try:
+        untrusted = Production(checkout.root / below, 1).gitrelease("init", "--python", sys.executable)
+
+        assert f"git does not trust {checkout.root}: it belongs to another user" in untrusted.said
+        trusting = checkout.type(untrusted.said, f"git config --global --add safe.directory {checkout.root}")
+        assert trusting.code == 0, trusting.said
+        assert checkout.init().up().answer() == "one revenue profit"
+    finally:
+        os.chown(checkout.root, 0, 0)
 
 
 def test_nobody_starts_the_agent_of_another_user(visited: Production) -> None:
@@ -250,17 +270,36 @@ def init_in(folder: Path) -> Ended:
     return Production(folder, 1).gitrelease("init", "--python", sys.executable)
 
 
-def assert_remedy_works(checkout: Production, repository: Path) -> None:
-    """What the refusals say: a clone is a production checkout."""
-    root = checkout.root.parent / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(repository), str(root)], check=True)
-    clone = Production(root, free_port()).init()
+def assert_remedy_works(checkout: Production, said: str, command: str, **filled: str) -> None:
+    """Type what the refusals say: a clone is a production checkout."""
+    clone = Production(checkout.root.parent / "a clone", free_port())
+    cloned = checkout.type(said, command, DIR=str(clone.root), **filled)
+    assert cloned.code == 0, cloned.said
+    made = checkout.type(said, "gitrelease -C DIR init", DIR=str(clone.root))
+    assert made.code == 0, made.said
     try:
-        assert clone.up().answer() == "one revenue profit"
+        assert clone.init().up().answer() == "one revenue profit"
     finally:
         clone.gitrelease("down")
 
 
+@typed("edges.git.Git.discover: gitrelease -C DIR …", "edges.git.Git.discover: git clone URL DIR")
+def test_who_is_not_in_a_repository_names_one_or_makes_one(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    (tmp_path / "empty").mkdir()
+    nowhere, empty = (Production(tmp_path / name, 1).gitrelease("status") for name in ("nowhere", "empty"))
+
+    for ended in (nowhere, empty):
+        assert ended.code == 2
+        named = checkout.type(ended.said, "gitrelease -C DIR …", DIR=str(checkout.root), rest="status --json")
+        assert named.code == 0, named.said
+        assert named.json["branch"] == "deploy"
+    new = tmp_path / "new"
+    assert checkout.type(empty.said, "git clone URL DIR", URL=str(checkout.root), DIR=str(new)).code == 0
+    assert Production(new, 1).gitrelease("init").code == 0
+
+
+@typed("edges.git.Git.discover: git clone REPOSITORY DIR", "edges.git.Git.discover: gitrelease -C DIR init")
 def test_a_bare_repository_is_refused_with_the_remedy(checkout: Production) -> None:
     repository = bare(checkout)
 
@@ -268,10 +307,10 @@ def test_a_bare_repository_is_refused_with_the_remedy(checkout: Production) -> N
 
     assert ended.code == 2
     assert "is a bare repository, production needs a work tree" in ended.said
-    assert "git clone" in ended.said
-    assert_remedy_works(checkout, repository)
+    assert_remedy_works(checkout, ended.said, "git clone REPOSITORY DIR", REPOSITORY=str(repository))
 
 
+@typed("edges.git.Git.discover: git clone {repository} DIR", "edges.git.Git.discover: gitrelease -C DIR init")
 def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_remedy(checkout: Production) -> None:
     """The way of `git --work-tree=/srv/app checkout -f` in a hook of the central repository."""
     repository = bare(checkout)
@@ -285,11 +324,15 @@ def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_reme
 
     assert by_repository.code == by_tree.code == 2
     assert f"is the work tree of {repository} by core.worktree only" in by_repository.said
-    assert f"git clone {repository} DIR" in by_repository.said
+    assert_remedy_works(checkout, by_repository.said, f"git clone {repository} DIR")
     assert "is no git repository with a work tree" in by_tree.said
     assert "git clone" in by_tree.said
 
 
+@typed(
+    "installation.require_own_repository: git clone {directory} DIR",
+    "installation.require_own_repository: gitrelease -C DIR init",
+)
 @pytest.mark.parametrize("kind", ["linked worktree", "separate git dir"])
 def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(checkout: Production, kind: str) -> None:
     root = checkout.root.parent / "elsewhere"
@@ -304,7 +347,8 @@ def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(c
 
     assert ended.code == 2
     assert "is a linked worktree or a submodule: its repository is" in ended.said
-    assert "git clone" in ended.said
+    command = next(one for one in Remedy(ended.said.splitlines()[1].strip()).commands if one.startswith("git clone"))
+    assert_remedy_works(checkout, ended.said, command)
 
 
 # -- a central repository, a timer -----------------------------------------------------------------------------------
