@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests import ordinary
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 
 def no_toml(file: Path) -> None:
@@ -111,6 +113,7 @@ def test_what_only_looks_or_moves_refs_goes_by_what_was_read_last(
         file.write_bytes(kept)  # without, no agent starts that takes production down
 
 
+@typed("edges.settings.of_host: chmod u+rw {file}")
 def test_settings_that_their_owner_may_not_read_are_told_with_the_remedy(checkout: Production) -> None:
     file = checkout.init().home / "host.toml"
     file.chmod(0)
@@ -120,7 +123,66 @@ def test_settings_that_their_owner_may_not_read_are_told_with_the_remedy(checkou
     assert looked.code == 0
     for ended in (looked, refused, mended):
         assert f"{file} cannot be read: Permission denied" in ended.said
-        assert f"chmod u+rw {file}" in ended.said
         assert "chown" not in ended.said
     assert (refused.code, mended.code) == (2, 2)
     assert list(checkout.home.glob("host.toml.broken-*")) == []
+    assert checkout.type(refused.said, f"chmod u+rw {file}").code == 0
+    up = ordinary.run(checkout, "up")
+    assert up.code == 0, up.said
+    assert checkout.answer() == "one revenue profit"
+    assert "cannot be read" not in up.said
+
+
+@typed("edges.settings.written_by_init: gitrelease recover")
+def test_settings_that_are_gone_are_brought_back_by_what_is_said(production: Production) -> None:
+    file = production.home / "host.toml"
+    before = tomllib.loads(file.read_text())
+    production.gitrelease("down")
+    file.unlink()
+
+    refused = production.gitrelease("up")
+
+    assert f"{file} is gone, or empty" in refused.said
+    recovered = production.type(refused.said, "gitrelease recover")
+    assert recovered.code == 0, recovered.said
+    assert tomllib.loads(file.read_text()) == before
+    assert production.up().answer() == "one revenue profit"
+    assert production.status()["settings"] == {"wrong": None}
+
+
+@typed(
+    "edges.settings.of_host: mv {file} {file}.old}",
+    "edges.settings.of_host: gitrelease recover",
+)
+def test_a_folder_in_the_place_of_the_settings_is_moved_away_and_they_are_back(production: Production) -> None:
+    file = production.home / "host.toml"
+    before = tomllib.loads(file.read_text())
+    production.gitrelease("down")
+    folder(file)
+    (file / "theirs").write_text("kept\n")
+
+    refused = production.gitrelease("up")
+
+    assert refused.code == 2
+    assert production.type(refused.said, f"mv {file} {file}.old").code == 0
+    recovered = production.type(refused.said, "gitrelease recover")
+    assert recovered.code == 0, recovered.said
+    assert tomllib.loads(file.read_text()) == before
+    assert (production.home / "host.toml.old" / "theirs").read_text() == "kept\n"
+    assert production.up().answer() == "one revenue profit"
+
+
+@typed(
+    "edges.settings.of_host: mv {file} {file}.old}",
+    "edges.settings.of_host: gitrelease init",
+)
+def test_a_folder_in_the_place_of_the_settings_stops_the_first_init_until_it_is_moved(checkout: Production) -> None:
+    file = checkout.home / "host.toml"
+    file.mkdir(parents=True)
+
+    refused = checkout.gitrelease("init")
+
+    assert refused.code == 2
+    assert checkout.type(refused.said, f"mv {file} {file}.old").code == 0
+    assert checkout.type(refused.said, "gitrelease init").code == 0
+    assert checkout.init().up().answer() == "one revenue profit"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Clone, Production
+from tests.remedies import typed
 
 HEADER = "#!/bin/sh\n"
 
@@ -131,6 +132,27 @@ def test_a_hook_that_its_tool_writes_once_more_runs_once(hooks: Hooks, developer
     assert push(developer)
 
     assert hooks.said() == ["tool"]
+
+
+@typed("edges.hooks._next_place: ls {folder}")
+def test_where_there_are_too_many_they_are_to_be_looked_at(hooks: Hooks, developer: Clone) -> None:
+    hooks.write("pre-receive", "one")
+    hooks.checkout.init()
+    hooks.write("pre-receive", "more")
+    for place in range(2, 100):
+        (hooks.folder / f"pre-receive.chained.{place:02}").write_text(HEADER)
+
+    refused = hooks.checkout.gitrelease("init")
+
+    assert refused.code == 2
+    assert "has 99 hooks pre-receive.chained already" in refused.said
+    listed = hooks.checkout.type(refused.said, f"ls {hooks.folder}").out.split()
+    for name in listed:
+        if name.startswith("pre-receive.chained."):
+            (hooks.folder / name).unlink()
+    assert hooks.checkout.gitrelease("init").code == 0
+    assert push(developer)
+    assert hooks.said() == ["one", "more"]
 
 
 def test_uninstall_gives_one_hook_its_name_back_and_lets_several_run_on(hooks: Hooks, developer: Clone) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gitrelease.edges import backends, process_table
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 
 def releases(production: Production) -> list[str]:
@@ -43,6 +44,22 @@ def test_a_snapshot_keeps_edits_new_files_and_what_git_ignores(checkout: Product
     assert checkout.git("show", f"{kept}:notes.txt") == "not added"
     assert checkout.git("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{kept}") == "before the audit"
     assert checkout.git("status", "--porcelain").split() == ["M", "server.py", "??", "notes.txt"]
+
+
+@typed("edges.kept_tags.way_back: gitrelease restore {name}")
+def test_a_backup_says_how_it_comes_back(checkout: Production) -> None:
+    checkout.init()
+    checkout.write("server.py", "broken (\n")
+    checkout.write("notes.txt", "not added\n")
+    kept = checkout.gitrelease("snapshot", "--json").json["backup"]
+    checkout.git("restore", "server.py")
+    (checkout.root / "notes.txt").unlink()
+
+    told = checkout.git("cat-file", "-p", kept)
+
+    restored = checkout.type(told, f"gitrelease restore {kept}")
+    assert restored.code == 0, restored.said
+    assert (checkout.read("server.py"), checkout.read("notes.txt")) == ("broken (\n", "not added\n")
 
 
 def test_there_is_nothing_to_keep_where_all_is_committed(production: Production) -> None:

@@ -532,14 +532,40 @@ def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) 
         stranger.wait()
 
 
+@typed(
+    "edges.home.Home.require_folder: mv {root} {root}.old}",
+    "edges.home.Home.require_folder: gitrelease init",
+)
 def test_a_file_where_our_folder_belongs_is_named_and_left_alone(checkout: Production) -> None:
     checkout.home.write_text("somebody's\n")
 
     ended = checkout.gitrelease("init", "--python", sys.executable)
 
     assert ended.code == 2
-    assert f"mv {checkout.home}" in ended.said
     assert checkout.home.read_text() == "somebody's\n"
+    assert checkout.type(ended.said, f"mv {checkout.home} {checkout.home}.old").code == 0
+    assert checkout.type(ended.said, "gitrelease init").code == 0
+    assert Path(f"{checkout.home}.old").read_text() == "somebody's\n"
+    assert checkout.init().up().answer() == "one revenue profit"
+
+
+@typed(
+    "edges.home.Home.require_folder: mv {root} {root}.old}",
+    "edges.home.Home.require_folder: gitrelease recover",
+)
+def test_a_file_where_our_folder_was_is_moved_away_and_production_comes_back(production: Production) -> None:
+    production.gitrelease("down")
+    production.home.rename(f"{production.home}.lost")
+    production.home.write_text("somebody's\n")
+
+    ended = production.gitrelease("up")
+
+    assert ended.code == 2
+    assert production.type(ended.said, f"mv {production.home} {production.home}.old").code == 0
+    recovered = production.type(ended.said, "gitrelease recover")
+    assert recovered.code == 0, recovered.said
+    assert production.live() == "release/1"
+    assert production.up().answer() == "one revenue profit"
 
 
 def test_a_folder_where_our_settings_belong_is_named(checkout: Production) -> None:

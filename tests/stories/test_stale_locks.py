@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Production
+from tests.remedies import typed
 
 LOCKS = ["refs/gitrelease/live", "refs/gitrelease/good", "refs/heads/deploy", "HEAD", "packed-refs"]
 
@@ -66,3 +67,23 @@ def test_a_lock_stays_while_a_git_is_at_work_in_the_checkout(two: Production) ->
     assert "second" in two.answer()
     again = two.gitrelease("rollback")
     assert again.code == 0, again.said
+
+
+@typed("edges.locks.clear_locks: gitrelease recover")
+def test_recover_lets_a_git_end_that_may_hold_the_lock_and_mends_what_it_left(two: Production) -> None:
+    lock = left_lock(two, "index")
+    working = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=two.root, stdin=subprocess.PIPE)
+    try:
+        refused = two.gitrelease("recover")
+    finally:
+        working.communicate()
+
+    assert refused.code == 3
+    assert f"git is at work in the checkout (pid {working.pid}), and index.lock may be its own" in refused.said
+    assert lock.exists()
+    mended = two.type(refused.said, "gitrelease recover")
+    assert mended.code == 0, mended.said
+    assert not lock.exists()
+    assert two.live() == "release/2"
+    assert "second" in two.answer()
+    assert two.git("status", "--porcelain") == ""

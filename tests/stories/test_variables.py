@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 SECRET = "correct-horse-battery"  # nobody's
 
@@ -180,6 +181,20 @@ def test_recover_takes_a_file_that_cannot_be_read_from_the_process_that_runs(rec
     assert "variables.json" in recovered.said
     expect_recorded(recorded)
     assert recorded.gitrelease("restart").code == 0
+    expect_recorded(recorded)
+
+
+@typed("edges.variables.recorded: gitrelease up --variables")
+def test_variables_that_cannot_be_read_are_recorded_anew_by_what_is_said(recorded: Production) -> None:
+    (recorded.home / "variables.json").write_text("{")
+
+    refused = recorded.gitrelease("up")
+
+    assert "the app's variables, cannot be read" in refused.said
+    anew = recorded.type(refused.said, "gitrelease up --variables", env={"DB_PASSWORD": SECRET})
+    assert anew.code == 0, anew.said
+    restarted = recorded.gitrelease("restart", env={"DB_PASSWORD": "another"})
+    assert restarted.code == 0, restarted.said
     expect_recorded(recorded)
 
 
