@@ -81,9 +81,10 @@ def write(path: Path, text: str, *, checkout: Path) -> bool:
         write_atomically(path, text.encode())
         path.chmod(0o644)
     except PermissionError as error:
+        folder = Path(str(error.filename)).parent
         raise ReleaseError(
             f"{path} cannot be written: {error.strerror}",
-            hint=f"See whose the folder is: ls -ld {quoted(path.parent)}; or print it and write it yourself: "
+            hint=f"See whose the folder is: ls -ld {quoted(folder)}; or print it and write it yourself: "
             "gitrelease service --print",
         ) from error
     return True

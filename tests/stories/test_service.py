@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from gitrelease.core.service import Service, mark_of, unit
+from tests import ordinary
 from tests.checkout import PATIENCE, Production, make_checkout, until
+from tests.remedies import typed
 from tests.systemd import analyser, arguments, reader, understood
 
 ODD = 'it\'s 100% "odd" $5\\'
@@ -170,6 +172,11 @@ def test_it_can_be_repeated_and_says_what_to_type_next(checkout: Production) -> 
     ]
 
 
+@typed(
+    "edges.units._require_ours: cat {path}",
+    "edges.units._require_ours: gitrelease service --name NAME",
+    "edges.units._require_ours: rm {path}",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -189,7 +196,54 @@ def test_what_is_not_as_we_wrote_it_stays(checkout: Production, change, said: st
     assert ended.code == 3
     assert said in ended.said
     assert path.read_text() == changed
-    assert checkout.gitrelease("service", "--name", "gitrelease-second").code == 0
+    if "by hand" in said:
+        assert checkout.type(ended.said, f"rm {path}").code == 0
+        assert checkout.gitrelease("service").code == 0
+        assert path.read_text() == changed.removesuffix("Nice=5\n")
+        return
+    if "none of ours" in said:
+        assert checkout.type(ended.said, f"cat {path}").out == changed
+    second = checkout.type(ended.said, "gitrelease service --name NAME", NAME="gitrelease-second")
+    assert second.code == 0, second.said
+    assert path.with_name("gitrelease-second.service").exists()
+    assert path.read_text() == changed
+
+
+@typed("edges.units.write: ls -ld {folder}", "edges.units.write: gitrelease service --print")
+@pytest.mark.parametrize("there", [True, False], ids=["in it", "above it"])
+def test_a_folder_that_may_not_be_written_to_is_named_and_the_unit_can_be_had_all_the_same(
+    checkout: Production, there: bool
+) -> None:
+    checkout.init()
+    path = unit_of(checkout)
+    folder = path.parent if there else path.parent.parent
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+
+    refused = ordinary.run(checkout, "service")
+
+    assert f"{path} cannot be written: Permission denied" in refused.said
+    assert checkout.type(refused.said, f"ls -ld {folder}").out.startswith("dr-x------")
+    assert mark_of(checkout.type(refused.said, "gitrelease service --print").out) is not None
+
+
+@typed("edges.units.verify: gitrelease service --print")
+def test_a_unit_that_systemd_would_not_run_is_not_written_and_can_be_had_all_the_same(
+    checkout: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.init()
+    analyse = tmp_path / "bin" / "systemd-analyze"
+    analyse.parent.mkdir()
+    analyse.write_text('#!/bin/sh\nfor unit; do :; done\necho "$unit:3: Not on this host" >&2\nexit 1\n')
+    analyse.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{analyse.parent}{os.pathsep}{os.environ['PATH']}")
+
+    refused = checkout.gitrelease("service")
+
+    assert refused.code == 2
+    assert f"systemd would not run the unit: {unit_of(checkout).name}:3: Not on this host" in refused.said
+    assert not unit_of(checkout).exists()
+    assert mark_of(checkout.type(refused.said, "gitrelease service --print").out) is not None
 
 
 def test_what_is_only_printed_is_written_nowhere(checkout: Production) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gitrelease.edges import backends
-from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, make_several, reserved_port, until
 from tests.remedies import typed
 
 
@@ -516,6 +516,7 @@ def test_a_wrong_setting_is_named_with_its_line_and_what_is_accepted(
     assert accepted in ended.said
 
 
+@typed("edges.front._cannot_listen: gitrelease init --port PORT", "edges.front._cannot_listen: gitrelease up")
 def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) -> None:
     checkout.init()
     command = [sys.executable, "-m", "http.server", str(checkout.port), "--bind", "127.0.0.1"]
@@ -526,10 +527,52 @@ def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) 
 
         assert ended.code == 2
         assert f"pid {stranger.pid}" in ended.said
+        checkout.port = reserved_port()
+        chosen = checkout.type(ended.said, "gitrelease init --port PORT", PORT=str(checkout.port))
+        assert chosen.code == 0, chosen.said
+        up = checkout.type(ended.said, "gitrelease up")
+        assert up.code == 0, up.said
+        assert checkout.answer() == "one revenue profit"
         assert stranger.poll() is None
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@typed("edges.front._cannot_listen: gitrelease up")
+def test_a_port_of_several_that_is_taken_is_not_for_init_to_change(tmp_path: Path) -> None:
+    checkout = make_several(tmp_path)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as stranger:
+            before = checkout.others["second"]
+            checkout.others["second"] = Place(stranger.getsockname()[1])
+            checkout.set_instances()
+
+            taken = checkout.gitrelease("up")
+
+            assert "or choose another port in .git/gitrelease/host.toml; then: gitrelease up" in taken.said
+            checkout.others["second"] = before
+            checkout.set_instances()
+            up = checkout.type(taken.said, "gitrelease up")
+            assert up.code == 0, up.said
+            assert checkout.answer(port=before.port) == "one revenue profit"
+    finally:
+        checkout.clear_away()
+
+
+@typed("edges.front._cannot_listen: gitrelease up")
+def test_an_address_that_this_host_has_not_is_named(checkout: Production) -> None:
+    settings = checkout.init().home / "host.toml"
+    kept = settings.read_text()
+    settings.write_text(kept.replace("[[instance]]", '[[instance]]\naddress = "192.0.2.1"'))
+
+    refused = checkout.gitrelease("up")
+
+    assert f"192.0.2.1:{checkout.port} cannot be listened on" in refused.said
+    settings.write_text(kept)
+    up = checkout.type(refused.said, "gitrelease up")
+    assert up.code == 0, up.said
+    assert checkout.answer() == "one revenue profit"
 
 
 @typed(
