@@ -90,7 +90,7 @@ class Slots:
             raise Busy("another check is running", hint="Try again when it has ended; production is not concerned")
         raise ReleaseError(
             f"no free slot: {', '.join(names)} are all held by running processes",
-            hint="See what runs: gitrelease status; end what is left over: gitrelease down && gitrelease up",
+            hint="See which are left over: gitrelease doctor; end those: gitrelease recover",
             code=Exit.REFUSED,
         )
 
@@ -107,7 +107,7 @@ class Slots:
             os.close(descriptor)
         raise ReleaseError(
             f"slot {name} does not hold {commit[:10]} any more",
-            hint="Try again; see what runs: gitrelease status",
+            hint="Somebody has changed what lies there; start it in another slot: gitrelease restart",
             code=Exit.REFUSED,
         )
 

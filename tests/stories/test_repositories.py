@@ -270,13 +270,16 @@ def init_in(folder: Path) -> Ended:
     return Production(folder, 1).gitrelease("init", "--python", sys.executable)
 
 
-def assert_remedy_works(checkout: Production, said: str, command: str, **filled: str) -> None:
-    """Type what the refusals say: a clone is a production checkout."""
-    clone = Production(checkout.root.parent / "a clone", free_port())
-    cloned = checkout.type(said, command, DIR=str(clone.root), **filled)
-    assert cloned.code == 0, cloned.said
-    made = checkout.type(said, "gitrelease -C DIR init", DIR=str(clone.root))
-    assert made.code == 0, made.said
+@pytest.fixture
+def clone(checkout: Production) -> Production:
+    """Where a clone is made, by what the refusals say."""
+    return Production(checkout.root.parent / "a clone", free_port())
+
+
+def assert_serves(clone: Production, *typed_there: Ended) -> None:
+    """What was typed has made a production checkout."""
+    for one in typed_there:
+        assert one.code == 0, one.said
     try:
         assert clone.init().up().answer() == "one revenue profit"
     finally:
@@ -300,18 +303,22 @@ def test_who_is_not_in_a_repository_names_one_or_makes_one(checkout: Production,
 
 
 @typed("edges.git.Git.discover: git clone REPOSITORY DIR", "edges.git.Git.discover: gitrelease -C DIR init")
-def test_a_bare_repository_is_refused_with_the_remedy(checkout: Production) -> None:
+def test_a_bare_repository_is_refused_with_the_remedy(checkout: Production, clone: Production) -> None:
     repository = bare(checkout)
 
     ended = init_in(repository)
 
     assert ended.code == 2
     assert "is a bare repository, production needs a work tree" in ended.said
-    assert_remedy_works(checkout, ended.said, "git clone REPOSITORY DIR", REPOSITORY=str(repository))
+    there = str(clone.root)
+    cloned = checkout.type(ended.said, "git clone REPOSITORY DIR", REPOSITORY=str(repository), DIR=there)
+    assert_serves(clone, cloned, checkout.type(ended.said, "gitrelease -C DIR init", DIR=there))
 
 
 @typed("edges.git.Git.discover: git clone {repository} DIR", "edges.git.Git.discover: gitrelease -C DIR init")
-def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_remedy(checkout: Production) -> None:
+def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_remedy(
+    checkout: Production, clone: Production
+) -> None:
     """The way of `git --work-tree=/srv/app checkout -f` in a hook of the central repository."""
     repository = bare(checkout)
     tree = checkout.root.parent / "tree"
@@ -324,7 +331,8 @@ def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_reme
 
     assert by_repository.code == by_tree.code == 2
     assert f"is the work tree of {repository} by core.worktree only" in by_repository.said
-    assert_remedy_works(checkout, by_repository.said, f"git clone {repository} DIR")
+    cloned = checkout.type(by_repository.said, f"git clone {repository} DIR", DIR=str(clone.root))
+    assert_serves(clone, cloned, checkout.type(by_repository.said, "gitrelease -C DIR init", DIR=str(clone.root)))
     assert "is no git repository with a work tree" in by_tree.said
     assert "git clone" in by_tree.said
 
@@ -334,7 +342,9 @@ def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_reme
     "installation.require_own_repository: gitrelease -C DIR init",
 )
 @pytest.mark.parametrize("kind", ["linked worktree", "separate git dir"])
-def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(checkout: Production, kind: str) -> None:
+def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(
+    checkout: Production, clone: Production, kind: str
+) -> None:
     root = checkout.root.parent / "elsewhere"
     repository = bare(checkout)
     if kind == "linked worktree":
@@ -348,7 +358,8 @@ def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(c
     assert ended.code == 2
     assert "is a linked worktree or a submodule: its repository is" in ended.said
     command = next(one for one in Remedy(ended.said.splitlines()[1].strip()).commands if one.startswith("git clone"))
-    assert_remedy_works(checkout, ended.said, command)
+    cloned = checkout.type(ended.said, command, DIR=str(clone.root))
+    assert_serves(clone, cloned, checkout.type(ended.said, "gitrelease -C DIR init", DIR=str(clone.root)))
 
 
 # -- a central repository, a timer -----------------------------------------------------------------------------------
