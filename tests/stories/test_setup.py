@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -331,21 +332,22 @@ def test_a_branch_that_has_lost_its_only_commits_before_the_first_up_gets_new_on
 
 
 @typed("edges.checkout.no_branch: gitrelease recover")
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
 @pytest.mark.parametrize("on", ["deploy", "other"])
-def test_a_branch_that_is_gone_is_put_back_where_it_was(production: Production, on: str) -> None:
+def test_a_branch_that_is_gone_is_put_back_where_it_was(production: Production, on: str, up: bool) -> None:
     production.commit_term("second")
     production.await_live("release/2")
     production.await_idle()
     before = production.git("rev-parse", "deploy")
-    production.gitrelease("down")
+    if not up:
+        production.gitrelease("down")
     production.git("checkout", "--quiet", "-B", on)
     production.git("update-ref", "-d", "refs/heads/deploy")
 
-    refused = [production.gitrelease(*verb) for verb in (["up"], ["doctor"])]
+    refused = production.gitrelease("doctor" if up else "up")
 
-    for ended in refused:
-        assert "the branch deploy is gone, and releases were made from it" in ended.said
-    recovered = production.type(refused[0].said, "gitrelease recover")
+    assert "the branch deploy is gone, and releases were made from it" in refused.said
+    recovered = production.type(refused.said, "gitrelease recover")
     assert recovered.code == 0, recovered.said
     assert production.git("rev-parse", "deploy") == before
     assert production.git("symbolic-ref", "--short", "HEAD") == "deploy"
@@ -537,6 +539,28 @@ def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) 
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@typed(
+    "edges.home.Home.require_folder: mv {root} {root}.old}",
+    "edges.settings.of_host: mv {file} {file}.old}",
+)
+def test_what_is_in_the_way_is_moved_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "it's (100%), no.1").mkdir()
+    checkout = make_checkout(tmp_path / "it's (100%), no.1")
+    settings = checkout.home / "host.toml"
+    checkout.home.write_text("somebody's\n")
+
+    for path in (checkout.home, settings):
+        ended = checkout.gitrelease("init")
+
+        assert ended.code == 2
+        moved = checkout.type(ended.said, f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}")
+        assert moved.code == 0, moved.said
+        if path == checkout.home:
+            settings.mkdir(parents=True)
+    assert checkout.type(ended.said, "gitrelease init").code == 0
+    assert settings.is_file()
 
 
 @typed("edges.front._cannot_listen: gitrelease up")
