@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -9,6 +11,7 @@ import typer
 from gitrelease.commands import offers
 from gitrelease.commands.client import print_json
 from gitrelease.commands.options import Json, ending
+from gitrelease.core.errors import ReleaseError
 from gitrelease.core.text import quoted
 
 
@@ -48,7 +51,8 @@ def run(
 
     from gitrelease.installation import init
 
-    done = init(context.obj, branch=branch, script=script, schema=schema, port=port, python=python)
+    with _reminding_of_the_others(branch, script, schema, port, python):
+        done = init(context.obj, branch=branch, script=script, schema=schema, port=port, python=python)
     if as_json:
         print_json(msgspec.to_builtins(done))
         return 0
@@ -82,3 +86,14 @@ def run(
     elif done.hooks_path is None:
         typer.echo("production is up, and nothing was changed: gitrelease status")
     return 0
+
+
+@contextlib.contextmanager
+def _reminding_of_the_others(*options: object) -> Iterator[None]:
+    """Let a refusal of one option say that the others are to be typed again: what is refused is written nowhere."""
+    try:
+        yield
+    except ReleaseError as error:
+        if sum(one is not None for one in options) > 1 and "gitrelease init --" in error.hint:
+            error.hint += ", and your other options as they were"
+        raise

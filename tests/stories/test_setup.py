@@ -448,9 +448,12 @@ def test_a_port_that_is_none_is_refused(checkout: Production) -> None:
 @typed("installation.require_python_and_script: gitrelease init --script FILE")
 def test_a_missing_script_is_named(checkout: Production) -> None:
     ended = checkout.gitrelease("init", "--script", "app.py")
+    with_port = checkout.gitrelease("init", "--script", "app.py", "--port", "8600")
 
-    assert ended.code == 2
+    assert ended.code == with_port.code == 2
     assert "app.py" in ended.said
+    assert "gitrelease init --script FILE, and your other options as they were" in with_port.said
+    assert "options" not in ended.said
     assert checkout.type(ended.said, "gitrelease init --script FILE", FILE="server.py").code == 0
     assert set_up(checkout)["script"] == "server.py"
 
