@@ -30,7 +30,6 @@ class No:
     """Refused before anything was started."""
 
     why: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,7 @@ def decide(
     if same_content or diff.kind is Kind.NONE:
         return NothingToDo("nothing that runs has changed")
     if quarantined is not None and not explicit:
-        return No(
-            f"this content was taken back before: {quarantined}",
-            "Push a fix on top of it; to release it all the same: gitrelease deploy REV on the host",
-        )
+        return No(f"this content was taken back before: {quarantined}")
     if frozen is not None:
         return Frozen(frozen)
     if approved:
@@ -124,8 +120,21 @@ def thaw_hint(trigger: str, commit: str) -> str:
     """Say what can be done about a freeze."""
     end = "End it on the host: gitrelease unfreeze"
     if trigger == "push":
-        return f"{end}; then push again; to release this one all the same: gitrelease deploy REV on the host"
-    return f"It is released when that is over; {end[0].lower()}{end[1:]}; at once: gitrelease deploy {commit[:10]}"
+        return f"{end}; then push again; {_all_the_same(trigger, commit)}"
+    return f"It is released when that is over; {end[0].lower()}{end[1:]}; {_all_the_same(trigger, commit)}"
+
+
+def quarantine_hint(trigger: str, commit: str) -> str:
+    """Say what can be done about content that was taken back before."""
+    return f"{'Push' if trigger == 'push' else 'Put'} a fix on top of it; {_all_the_same(trigger, commit)}"
+
+
+def _all_the_same(trigger: str, commit: str) -> str:
+    """Say how a person releases what does not go live by itself; the host does not have what a push was refused with."""
+    if trigger == "push":
+        there = f"git push REMOTE {commit[:10]}:refs/heads/NAME"
+        return f"to release it all the same: {there}, then on the host: gitrelease deploy NAME"
+    return f"to release it all the same: gitrelease deploy {commit[:10]}"
 
 
 def loss_hint(metrics: Sequence[str]) -> str:

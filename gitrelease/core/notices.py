@@ -33,7 +33,7 @@ from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, release_name
 from gitrelease.core.redaction import HIDDEN, redacted
 from gitrelease.core.settings import Notify, Receiver
-from gitrelease.core.text import one_line, short
+from gitrelease.core.text import one_line, quoted, short
 
 EVENTS = (
     "released", "refused", "waiting", "pending", "rolled_back", "soak_failed", "recovered", "stuck",
@@ -158,7 +158,11 @@ def _promoted(event: Promoted, before: Memory, release: Release | None) -> Notic
         told = _about("rolled_back", BY_ITSELF, event, event.number, release, reason="a way back that was cut off")
         return msgspec.structs.replace(told, previous=release_name(intent.previous))
     summary, by = (release.summary, release.by) if release else ("", "")
-    return _about("released", TOLD, event, event.number, release, reason=summary, by=by)
+    told = _about("released", TOLD, event, event.number, release, reason=summary, by=by)
+    if intent is None:
+        return told
+    # What is carried on to a group takes the place of what was served there, not of what its tag names.
+    return msgspec.structs.replace(told, previous=release_name(intent.previous) if intent.previous else "")
 
 
 def _about(
@@ -213,9 +217,10 @@ _TITLES = {
     "start_failed": "{release} would not come up again",
     TEST: "gitrelease: a test",
 }
+_NEXT_OF_THE_FIRST = "nothing is to be done; see it: gitrelease{where} status"  # there is no way back from it
 _NEXT = {
     "released": "undo it: gitrelease{where} rollback{within}",
-    "refused": "read why: gitrelease{where} history",
+    "refused": "read why: gitrelease{where} history{within}",
     "waiting": (
         "what for: gitrelease{where} history{within}; when you want it: gitrelease{where} deploy {commit}{to} --approve"
     ),
@@ -226,7 +231,7 @@ _NEXT = {
     "soak_failed": "production goes back by itself where it can; see: gitrelease{where} status",
     "recovered": "see it: gitrelease{where} status",
     "stuck": "gitrelease{where} ack; gitrelease{where} status; then: gitrelease{where} rollback RELEASE{within}",
-    "tags_restored": "see what does that: gitrelease{where} doctor",
+    "tags_restored": "whether a setting of git deletes them: gitrelease{where} doctor",
     "start_failed": "install the packages of that release, then: gitrelease{where} restart",
     "hooks_elsewhere": "put it right: gitrelease{where} doctor --fix",
     "files_found": "what keeps them: gitrelease{where} doctor",
@@ -259,12 +264,14 @@ def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
         yield f"And {notice.more} more of these since; this is the last one"
     who = "Production" if scene.group == PRODUCTION else f"Group {safe(scene.group, 80)}"
     yield f"{who} serves {safe(scene.serves)} now" if scene.serves else f"{who} serves nobody just now"
-    where = f" -C {safe(scene.checkout, 300)}"
+    where = f" -C {quoted(safe(scene.checkout, 300))}"
     within = "" if scene.group == PRODUCTION else f" --in {safe(scene.group, 80)}"
     previous = safe(notice.previous) or "RELEASE"
     to = within.replace("--in", "--to", 1)
     commit = short(notice.commit)
-    yield "Next: " + _NEXT[notice.event].format(where=where, previous=previous, within=within, to=to, commit=commit)
+    first = notice.event == "released" and not notice.previous
+    following = _NEXT_OF_THE_FIRST if first else _NEXT[notice.event]
+    yield "Next: " + following.format(where=where, previous=previous, within=within, to=to, commit=commit)
     when = datetime.fromtimestamp(notice.at, UTC)
     host, checkout = safe(scene.host, 80), safe(scene.checkout, 300)
     yield f"Host {host}{_group(scene)}, checkout {checkout}, {when:%Y-%m-%d %H:%M:%S} UTC"

@@ -77,7 +77,7 @@ def go_back(
             release=live.name,
             kind=target.kind,
             reason=f"{target.name} cannot be brought back: {serving.reason}",
-            hint=f"{live.name} goes on serving; see: gitrelease history; name another: gitrelease rollback RELEASE",
+            hint=f"{live.name} goes on serving; see {_others(production.world)}",
             checks=serving.checks,
         )
     switched = time.monotonic()
@@ -100,6 +100,7 @@ def go_back(
     report("promote", f"{target.name} is live{again} on {addresses(production)}", time.monotonic() - switched)
     took = round(time.monotonic() - begun, 3)
     pages = _pages_moved(production, live, target, report=report)
+    see = f"see: gitrelease history{production.world.within}"
     if in_doubt:
         try_beside(production, target)
         pages += f"{live.name} needs other packages, whether {target.name} starts anew is tried: gitrelease status; "
@@ -109,7 +110,7 @@ def go_back(
         previous=live.name,
         kind=target.kind,
         reason=reason or f"asked for by {by}",
-        hint=f"{performed.told()}{pages}fix on top of {short(live.source)} and push; see: gitrelease history",
+        hint=f"{performed.told()}{pages}fix on top of {short(live.source)} and push; {see}",
         seconds=took,
         failed=automatic,
         marked_bad=condemned,
@@ -244,12 +245,17 @@ def target_of_rollback(world: World, known: Records, name: str | None, memory: M
     return rollback_target(known.releases.newest(below=live.number, without=known.bad), live=live.number, bad=known.bad)
 
 
+def _others(world: World) -> str:
+    """Say how to find another release to go back to."""
+    return f"which there are: gitrelease history{world.within}; name one: gitrelease rollback RELEASE{world.within}"
+
+
 def no_target(world: World, name: str | None) -> ReleaseError:
     """Return the error for a rollback that has nowhere to go."""
     if name is not None:
         return no_release(name)
     return ReleaseError(
         "there is no older release that is not bad",
-        hint=f"See which there are: gitrelease history; name one: gitrelease rollback RELEASE{world.within}",
+        hint=f"See {_others(world)}",
         code=Exit.REFUSED,
     )

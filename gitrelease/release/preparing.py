@@ -32,6 +32,7 @@ from gitrelease.core.decide import (
     loss_hint,
     mend_hint,
     objections,
+    quarantine_hint,
     thaw_hint,
 )
 from gitrelease.core.diff import Diff
@@ -225,7 +226,8 @@ def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outco
         case NothingToDo():
             return attempt.end("unchanged", decision.why)
         case No():
-            return attempt.end("refused", decision.why, hint=decision.hint)
+            hint = quarantine_hint(candidate.trigger, candidate.known_as)
+            return attempt.end("refused", decision.why, hint=hint)
         case Frozen():
             fate: AttemptOutcome = "refused" if candidate.trigger == "push" else "waiting"
             hint = thaw_hint(candidate.trigger, candidate.known_as)

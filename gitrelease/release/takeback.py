@@ -170,10 +170,11 @@ def _spliced(
     sides: tuple[bytes | None, bytes | None],
 ) -> tuple[bytes, tuple[str, ...]]:
     here, there = sides
+    as_a_whole = f"gitrelease rollback {target.name}{world.within}"
     if here is None or there is None:
         gone = live.name if here is None else target.name
         raise ReleaseError(
-            f"{path} is not in {gone}", hint="Go back as a whole: gitrelease rollback", code=Exit.REFUSED
+            f"{path} is not in {gone}", hint=f"Go back as a whole: {as_a_whole}", code=Exit.REFUSED
         )
     result = splice(
         here,
@@ -187,7 +188,7 @@ def _spliced(
         shown = f"{live.name}: {_excerpt(here, result.here)}; {target.name}: {_excerpt(there, result.there)}"
         raise ReleaseError(
             f"{result.region} cannot be taken back alone: {result.why} ({shown})",
-            hint=f"See both: git diff {live.name} {target.name} -- {quoted(path)}; mend it, or: gitrelease rollback",
+            hint=f"See both: git diff {live.name} {target.name} -- {quoted(path)}; mend it, or: {as_a_whole}",
             code=Exit.REFUSED,
         )
     return result.content, result.taken
@@ -270,4 +271,4 @@ def equal_there(world: World, known: Records, target: Release, only: str) -> str
     what = f"{only} is the same in {target.name}" + (f" ({short(target.commit)})" if other is None else "")
     if other is None:
         return f"{what}, and in every release that it could be taken from"
-    return f"{what}; the newest one that differs is {other.name}: gitrelease rollback {other.name} --only {only}"
+    return f"{what}; the newest one that differs is {other.name}: gitrelease rollback {other.name} --only {quoted(only)}{world.within}"

@@ -7,11 +7,17 @@ import subprocess
 import pytest
 
 from tests.checkout import PATIENCE, Production, until
+from tests.remedies import typed
 
 
+@typed(
+    "core.decide.thaw_hint: gitrelease unfreeze",
+    "core.decide._all_the_same: git push REMOTE {commit}:refs/heads/NAME",
+    "core.decide._all_the_same: gitrelease deploy NAME",
+)
 def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(production: Production) -> None:
     developer = production.clone()
-    developer.commit_term("too early")
+    commit = developer.commit_term("too early")
     frozen = production.gitrelease("freeze", "-m", "quarter end", "--until", "2h", "--json")
 
     pushed = developer.push()
@@ -21,11 +27,26 @@ def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(pr
     assert pushed.code != 0
     assert f"frozen by {frozen.json['by']} until " in said
     assert "quarter end" in said
-    assert "gitrelease unfreeze" in said
     assert production.live() == "release/1"
     assert production.status()["frozen"]["until"] == frozen.json["until"]
 
+    aside = developer.type(pushed.said, f"git push REMOTE {commit[:10]}:refs/heads/NAME", REMOTE="origin")
+    assert (aside.code, production.live()) == (0, "release/1"), aside.said
+    deployed = production.type(pushed.said, "gitrelease deploy NAME")
+    assert (deployed.code, production.live()) == (0, "release/2"), deployed.said
+    assert "too early" in production.answer()
+    assert production.git("rev-parse", "deploy") == commit
+    assert production.status()["frozen"]
 
+    developer.commit_term("in time")
+    again = developer.push()
+    assert again.code != 0
+    assert production.type(again.said, "gitrelease unfreeze").code == 0
+    assert developer.push().code == 0
+    assert "in time" in production.answer()
+
+
+@typed("core.decide.thaw_hint: gitrelease unfreeze")
 def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(production: Production) -> None:
     production.gitrelease("freeze", "-m", "audit")
     commit = production.commit_term("patience")
@@ -33,7 +54,7 @@ def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(p
     until(lambda: [one["trigger"] for one in production.state()["waiting"]] == ["branch"], "the commit waits")
     waiting = production.status()["waiting"]
 
-    ended = production.gitrelease("unfreeze")
+    ended = production.type(production.gitrelease("status").said, "gitrelease unfreeze")
 
     assert [(one["commit"], one["trigger"], one["frozen"]) for one in waiting] == [(commit, "branch", True)]
     assert "audit" in ended.out
@@ -64,6 +85,7 @@ def test_an_edit_during_a_freeze_stays_on_disk_and_waits(production: Production)
     production.await_live("release/2")
 
 
+@typed("core.decide._all_the_same: gitrelease deploy {commit}")
 def test_a_freeze_binds_no_person_and_no_documents(production: Production) -> None:
     developer = production.clone()
     production.gitrelease("freeze")
@@ -73,7 +95,7 @@ def test_a_freeze_binds_no_person_and_no_documents(production: Production) -> No
     words = developer.push()
     commit = production.commit_term("by hand")
     until(lambda: production.state()["waiting"])
-    deployed = production.gitrelease("deploy", commit)
+    deployed = production.type(production.gitrelease("status").said, f"gitrelease deploy {commit[:10]}")
     back = production.gitrelease("rollback")
 
     assert words.code == 0, words.said

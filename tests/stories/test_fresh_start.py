@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Ended, Production, until
+from tests.receivers import hook
+from tests.remedies import typed
 
 NEEDS = """
 import pathlib
@@ -27,12 +29,14 @@ def installed(tmp_path: Path) -> Path:
     return place
 
 
-def gone_back(checkout: Production, installed: Path, *, fits: str) -> Ended:
+def gone_back(checkout: Production, installed: Path, *, fits: str, settings: str = "") -> Ended:
     """Release something that needs another package, which is installed, and go back to what needs `fits`."""
     checkout.replace("server.py", "import sys\n", f"import sys\n{NEEDS.format(place=str(installed), fits=fits)}")
     checkout.write("requirements.txt", "thelib==1\n")
     checkout.commit("It needs thelib")
     checkout.init()
+    with (checkout.home / "host.toml").open("a") as host:
+        host.write(f"\n{settings}")
     checkout.up()
     checkout.await_idle()
     developer = checkout.clone()
@@ -67,6 +71,22 @@ def test_that_a_new_process_does_not_start_is_told_before_a_restart_finds_out(
     assert checkout.gitrelease("restart").code == 0
     assert not checkout.status()["start"]["in_doubt"]
     assert "has been shown to start" not in checkout.gitrelease("status").out
+
+
+@typed("core.notices._NEXT: gitrelease -C {where} restart")
+def test_whoever_is_notified_installs_the_packages_and_restarts(checkout: Production, installed: Path) -> None:
+    with hook() as receiver:
+        gone_back(checkout, installed, fits="1", settings=f'[notify]\nurls = ["{receiver.url}"]\n')
+        told = until(lambda: receiver.body("release/1 would not come up again"), "it is told")
+    before = checkout.backend_pid()
+    installed.write_text("1")
+
+    restarted = checkout.type(told, f"gitrelease -C {checkout.root} restart")
+
+    assert restarted.code == 0, restarted.said
+    assert not checkout.status()["start"]["in_doubt"]
+    assert checkout.backend_pid() != before
+    assert "one" in checkout.answer()
 
 
 def test_where_a_new_process_starts_nothing_is_left_to_be_told(checkout: Production, installed: Path) -> None:

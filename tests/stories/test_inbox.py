@@ -12,6 +12,7 @@ import pytest
 
 from gitrelease.edges.faults import FAULT, SIGNAL, TRACE
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 
 def pull(production: Production, *how: str) -> None:
@@ -80,6 +81,7 @@ def test_a_pulled_commit_that_does_not_start_is_put_back(production: Production)
     assert bad in [item["commit"] for item in production.status()["quarantined"]]
 
 
+@typed("core.decide.approval_hint: gitrelease deploy {commit} --approve")
 def test_a_pulled_major_change_waits_for_approval(production: Production) -> None:
     developer = production.clone()
     commit = developer.commit_version("two")
@@ -89,9 +91,24 @@ def test_a_pulled_major_change_waits_for_approval(production: Production) -> Non
     waiting = until(lambda: production.state()["waiting"])
     assert [(item["commit"], item["trigger"], item["kind"]) for item in waiting] == [(commit, "pull", "major")]
     assert production.answer().startswith("one")
-    assert production.gitrelease("deploy", "--approve").code == 0
+    approved = production.type(production.gitrelease("status").said, f"gitrelease deploy {commit[:10]} --approve")
+    assert approved.code == 0, approved.said
     assert production.answer().startswith("two")
     assert production.status()["waiting"] == []
+
+
+@typed("core.decide.approval_hint: gitrelease deploy {commit} --approve")
+def test_an_edit_that_waits_is_approved_as_status_says(production: Production) -> None:
+    production.replace("server.py", 'VERSION = "one"', 'VERSION = "two"')
+    (waiting,) = until(lambda: production.state()["waiting"])
+
+    said = production.gitrelease("status").said
+    approved = production.type(said, f"gitrelease deploy {waiting['commit'][:10]} --approve")
+
+    assert approved.code == 0, approved.said
+    assert production.answer().startswith("two")
+    production.await_idle()
+    assert production.git("status", "--porcelain") == ""
 
 
 def test_an_edit_that_waits_and_is_committed_is_approved_as_that_commit(production: Production) -> None:
@@ -107,6 +124,7 @@ def test_an_edit_that_waits_and_is_committed_is_approved_as_that_commit(producti
     assert production.status()["waiting"] == []
 
 
+@typed("release.promotion.promote: gitrelease status")
 def test_an_edit_whose_branch_moves_while_it_is_approved_says_where_to(production: Production, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
@@ -125,9 +143,10 @@ def test_an_edit_whose_branch_moves_while_it_is_approved_says_where_to(productio
     head = production.git("rev-parse", "--short=10", "deploy")
     assert ended.code == 3
     assert f"the branch has moved to {head} meanwhile" in ended.said
-    assert "gitrelease status" in ended.said
     assert "fatal" not in ended.said
     assert production.answer().startswith("one")
+    until(lambda: production.state()["waiting"], "what is at the branch now waits")
+    assert "needs approval" in " ".join(production.type(ended.said, "gitrelease status").out.split())
 
 
 def test_an_edit_becomes_a_commit_and_a_release(production: Production) -> None:
@@ -216,6 +235,7 @@ def test_a_burst_of_saves_is_one_release(production: Production) -> None:
     assert "burst 19" in production.answer()
 
 
+@typed("core.decide.mend_hint: git checkout -- FILE")
 def test_an_edit_that_does_not_start_is_left_alone_and_never_served(production: Production) -> None:
     production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
 
@@ -228,6 +248,10 @@ def test_an_edit_that_does_not_start_is_left_alone_and_never_served(production: 
     assert production.answer().startswith("one")
     assert production.status()["checkout"]["dirty"] == ["server.py"]
     assert production.status()["checkout"]["in_sync"] is False
+    assert production.type(production.agent_log(), "git checkout -- FILE", FILE="server.py").code == 0
+    production.await_idle()
+    assert production.status()["checkout"]["in_sync"] is True
+    assert production.live() == "release/1"
 
 
 def test_a_comment_is_committed_and_makes_no_release(production: Production) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.checkout import Production, until
 from tests.receivers import hook
+from tests.remedies import typed
 
 
 def _lock(name: str) -> Callable[[Production], Callable[[], None]]:
@@ -19,7 +20,7 @@ def _lock(name: str) -> Callable[[Production], Callable[[], None]]:
         path.touch()
         later = time.time() + 3600  # nobody can say that it was left behind
         os.utime(path, (later, later))
-        return path.unlink
+        return lambda: path.unlink(missing_ok=True)
 
     return lock
 
@@ -36,13 +37,18 @@ def _no_journal(production: Production) -> Callable[[], None]:
     return mend
 
 
+@typed("release.preparing._unrecorded: gitrelease doctor")
 @pytest.mark.parametrize(
-    "spoil",
-    [_lock("refs/tags/release/2"), _lock("refs/gitrelease/live"), _no_journal],
+    ("spoil", "named"),
+    [
+        (_lock("refs/tags/release/2"), "refs/tags/release/2.lock"),
+        (_lock("refs/gitrelease/live"), "refs/gitrelease/live.lock"),
+        (_no_journal, "journal.jsonl"),
+    ],
     ids=["its tag is locked", "what is live is locked", "the journal cannot be written"],
 )
 def test_a_push_that_could_not_be_recorded_is_refused_and_goes_through_when_that_is_mended(
-    production: Production, spoil: Callable[[Production], Callable[[], None]]
+    production: Production, spoil: Callable[[Production], Callable[[], None]], named: str
 ) -> None:
     developer = production.clone()
     developer.commit_term("second")
@@ -51,6 +57,7 @@ def test_a_push_that_could_not_be_recorded_is_refused_and_goes_through_when_that
 
     refused = developer.push()
     moved = production.git("rev-parse", "deploy")
+    assert named in production.type(refused.said, "gitrelease doctor").said
     mend()
 
     assert refused.code != 0
@@ -61,6 +68,10 @@ def test_a_push_that_could_not_be_recorded_is_refused_and_goes_through_when_that
     production.await_live("release/2")
 
 
+@typed(
+    "core.notices._NEXT: gitrelease -C {where} doctor",
+    "core.notices._NEXT: gitrelease -C {where} recover",
+)
 def test_what_was_taken_and_cannot_go_live_is_told_and_goes_live_when_it_can(production: Production) -> None:
     with hook() as receiver:
         with (production.home / "host.toml").open("a") as settings:
@@ -80,10 +91,13 @@ def test_what_was_taken_and_cannot_go_live_is_told_and_goes_live_when_it_can(pro
             assert "taken, not live yet: " in production.gitrelease("history").out
             until(receiver.titles, "whoever is notified hears of it")
             assert receiver.titles()[0].startswith("level 2: a change was taken and is not live yet")
+            said, ours = receiver.body("not live yet"), f"gitrelease -C {production.root}"
+            assert "refs/gitrelease/live.lock" in production.type(said, f"{ours} doctor").said
+            recovered = production.type(said, f"{ours} recover")
+            assert "removed refs/gitrelease/live.lock" in recovered.said
         finally:
             mend()
 
-    production.gitrelease("deploy")
     production.await_live("release/2")
     until(lambda: not production.status()["inbox"]["trouble"], "it is over")
     assert "not live yet" not in production.gitrelease("history").out

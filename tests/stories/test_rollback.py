@@ -8,6 +8,7 @@ import http.client
 import pytest
 
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 
 def release(production: Production, *terms: str) -> None:
@@ -19,6 +20,7 @@ def release(production: Production, *terms: str) -> None:
         production.await_idle()
 
 
+@typed("release.going_back.go_back: gitrelease history")
 def test_a_rollback_serves_the_release_before(production: Production) -> None:
     release(production, "bad term")
 
@@ -29,6 +31,8 @@ def test_a_rollback_serves_the_release_before(production: Production) -> None:
         "outcome": "rolled_back", "release": "release/1", "previous": "release/2", "reason": "wrong term",
     }  # fmt: skip
     assert "bad term" not in production.answer()
+    history = production.type(ended.json["hint"], "gitrelease history").out
+    assert "wrong term" in history
 
 
 def test_branch_and_files_follow_a_rollback(production: Production) -> None:
@@ -78,12 +82,13 @@ def test_rolling_back_twice_goes_one_further_back_and_never_to_a_bad_release(pro
     assert [row["outcome"] for row in history] == ["rolled_back", "rolled_back", "good"]
 
 
+@typed("release.going_back.no_target: gitrelease history")
 def test_the_first_release_has_nothing_to_go_back_to(production: Production) -> None:
     ended = production.gitrelease("rollback")
 
     assert ended.code == 3
     assert "no older release" in ended.said
-    assert "gitrelease history" in ended.said
+    assert "release/1" in production.type(ended.said, "gitrelease history").out
 
 
 def test_a_named_release_is_gone_back_to(production: Production) -> None:
@@ -95,12 +100,13 @@ def test_a_named_release_is_gone_back_to(production: Production) -> None:
     assert production.answer() == "one revenue profit"
 
 
+@typed("core.history.no_release: gitrelease history")
 def test_an_unknown_release_is_refused_with_where_to_look(production: Production) -> None:
     ended = production.gitrelease("rollback", "release/99")
 
     assert ended.code == 2
     assert "release/99" in ended.said
-    assert "gitrelease history" in ended.said
+    assert "release/1" in production.type(ended.said, "gitrelease history").out
 
 
 def test_uncommitted_work_is_kept_before_a_rollback_replaces_it(production: Production) -> None:
@@ -119,19 +125,46 @@ def test_uncommitted_work_is_kept_before_a_rollback_replaces_it(production: Prod
     assert "undefined" not in production.read("server.py")
 
 
+@typed(
+    "core.decide._all_the_same: git push REMOTE {commit}:refs/heads/NAME",
+    "core.decide._all_the_same: gitrelease deploy NAME",
+)
 def test_content_that_was_rolled_back_is_refused_when_pushed_again(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("bad term")
     developer.push()
     production.gitrelease("rollback", "-m", "too many hits")
     developer.write("README.md", "a document on top\n")
-    developer.commit("Document")
+    commit = developer.commit("Document")
 
     pushed = developer.push()
 
     assert pushed.code != 0
     assert "taken back before: too many hits" in " ".join(pushed.said.replace("remote:", "").split())
     assert production.live() == "release/1"
+    aside = developer.type(pushed.said, f"git push REMOTE {commit[:10]}:refs/heads/NAME", REMOTE="origin")
+    assert (aside.code, production.live()) == (0, "release/1"), aside.said
+    deployed = production.type(pushed.said, "gitrelease deploy NAME")
+    assert (deployed.code, production.live()) == (0, "release/3"), deployed.said
+    assert "bad term" in production.answer()
+
+
+@typed("core.decide._all_the_same: gitrelease deploy {commit}")
+def test_content_that_was_rolled_back_is_put_back_when_it_is_merged_again(production: Production) -> None:
+    release(production, "bad term")
+    bad = production.git("rev-parse", "deploy")
+    production.gitrelease("rollback", "-m", "too many hits")
+    production.await_idle()
+    before = production.git("rev-parse", "deploy")
+
+    production.git("merge", "--quiet", "--ff-only", bad)
+
+    until(lambda: production.git("rev-parse", "deploy") == before, "the branch is back")
+    until(lambda: "taken back before: too many hits" in production.agent_log(), "it is told")
+    assert production.live() == "release/1"
+    deployed = production.type(production.agent_log(), f"gitrelease deploy {bad[:10]}")
+    assert (deployed.code, production.live()) == (0, "release/3"), deployed.said
+    assert production.git("rev-parse", "deploy") == bad
 
 
 def test_a_fix_on_top_of_what_was_rolled_back_fast_forwards_and_is_released(production: Production) -> None:
