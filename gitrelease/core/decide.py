@@ -130,7 +130,7 @@ def quarantine_hint(trigger: str, commit: str) -> str:
 
 
 def _all_the_same(trigger: str, commit: str) -> str:
-    """Say how a person releases what does not go live by itself; the host does not have what a push was refused with."""
+    """How does a person release what does not go live by itself? A push that was refused is not on the host."""
     if trigger == "push":
         there = f"git push REMOTE {commit[:10]}:refs/heads/NAME"
         return f"to release it all the same: {there}, then on the host: gitrelease deploy NAME"

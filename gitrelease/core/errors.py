@@ -58,7 +58,7 @@ _OF_HOST = {
     errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: sudo chown -R USER {0}"),
     errno.EPERM: ("the rights do not allow it", "Run it as the owner, or give it back: sudo chown -R USER {0}"),
     errno.EISDIR: ("a folder is where a file of ours belongs", "Move it away; a journal: gitrelease recover"),
-    errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n, LimitNOFILE=), then: gitrelease restart"),
+    errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n, LimitNOFILE=), then: gitrelease recover"),
     errno.ENFILE: ("too many files are open on this host", "Raise the limit: sysctl fs.file-max"),
     errno.ENOMEM: ("memory is out", "End what uses it (free -m)"),
     errno.EAGAIN: ("no more processes can be started", "End what there is too much of, or raise the limit (ulimit -u)"),

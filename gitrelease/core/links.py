@@ -19,7 +19,10 @@ def no_file(path: str, mode: str, content: bytes | None) -> str:
     if mode == SUBMODULE:
         return f"{path} is a submodule: commit the file itself"
     if content is not None and content.split(b"\n", 1)[0].strip() == _LFS:
-        return f"{path} is a Git LFS pointer, not the file: git lfs untrack {quoted(path)}, then commit the file itself"
+        return (
+            f"{path} is a Git LFS pointer, not the file: take its line out of .gitattributes, then commit the file "
+            f"itself: git add --renormalize .gitattributes {quoted(path)} && git commit"
+        )
     return ""
 
 

@@ -158,11 +158,7 @@ def _promoted(event: Promoted, before: Memory, release: Release | None) -> Notic
         told = _about("rolled_back", BY_ITSELF, event, event.number, release, reason="a way back that was cut off")
         return msgspec.structs.replace(told, previous=release_name(intent.previous))
     summary, by = (release.summary, release.by) if release else ("", "")
-    told = _about("released", TOLD, event, event.number, release, reason=summary, by=by)
-    if intent is None:
-        return told
-    # What is carried on to a group takes the place of what was served there, not of what its tag names.
-    return msgspec.structs.replace(told, previous=release_name(intent.previous) if intent.previous else "")
+    return _about("released", TOLD, event, event.number, release, reason=summary, by=by)
 
 
 def _about(
@@ -269,7 +265,7 @@ def _lines(notice: Notice, scene: Scene) -> Iterator[str]:
     previous = safe(notice.previous) or "RELEASE"
     to = within.replace("--in", "--to", 1)
     commit = short(notice.commit)
-    first = notice.event == "released" and not notice.previous
+    first = notice.event == "released" and notice.release == release_name(1)
     following = _NEXT_OF_THE_FIRST if first else _NEXT[notice.event]
     yield "Next: " + following.format(where=where, previous=previous, within=within, to=to, commit=commit)
     when = datetime.fromtimestamp(notice.at, UTC)

@@ -36,7 +36,8 @@ def drill(production: Production, target: Release, *, cancel: Cancel, report: Re
 
     Nobody waits for it: it takes no turn, and a release under way goes on.
     """
-    short_of = lacking(production, target.commit, instances=1)
+    world = production.world.judged_by(production.world.live_ref)  # what is set on the host by now counts
+    short_of = lacking(production, target.commit, world=world, instances=1)
     if short_of is not None:
         raise ReleaseError(
             f"there is no room for a rehearsal: {short_of.detail}",

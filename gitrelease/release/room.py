@@ -18,12 +18,16 @@ _FEW_FILES = 64  # that must stay: refs, tag and commit objects, logs
 _MB = 1 << 20
 
 
-def lacking(production: Production, commit: str, *, instances: int | None = None) -> Check | None:
+def lacking(
+    production: Production, commit: str, *, world: World | None = None, instances: int | None = None
+) -> Check | None:
     """Return the check that says what a slot and the backends for `commit` lack, with numbers; None when both fit.
 
-    There is a backend for each of the instances, or for as many `instances` as are given.
+    There is a backend for each of the instances, or for as many `instances` as are given; `world` has the limits,
+    where they were read anew.
     """
-    problem = on_disk(production.world, commit) or in_memory(production, instances)
+    world = world or production.world
+    problem = on_disk(world, commit) or in_memory(production, instances, world)
     return Check(name="room", kind="major", status="unknown", detail=problem) if problem else None
 
 
@@ -49,11 +53,11 @@ def on_disk(world: World, commit: str) -> str:
     return ""
 
 
-def in_memory(production: Production, instances: int | None = None) -> str:
+def in_memory(production: Production, instances: int | None = None, world: World | None = None) -> str:
     """Say what the host lacks for the backends of one more release, or for `instances` of them; nothing if they fit."""
     several = len(production.instances)
     count = instances or several
-    needed = needed_mb(production) * count / several
+    needed = needed_mb(production, world) * count / several
     have = process_table.available_mb()
     waiting = _waiting_mb(production) if have < needed else 0.0
     if have + waiting >= needed:
@@ -72,10 +76,10 @@ def fits_one_more(production: Production) -> bool:
     return process_table.available_mb() >= needed_mb(production)
 
 
-def needed_mb(production: Production) -> float:
+def needed_mb(production: Production, world: World | None = None) -> float:
     """Return how many megabytes of memory the backends of one more release are reckoned to need."""
     live = production.running.live
-    needed = float(production.world.settings.limits.memory_mb) * len(production.instances)
+    needed = float((world or production.world).settings.limits.memory_mb) * len(production.instances)
     return needed or (_used_mb(live.backends) if live is not None else 0.0)
 
 

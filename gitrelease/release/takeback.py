@@ -173,9 +173,7 @@ def _spliced(
     as_a_whole = f"gitrelease rollback {target.name}{world.within}"
     if here is None or there is None:
         gone = live.name if here is None else target.name
-        raise ReleaseError(
-            f"{path} is not in {gone}", hint=f"Go back as a whole: {as_a_whole}", code=Exit.REFUSED
-        )
+        raise ReleaseError(f"{path} is not in {gone}", hint=f"Go back as a whole: {as_a_whole}", code=Exit.REFUSED)
     result = splice(
         here,
         there,
@@ -271,4 +269,5 @@ def equal_there(world: World, known: Records, target: Release, only: str) -> str
     what = f"{only} is the same in {target.name}" + (f" ({short(target.commit)})" if other is None else "")
     if other is None:
         return f"{what}, and in every release that it could be taken from"
-    return f"{what}; the newest one that differs is {other.name}: gitrelease rollback {other.name} --only {quoted(only)}{world.within}"
+    there = f"gitrelease rollback {other.name} --only {quoted(only)}{world.within}"
+    return f"{what}; the newest one that differs is {other.name}: {there}"

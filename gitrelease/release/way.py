@@ -27,14 +27,14 @@ def way_missing(world: World, candidate: Candidate, kind: Kind) -> tuple[str, st
     commit = candidate.known_as[:10]
     if candidate.trigger == "push":
         first = (
-            "Push it under another name (git push REMOTE HEAD:refs/heads/NAME), then on the host: "
+            f"Push it under another name (git push REMOTE {commit}:refs/heads/NAME), then on the host: "
             f"gitrelease deploy NAME --to {via}"
         )
     else:
         first = f"Release it there: gitrelease deploy {commit} --to {via}"
     return (
         f"a {kind} change goes to {via} first, and this has not proved good there (policy.{kind}.via)",
-        f"{first}; when that has proved good, carry the same release on: gitrelease deploy release/N",
+        f"{first}; when that has proved good, carry that release on: gitrelease deploy RELEASE",
     )
 
 

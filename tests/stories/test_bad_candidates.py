@@ -10,6 +10,7 @@ import pytest
 
 from gitrelease.edges import backends, process_table
 from tests.checkout import SERVER, SETTINGS, Clone, Ended, Production, make_checkout, until
+from tests.remedies import typed
 
 START = 'if __name__ == "__main__":\n'
 
@@ -217,11 +218,29 @@ def test_a_submodule_in_the_place_of_the_script_is_refused(shared: Production, d
     refused(shared, developer, "server.py is a submodule: commit the file itself")
 
 
-def test_a_pointer_of_git_lfs_is_refused(shared: Production, developer: Clone) -> None:
-    developer.write("server.py", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
+@typed("core.links.no_file: git add --renormalize .gitattributes {path} && git commit")
+def test_a_pointer_of_git_lfs_is_refused_and_the_file_itself_is_not(
+    shared: Production, developer: Clone, tmp_path: Path
+) -> None:
+    """A filter keeps the file elsewhere, as Git LFS does."""
+    file, pointer = tmp_path / "large", tmp_path / "pointer"
+    pointer.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
+    developer.git("config", "filter.lfs.clean", f"cat > {file}; cat {pointer}")
+    developer.git("config", "filter.lfs.smudge", f"cat {file}")
+    developer.write(".gitattributes", "*.txt text\nserver.py filter=lfs\n")
+    developer.replace("server.py", '"revenue",', '"revenue",\n    "tracked",')
     developer.commit("Track it with LFS")
 
-    refused(shared, developer, "server.py is a Git LFS pointer, not the file: git lfs untrack server.py")
+    pushed = refused(shared, developer, "server.py is a Git LFS pointer, not the file: ")
+    developer.replace(".gitattributes", "server.py filter=lfs\n", "")
+    committed = developer.type(pushed.said, "git add --renormalize .gitattributes server.py && git commit")
+
+    assert committed.code == 0, committed.said
+    assert '"tracked"' in developer.git("show", "HEAD:server.py")
+    assert developer.git("status", "--porcelain") == ""
+    checked = developer.push("origin", "HEAD:tracked")
+    assert checked.code == 0, checked.said
+    assert shared.gitrelease("check", "tracked").code == 0
 
 
 def test_links_out_of_the_release_and_submodules_are_warned_of(shared: Production, developer: Clone) -> None:

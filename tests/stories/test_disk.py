@@ -22,6 +22,7 @@ from gitrelease.edges import backends, process_table
 from gitrelease.edges.home import short_name, write_atomically
 from gitrelease.edges.journal import Journal
 from tests.checkout import SERVER, SETTINGS, Clone, Ended, Production, make_checkout, until
+from tests.remedies import typed
 
 FEW = SETTINGS.replace('start = "5s"', 'start = "20s"\ndisk_mb = 1\nlog_mb = 1')
 FILES = {"server.py": SERVER, "gitrelease.toml": FEW, "README.md": "The app\n"}
@@ -125,6 +126,7 @@ def said(ended: Ended) -> str:
 ONE = "one revenue profit"
 
 
+@typed("release.room.hint: df -h", "release.room.hint: df -i", "release.room.hint: gitrelease prune")
 def test_a_release_that_would_leave_too_little_room_is_refused_with_numbers_and_can_be_pushed_again(
     small: Small,
 ) -> None:
@@ -136,7 +138,10 @@ def test_a_release_that_would_leave_too_little_room_is_refused_with_numbers_and_
     assert refused.code != 0
     assert "room: the disk has 0." in said(refused)
     assert "1.0 MB must stay free" in said(refused)
-    assert "gitrelease prune drops old releases; then push again" in said(refused)
+    assert str(small.disk) in small.production.type(refused.said, "df -h").out
+    assert str(small.disk) in small.production.type(refused.said, "df -i").out
+    pruned = small.production.type(refused.said, "gitrelease prune")
+    assert (pruned.code, small.production.live()) == (0, "release/1"), pruned.said
     assert_whole(small.production, live="release/1", answer=ONE)
     small.make_room()
     assert small.developer.push().code == 0
@@ -181,6 +186,12 @@ def test_a_disk_that_fills_while_a_push_is_staged_leaves_the_old_release(small: 
 
 
 @pytest.mark.long
+@typed(
+    "core.errors._OF_HOST: df -h {0}",
+    "core.errors._OF_HOST: df -i {0}",
+    "core.errors._OF_HOST: gitrelease prune",
+    "core.errors.of_host: gitrelease status",
+)
 def test_a_disk_that_fills_just_before_the_promotion_leaves_the_old_release(small: Small) -> None:
     commit = small.gate()
     small.developer.push("origin", "HEAD:elsewhere")
@@ -198,7 +209,14 @@ def test_a_disk_that_fills_just_before_the_promotion_leaves_the_old_release(smal
         if len(results) == 1:
             assert results[0].code == 1
             assert "the disk is full: " in results[0].said
-            assert "Make room (df -h " in results[0].said
+            home = small.production.home
+            for looks in ("h", "i"):
+                looked = small.production.type(results[0].said, f"df -{looks} {home}").out
+                assert f"100% {small.disk}" in looked or looks == "i"
+                assert str(small.disk) in looked
+            pruned = small.production.type(results[0].said, "gitrelease prune")
+            assert pruned.code == 0, pruned.said
+            assert "release/1" in small.production.type(results[0].said, "gitrelease status").out
             assert_whole(small.production, live="release/1", answer=ONE)
             small.make_room()
 
@@ -354,6 +372,23 @@ def descriptors_for(pid: int, free: int) -> int:
     kept = set.intersection(*seen)
     # Numbers between those that are open are free as well.
     return max(limit for limit in range(len(kept) + free + 1) if limit - sum(one < limit for one in kept) <= free)
+
+
+@typed("core.errors._OF_HOST: gitrelease recover")
+def test_an_agent_that_can_open_no_file_makes_way_for_one_that_can(production: Production) -> None:
+    agent = production.agent_pid()
+    front, backend = production.front_pid(), production.backend_pid()
+    limit = descriptors_for(agent, 2)
+    resource.prlimit(agent, resource.RLIMIT_NOFILE, (limit, resource.prlimit(agent, resource.RLIMIT_NOFILE)[1]))
+    until(lambda: "too many files are open" in production.agent_log(), "it is told")
+
+    recovered = production.type(production.agent_log(), "gitrelease recover")
+
+    assert recovered.code == 0, recovered.said
+    assert production.agent_pid() != agent
+    assert (production.front_pid(), production.backend_pid()) == (front, backend)
+    production.commit_term("later")
+    production.await_live("release/2")
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Clone, Production, until
+from tests.remedies import typed
 
 WRITES = """
 import pathlib
@@ -63,6 +64,7 @@ def keeping(checkout: Production) -> Production:
     return checkout
 
 
+@typed("release.app_files.look: gitrelease doctor")
 def test_what_the_app_writes_beside_its_script_is_told_of_once_with_what_keeps_it(losing: Production) -> None:
     developer = losing.clone()
     developer.commit_term("second")
@@ -70,7 +72,7 @@ def test_what_the_app_writes_beside_its_script_is_told_of_once_with_what_keeps_i
 
     until(lambda: losing.status()["files"]["written"] == ["output/"], "it is told of")
     losing.await_idle()
-    doctor = " ".join(losing.gitrelease("doctor").said.split())
+    doctor = " ".join(losing.type(losing.agent_log(), "gitrelease doctor").said.split())
 
     assert "output/: written beside the script, not in the next release" in losing.gitrelease("status").out
     assert 'data = ["output/"]; then: gitrelease restart' in doctor

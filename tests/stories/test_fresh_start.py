@@ -51,6 +51,7 @@ def gone_back(checkout: Production, installed: Path, *, fits: str, settings: str
     return ended
 
 
+@typed("release.going_back.go_back: gitrelease status")
 def test_that_a_new_process_does_not_start_is_told_before_a_restart_finds_out(
     checkout: Production, installed: Path
 ) -> None:
@@ -58,7 +59,7 @@ def test_that_a_new_process_does_not_start_is_told_before_a_restart_finds_out(
 
     assert "release/2 needs other packages, whether release/1 starts anew is tried" in said(ended)
     until(lambda: checkout.status()["start"]["tried"] is False, "it has been tried")
-    status, doctor = said(checkout.gitrelease("status")), checkout.gitrelease("doctor")
+    status, doctor = said(checkout.type(ended.said, "gitrelease status")), checkout.gitrelease("doctor")
     assert "no new process of the live release has been shown to start: " in status
     assert "ImportError: thelib" in status
     assert doctor.code != 0

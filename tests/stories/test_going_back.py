@@ -51,13 +51,15 @@ def test_a_deploy_of_the_branch_that_went_back_asks_and_one_that_names_the_commi
     assert "second" not in two.answer()
 
 
+@typed("release.preparing._how_to_approve: git merge --ff-only {source}")
 def test_a_branch_that_comes_back_has_nothing_to_approve(two: Production) -> None:
+    head = two.git("rev-parse", "HEAD")
     two.git("reset", "--quiet", "--hard", "HEAD~1")
-    remedy = re.search(r"bring the branch forward again: git (merge --ff-only \w+)", waits(two))
-    assert remedy
+    waits(two)
 
-    two.git(*remedy[1].split())
+    merged = two.type(two.gitrelease("status").said, f"git merge --ff-only {head[:10]}")
 
+    assert (merged.code, two.git("rev-parse", "deploy")) == (0, head), merged.said
     until(lambda: not two.status()["waiting"], "nothing waits")
     two.await_idle()
     assert two.live() == "release/2"

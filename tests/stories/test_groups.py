@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port, until
+from tests.remedies import typed
 from tests.stories.test_instances import answer
 from tests.whole import Users
 
@@ -180,25 +181,37 @@ def test_an_agent_that_was_killed_adopts_a_group(grouped: Grouped) -> None:
     assert {row["name"]: row["pid"] for row in production.status()["instances"]} == before
 
 
+@typed(
+    "release.way.way_missing: git push REMOTE {commit}:refs/heads/NAME",
+    "release.way.way_missing: gitrelease deploy NAME --to {via}",
+    "release.way.way_missing: gitrelease deploy RELEASE",
+)
 def test_a_policy_sends_a_kind_through_a_group_first(guarded: Grouped) -> None:
     production = guarded.production
     commit = guarded.developer.commit_version("two")
 
     refused = guarded.developer.push()
-    guarded.developer.push("origin", "HEAD:refs/heads/next")
-    guarded.deploy("next", "--to", "test")
+    guarded.developer.git("checkout", "--quiet", "-B", "else", "origin/deploy")
+    aside = guarded.developer.type(
+        refused.said, f"git push REMOTE {commit[:10]}:refs/heads/NAME", REMOTE="origin"
+    )  # whatever is checked out by now
+    tried = production.type(refused.said, "gitrelease deploy NAME --to test")
     guarded.await_proved()
-    carried = production.gitrelease("deploy", "release/2", "--json")
+    carried = production.type(refused.said, "gitrelease deploy RELEASE", RELEASE="release/2")
 
     said = " ".join(refused.said.replace("remote:", "").split())
     assert refused.code != 0
     assert "a major change goes to test first, and this has not proved good there (policy.major.via)" in said
-    assert "gitrelease deploy NAME --to test" in said
+    assert (aside.code, tried.code) == (0, 0), aside.said + tried.said
     assert carried.code == 0, carried.said
-    assert carried.json["release"] == "release/2"
+    assert production.live() == "release/2"
     assert production.git("rev-parse", "deploy") == commit
 
 
+@typed(
+    "release.way.way_missing: gitrelease deploy {commit} --to {via}",
+    "release.way.way_missing: gitrelease deploy RELEASE",
+)
 def test_what_comes_by_itself_waits_for_the_group_and_status_says_what_to_type(guarded: Grouped) -> None:
     production = guarded.production
     commit = production.commit_version("two")
@@ -207,8 +220,14 @@ def test_what_comes_by_itself_waits_for_the_group_and_status_says_what_to_type(g
     shown = production.gitrelease("status").out
 
     assert "a major change goes to test first, and this has not proved good there (policy.major.via)" in shown
-    assert f"Release it there: gitrelease deploy {commit[:10]} --to test" in shown
     assert "--approve" not in shown
+    tried = production.type(shown, f"gitrelease deploy {commit[:10]} --to test")
+    assert (tried.code, production.live()) == (0, "release/1"), tried.said
+    guarded.await_proved()
+    carried = production.type(shown, "gitrelease deploy RELEASE", RELEASE="release/2")
+    assert carried.code == 0, carried.said
+    assert production.live() == "release/2"
+    assert not production.status()["waiting"]
 
 
 def test_what_has_proved_good_in_the_group_may_be_pushed(guarded: Grouped) -> None:

@@ -271,6 +271,7 @@ def test_what_keeps_needs_a_production_checkout(checkout: Production, verb: str)
 # -- what a restore leaves alone -------------------------------------------------------------------------------------
 
 
+@typed("release.keeping._require_the_same: git diff {name}^ {name} -- FILE | git apply -3")
 @pytest.mark.long
 def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
     production.gitrelease("freeze")
@@ -287,9 +288,30 @@ def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
 
     assert ended.code == 3
     assert f"server.py has changed since {kept} was made" in ended.said
-    assert "git apply -3" in ended.said
     assert "theirs" in production.answer()
     assert production.git("diff", "--name-only") == ""
+    production.gitrelease("freeze")
+    taken = production.type(ended.said, f"git diff {kept}^ {kept} -- FILE | git apply -3", FILE="server.py")
+    assert "with conflicts" in taken.said or taken.code == 0, taken.said
+    assert {'"mine"', '"theirs"'} <= set(production.read("server.py").replace(",", " ").split())
+
+
+@typed("release.keeping.restore: gitrelease recover")
+def test_what_a_git_has_left_that_was_cut_off_bars_no_restore_for_good(production: Production) -> None:
+    production.gitrelease("freeze")
+    production.write("notes.txt", "mine\n")
+    kept = production.gitrelease("snapshot", "--json").json["backup"]
+    (production.root / "notes.txt").unlink()
+    (production.root / ".git" / "index.lock").touch()
+
+    refused = production.gitrelease("restore", kept)
+
+    assert "git is at work in the checkout, or was cut off there" in refused.said
+    recovered = production.type(refused.said, "gitrelease recover")
+    assert recovered.code == 0, recovered.said
+    assert production.gitrelease("restore", kept).code == 0
+    assert production.read("notes.txt") == "mine\n"
+    assert production.live() == "release/1"
 
 
 def test_what_others_changed_elsewhere_stays_when_work_comes_back(checkout: Production) -> None:
@@ -329,14 +351,18 @@ def test_a_repository_within_ours_bars_no_snapshot(checkout: Production) -> None
     assert checkout.git("show", f"{kept}:server.py") == "changed"
 
 
+@typed("release.pruning.prune: gitrelease recover")
 def test_prune_refuses_where_nothing_says_what_is_needed(production: Production) -> None:
     production.git("update-ref", "-d", "refs/gitrelease/live")
 
     ended = production.gitrelease("prune")
 
     assert ended.code == 3
-    assert "gitrelease recover" in ended.said
     assert production.git("tag", "--list", "release/*") == "release/1"
+    recovered = production.type(ended.said, "gitrelease recover")
+    assert (recovered.code, production.live()) == (0, "release/1"), recovered.said
+    assert production.gitrelease("prune").code == 0
+    assert production.answer() == "one revenue profit"
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
+from tests.remedies import typed
 from tests.stories.test_instances import Several
 
 NOISY = SERVER.replace(
@@ -286,6 +287,7 @@ def test_no_agent_is_needed(noisy: Production) -> None:
     assert "one said still" in noisy.gitrelease("logs").out
 
 
+@typed("core.history.nothing_live: gitrelease up")
 def test_before_the_first_release_it_says_what_to_do(checkout: Production) -> None:
     checkout.init()
 
@@ -293,6 +295,8 @@ def test_before_the_first_release_it_says_what_to_do(checkout: Production) -> No
 
     assert ended.code == 2
     assert "nothing is live yet" in ended.said
+    up = checkout.type(ended.said, "gitrelease up")
+    assert (up.code, checkout.live()) == (0, "release/1"), up.said
 
 
 @pytest.fixture

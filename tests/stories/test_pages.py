@@ -25,6 +25,7 @@ from tests.pages.app import SETTINGS, app_files, commit_release, digest
 from tests.pages.browser import Browser
 from tests.pages.chromium import OpenTab
 from tests.pages.page import Page
+from tests.remedies import typed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
@@ -415,6 +416,7 @@ def test_a_page_of_an_app_that_gives_its_browsers_no_cookie_moves_as_well(
         production.clear_away()
 
 
+@typed("release.pages._OFF: gitrelease doctor")
 def test_without_the_companion_a_page_stays_and_the_rollback_says_that_it_could_not_move(
     person: BrowserContext, tmp_path: Path
 ) -> None:
@@ -431,6 +433,8 @@ def test_without_the_companion_a_page_stays_and_the_rollback_says_that_it_could_
 
         assert rolled_back.code == 0, rolled_back.said
         assert "1 open page could not move to release/2: app.companion is false" in rolled_back.said
+        which = production.type(rolled_back.said, "gitrelease doctor").said
+        assert "app.companion is false" in which
         tab.count()
         tab.expect(release=bad, plain="typed without a key", count=1)
         told = next(row for row in production.status()["sessions"] if row["release"] == "release/3")

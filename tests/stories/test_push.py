@@ -130,6 +130,23 @@ def test_files_and_branch_follow_a_push(production: Production) -> None:
     assert production.git("status", "--porcelain") == ""
 
 
+@typed("core.decide.mend_hint: gitrelease check {commit}")
+def test_a_deploy_that_does_not_start_is_checked_without_production(production: Production) -> None:
+    developer = production.clone()
+    developer.replace("server.py", 'VERSION = "one"', 'raise SystemExit("no licence")')
+    commit = developer.commit("Break it")
+    developer.push("origin", "HEAD:next")
+
+    refused = production.gitrelease("deploy", "next", "--approve")
+    checked = production.type(refused.said, f"gitrelease check {commit[:10]}")
+
+    assert refused.code == checked.code == 3
+    assert "no licence" in refused.said
+    assert "no licence" in checked.said
+    assert production.live() == "release/1"
+    assert production.answer().startswith("one")
+
+
 def test_a_push_that_does_not_start_is_refused_with_the_reason(production: Production) -> None:
     developer = production.clone()
     before = production.git("rev-parse", "deploy")

@@ -59,6 +59,8 @@ def test_a_group_that_has_no_older_release_finds_one_by_its_name(tmp_path: Path)
         undone = production.type(deployed.said, "gitrelease rollback --in test")
         assert (undone.code, grouped.group()["live"]) == (0, "release/2"), undone.said
         assert "release/3" in production.type(undone.said, "gitrelease history --in test").out
+        assert production.gitrelease("rollback", "--in", "test").code == 0
+        assert grouped.group()["live"] == "release/1"
 
         refused = production.gitrelease("rollback", "--in", "test")
 
@@ -74,23 +76,26 @@ def test_a_group_that_has_no_older_release_finds_one_by_its_name(tmp_path: Path)
     "release.takeback._spliced: git diff {name} {name} -- {path}",
     "release.takeback._spliced: gitrelease rollback {name}{within}",
 )
-def test_a_part_that_cannot_be_taken_back_alone_is_looked_at_and_taken_back_as_a_whole(production: Production) -> None:
-    developer = production.clone()
-    developer.commit_term("second")
-    assert developer.push().code == 0
-    developer.replace("server.py", "TERMS = [", "TERMS = OTHERS = [")
-    push(developer, "Another name")
-    before = production.answer()
+def test_a_part_that_cannot_be_taken_back_alone_is_looked_at_and_taken_back_as_a_whole(checkout: Production) -> None:
+    others = '[[region]]\nname = "others"\nkind = "dictionary"\nassign = "OTHERS"\n'
+    checkout.write("gitrelease.toml", f"{checkout.read('gitrelease.toml')}\n{others}")
+    checkout.commit("One more region")
+    checkout.init().up()
+    developer = checkout.clone()
+    developer.replace("server.py", "TERMS = [", 'OTHERS = ["one"]\nTERMS = [')
+    push(developer, "Others")
+    developer.replace("server.py", '["one"]', '["one", "two"]')
+    push(developer, "More of them")
+    checkout.await_idle()
 
-    refused = production.gitrelease("rollback", "release/1", "--only", "terms")
+    refused = checkout.gitrelease("rollback", "release/1", "--only", "others")
 
     assert refused.code == 3, refused.said
-    assert "terms cannot be taken back alone" in refused.said
-    assert production.answer() == before
-    both = production.type(refused.said, "git diff release/3 release/1 -- server.py").out
-    assert "-TERMS = OTHERS = [" in both
-    back = production.type(refused.said, "gitrelease rollback release/1")
-    assert (back.code, production.live()) == (0, "release/1"), back.said
+    assert "others cannot be taken back alone" in refused.said
+    assert checkout.live() == "release/3"
+    assert '-OTHERS = ["one", "two"]' in checkout.type(refused.said, "git diff release/3 release/1 -- server.py").out
+    back = checkout.type(refused.said, "gitrelease rollback release/1")
+    assert (back.code, checkout.live()) == (0, "release/1"), back.said
 
 
 @typed(
@@ -135,7 +140,6 @@ def test_a_rehearsal_that_has_no_room_goes_through_once_there_is(production: Pro
     host = production.home / "host.toml"
     written = host.read_text()
     host.write_text(f"{written}\n[limits]\ndisk_mb = 99999999\n")
-    production.gitrelease("restart")
 
     refused = production.gitrelease("drill")
 

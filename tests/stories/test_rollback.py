@@ -20,7 +20,7 @@ def release(production: Production, *terms: str) -> None:
         production.await_idle()
 
 
-@typed("release.going_back.go_back: gitrelease history")
+@typed("release.going_back.go_back: gitrelease history{within}")
 def test_a_rollback_serves_the_release_before(production: Production) -> None:
     release(production, "bad term")
 
@@ -82,7 +82,7 @@ def test_rolling_back_twice_goes_one_further_back_and_never_to_a_bad_release(pro
     assert [row["outcome"] for row in history] == ["rolled_back", "rolled_back", "good"]
 
 
-@typed("release.going_back.no_target: gitrelease history")
+@typed("release.going_back._others: gitrelease history{within}")
 def test_the_first_release_has_nothing_to_go_back_to(production: Production) -> None:
     ended = production.gitrelease("rollback")
 

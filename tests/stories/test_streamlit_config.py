@@ -24,6 +24,7 @@ from gitrelease.inside import streamlit_config
 from gitrelease.installation import init
 from tests.checkout import Production, make_checkout, reserved_port, until
 from tests.page import Page
+from tests.remedies import typed
 
 PYTHONS = [sys.executable, *filter(None, os.environ.get("GITRELEASE_TEST_PYTHONS", "").split(":"))]
 TELLS = (
@@ -225,9 +226,11 @@ def test_a_configuration_that_cannot_be_used_is_refused_with_option_file_and_rem
     assert probe(production)["ok"] is True
 
 
+@typed("core.streamlit_config.overruled: gitrelease init --port {value}")
 def test_the_port_and_the_address_of_the_app_are_overruled_and_init_check_and_doctor_say_so(make: Make) -> None:
-    production = make('[server]\nport = 9000\naddress = "0.0.0.0"\nheadless = false\nrunOnSave = true\n')
-    wanted = ["server.port = 9000 (.streamlit/config.toml) is overruled", "gitrelease init --port 9000"]
+    port = backends.free_port()
+    production = make(f'[server]\nport = {port}\naddress = "0.0.0.0"\nheadless = false\nrunOnSave = true\n')
+    wanted = [f"server.port = {port} (.streamlit/config.toml) is overruled", f"gitrelease init --port {port}"]
     wanted += ['server.address = "0.0.0.0" (.streamlit/config.toml) is overruled', ".git/gitrelease/host.toml"]
 
     said = [production.gitrelease(verb).said for verb in ("init", "check", "doctor")]
@@ -235,6 +238,12 @@ def test_the_port_and_the_address_of_the_app_are_overruled_and_init_check_and_do
     assert [(text, one) for text in said for one in wanted if one not in joined(text)] == []
     production.up()
     assert probe(production)["ok"] is True
+    assert production.gitrelease("down").code == 0
+    assert production.type(said[0], f"gitrelease init --port {port}").code == 0
+    production.port = port
+    production.up()
+    assert probe(production)["ok"] is True
+    assert "server.port" not in production.gitrelease("doctor").said
 
 
 def test_a_port_that_is_the_instances_own_is_no_news(make: Make) -> None:
