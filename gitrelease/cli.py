@@ -84,12 +84,22 @@ def _guarded(command: Callable[[], int]) -> int:
             return _explain("the directory that you stand in is gone", hint, Exit.USAGE)
         return _unexpected(error)
     except OSError as error:
-        known = of_host(error, ".git")
+        known = of_host(error, _repository())
         if known is None:
             return _unexpected(error)
         return _explain(known.message, known.hint, known.code)
     except Exception as error:  # noqa: BLE001  # the one handler for bugs: saved and named, never hidden
         return _unexpected(error)
+
+
+def _repository() -> str:
+    """Return where the repository is that the command line is about, as it can be typed from anywhere."""
+    from pathlib import Path
+
+    words = sys.argv[1:]
+    start = Path(words[words.index("-C") + 1] if "-C" in words[:-1] else ".").absolute()
+    found = next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), start)
+    return str(found / ".git")
 
 
 def _stands_somewhere() -> bool:

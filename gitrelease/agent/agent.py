@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gitrelease.agent.background import guarded, log, log_outcome, to_log
+from gitrelease.agent.background import guarded, log, log_outcome, tell_os_error, to_log
 from gitrelease.agent.bringup import bring_up, take_down
 from gitrelease.agent.clients import Clients
 from gitrelease.agent.desk import Desk
@@ -207,11 +207,11 @@ class Agent:
                 with contextlib.suppress(BlockingIOError):
                     self._signalled.recv(64)
                 continue
-            except OSError:
+            except OSError as error:
                 if self._stopping.is_set():
                     break
                 # Out of descriptors, say: the next second may be better, ending would not be.
-                log.exception("accept")
+                tell_os_error("to hear a command", error, str(self.world.home.root))
                 self._stopping.wait(0.2)
                 continue
             self._clients.take(connection, desk.serve, stopping=self._stopping)

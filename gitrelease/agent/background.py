@@ -31,21 +31,30 @@ class LogFormat(logging.Formatter):
 
 def guarded(what: str, work: Callable[[Cancel], Outcome | None]) -> Outcome | None:
     """Do background work; None when it failed or had nothing to tell."""
-    cancel = Cancel()
     try:
-        return work(cancel)
+        cancel = Cancel()
+        try:
+            return work(cancel)
+        finally:
+            cancel.close()
     except ReleaseError as error:
         log.warning("%s: %s. %s", what, error.message, error.hint)
     except Cancelled as cancelled:
         log.info("%s: %s", what, cancelled)
     except OSError as error:
-        known = of_host(error, "the checkout")
-        log.error("%s failed: %s", what, known or error, exc_info=known is None)
+        tell_os_error(what, error)
     except Exception:  # a bug: its traceback is logged; a thread that died of it would be worse
         log.exception("%s failed; production goes on as it is; see: gitrelease status", what)
-    finally:
-        cancel.close()
     return None
+
+
+def tell_os_error(what: str, error: OSError, home: str = "DIR") -> None:
+    """Log what the host refused, with what can be done about it; a traceback where it is a bug."""
+    known = of_host(error, home, typed=False)
+    if known is None:
+        log.error("%s failed: %s", what, error, exc_info=error)
+    else:
+        log.error("%s failed: %s. %s", what, known.message, known.hint)
 
 
 def to_log(step: str, text: str, spent: float | None) -> None:

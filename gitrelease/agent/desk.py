@@ -205,11 +205,17 @@ class Desk:
                 agent.groups.drop_if_empty(group)
 
     def _candidate(self, commit: str, known: Records, request: Request) -> Candidate:
-        """Return what waits under that commit, else what a release served, else the commit as it would be served."""
+        """Return what a group has had, else what waits under that commit, else what a release served, else the commit.
+
+        The commit: as it would be served.
+        """
         world = self._agent.serving().world
+        waiting = self._agent.inbox.find(commit)
+        if waiting is not None and waiting.trigger == "edit":  # it comes with what lies on disk
+            return dataclasses.replace(waiting, by=request.by, reason=request.reason)
         candidate = (
-            self._agent.inbox.find(commit)
-            or carried(world, commit, known, only_elsewhere=True)
+            carried(world, commit, known, only_elsewhere=True)
+            or waiting
             or of_release(world, commit, known, at=time.time())
             or of_branch(world, commit, live=known.live, trigger="shell", by=request.by, at=time.time())
         )

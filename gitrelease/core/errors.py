@@ -52,7 +52,7 @@ class Busy(ReleaseError):
 
 # What a host can run out of, or not allow: what is wrong, and the remedy.
 _OF_HOST = {
-    errno.ENOSPC: ("the disk is full", "Make room (df -h {0}; df -i {0}); drop old releases: gitrelease prune"),
+    errno.ENOSPC: ("the disk is full", "Make room (df -h {0}; df -i {0}), then drop old releases: gitrelease prune"),
     errno.EDQUOT: ("the disk is full", "Make room within the quota (quota -s; df -h {0})"),
     errno.EROFS: ("the file system is read-only", "Find out why (dmesg), then make it writable: mount -o remount,rw"),
     errno.EACCES: ("the rights do not allow it", "Run it as the owner, or give it back: sudo chown -R USER {0}"),
@@ -65,14 +65,17 @@ _OF_HOST = {
 }
 
 
-def of_host(error: OSError, home: str) -> ReleaseError | None:
-    """Say what the host ran out of or does not allow, for everything that writes below `home`; None for a bug."""
+def of_host(error: OSError, home: str, *, typed: bool = True) -> ReleaseError | None:
+    """Say what the host ran out of or does not allow, for everything that writes below `home`; None for a bug.
+
+    `typed`: somebody has typed what failed, and can once more.
+    """
     known = _OF_HOST.get(error.errno or 0)
     if known is None:
         return None
     what, remedy = known
-    hint = f"{remedy.format(quoted(home))}; see what is live (gitrelease status), then type it again"
-    return ReleaseError(f"{what}: {error}", hint=hint, code=Exit.UNEXPECTED)
+    see = "see what is live (gitrelease status), then type it again" if typed else "see what is live: gitrelease status"
+    return ReleaseError(f"{what}: {error}", hint=f"{remedy.format(quoted(home))}; {see}", code=Exit.UNEXPECTED)
 
 
 def is_known(error: BaseException) -> bool:

@@ -214,11 +214,11 @@ def test_a_disk_that_fills_just_before_the_promotion_leaves_the_old_release(smal
                 looked = small.production.type(results[0].said, f"df -{looks} {home}").out
                 assert f"100% {small.disk}" in looked or looks == "i"
                 assert str(small.disk) in looked
-            pruned = small.production.type(results[0].said, "gitrelease prune")
-            assert pruned.code == 0, pruned.said
             assert "release/1" in small.production.type(results[0].said, "gitrelease status").out
             assert_whole(small.production, live="release/1", answer=ONE)
             small.make_room()
+            pruned = small.production.type(results[0].said, "gitrelease prune")
+            assert pruned.code == 0, pruned.said
 
     assert results[1].code == 0, results[1].said
     assert_whole(small.production, live="release/2", answer="two revenue profit")

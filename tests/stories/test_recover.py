@@ -408,10 +408,10 @@ def test_a_folder_in_the_place_of_the_journal_is_put_aside(two: Production) -> N
     journal = two.home / "journal.jsonl"
     journal.unlink()
     (journal / "whose").mkdir(parents=True)
-    said = two.gitrelease("history").said
-    assert "a folder is where a file of ours belongs" in said
+    told = two.gitrelease("history", "--json").json
+    assert "a folder is where a file of ours belongs" in told["error"]
 
-    ended = two.type(said, "gitrelease recover")
+    ended = two.type(told["hint"], "gitrelease recover")
 
     assert ended.code == 0, ended.said
     assert "journal.jsonl was a folder; it is kept as journal.jsonl.broken-" in " ".join(ended.said.split())
