@@ -33,6 +33,8 @@ def follow(checkout: Checkout, commit: str, source: str, *, at: float, clean: bo
         return ()
     git = checkout.git
     before = git.ref(CHECKOUT)
+    if before == commit and not clean and checkout.in_progress():
+        return ()  # it was all there, and somebody has begun a merge on top of it meanwhile
     backups: list[str] = []
     disk = checkout.disk_tree()
     touched = checkout.git.changed_paths(before, disk) if before else ()

@@ -313,7 +313,8 @@ def _how_to_approve(
     candidate, world = attempt.candidate, attempt.production.world
     hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
     if back and candidate.trigger == "push":
-        hint = f"Merge {short(live.source)}, which is live, and push again. To leave it out: {hint}"
+        merge = f"git fetch REMOTE tag {live.name} && git merge {short(live.source)}"
+        hint = f"Merge what is live: {merge}; then push again. To leave it out: {hint}"
     elif back and world.git.is_ancestor(candidate.source, live.source):
         hint += f"; or bring the branch forward again: git merge --ff-only {short(live.source)}"
     if returns and candidate.trigger != "edit":  # which has no commit message

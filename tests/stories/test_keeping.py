@@ -296,6 +296,33 @@ def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
     assert {'"mine"', '"theirs"'} <= set(production.read("server.py").replace(",", " ").split())
 
 
+@pytest.mark.parametrize("begun", ["merge", "rebase", "cherry-pick", "revert"])
+def test_what_is_under_way_is_given_up_before_work_comes_back(production: Production, begun: str) -> None:
+    production.gitrelease("freeze")
+    production.write("notes.txt", "mine\n")
+    kept = production.gitrelease("snapshot", "--json").json["backup"]
+    (production.root / "notes.txt").unlink()
+    production.git("branch", "side")
+    for words in ("Ours\n", "More of ours\n"):
+        production.write("README.md", words)
+        head = production.commit("Words")
+    production.git("checkout", "--quiet", "side")
+    production.write("README.md", "Theirs\n")
+    production.commit("Other words")
+    production.git("checkout", "--quiet", "deploy")
+    until(lambda: production.git("rev-parse", "refs/gitrelease/checkout^{commit}") == head, "the agent has seen it")
+    stopped = ("revert", "--no-edit", "HEAD~1") if begun == "revert" else (begun, "side")
+    assert "CONFLICT" in production.git(*stopped, ok=False)
+
+    refused = production.gitrelease("restore", kept)
+
+    assert f"a {begun} is under way in the checkout" in refused.said
+    given_up = production.type(refused.said, f"git {begun} --abort")
+    assert (given_up.code, production.git("rev-parse", "deploy")) == (0, head), given_up.said
+    assert production.gitrelease("restore", kept).code == 0
+    assert production.read("notes.txt") == "mine\n"
+
+
 @typed("release.keeping.restore: gitrelease recover")
 def test_what_a_git_has_left_that_was_cut_off_bars_no_restore_for_good(production: Production) -> None:
     production.gitrelease("freeze")
