@@ -12,15 +12,14 @@ from typing import Any
 import msgspec
 
 from gitrelease.core import refs
-from gitrelease.core.errors import ReleaseError, RepositoryError, SettingsError
+from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import Instance, Settings
-from gitrelease.core.text import quoted
 from gitrelease.edges import disk_cache, kept_settings, records, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.git import Git, GitError
-from gitrelease.edges.home import Home
+from gitrelease.edges.home import Home, not_set_up
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.records import Records
 from gitrelease.edges.slots import Slots
@@ -172,9 +171,7 @@ def open_world(directory: Path, *, initialised: bool = True, kept: bool = False)
     home = Home(git.directory)
     ready = home.initialised  # asked in any case: it is refused where another user's settings cannot be read
     if initialised and not ready:
-        raise RepositoryError(
-            f"{git.root} is not set up for releases yet", hint=f"Run once: gitrelease -C {quoted(git.root)} init"
-        )
+        raise not_set_up(git.root)
     live = git.resolve(refs.LIVE) or git.resolve("HEAD")
     host = _host(git, home, written=initialised or (kept and ready), kept=kept)
     settings = settings_files.load(git, host, live)

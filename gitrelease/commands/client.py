@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitrelease.core.errors import Busy, Exit, ReleaseError, RepositoryError
+from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.signs import Told
 from gitrelease.core.steps import first, following
-from gitrelease.core.text import one_line, quoted
+from gitrelease.core.text import one_line
 from gitrelease.edges import wire
-from gitrelease.edges.home import AGENT_MARK, Home, find, open_log, user_name
+from gitrelease.edges.home import AGENT_MARK, Home, find, not_set_up, open_log, user_name
 from gitrelease.edges.terminal import say
 from gitrelease.edges.underway import under_way
 
@@ -196,9 +196,7 @@ def client_for(directory: Path) -> Client:
         found = git.root, Home(git.directory)
     root, home = found
     if not home.initialised:
-        raise RepositoryError(
-            f"{root} is not set up for releases yet", hint=f"Run once: gitrelease -C {quoted(root)} init"
-        )
+        raise not_set_up(root)
     return Client(root, home)
 
 

@@ -76,5 +76,7 @@ def live_commit(world: World) -> str:
 
     live = world.git.resolve(refs.LIVE)
     if live is None:
-        raise ReleaseError("nothing is live yet", hint="Name both ends: gitrelease diff A B; or release: gitrelease up")
+        both = "Name both ends: gitrelease diff A B"
+        ours = world.home.initialised  # nothing is released from a clone
+        raise ReleaseError("nothing is live yet", hint=f"{both}; or release: gitrelease up" if ours else both)
     return live

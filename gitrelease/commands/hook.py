@@ -129,7 +129,8 @@ def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -
     head = world.git.ref(world.settings.branch_ref)
     if head is not None:
         follow(world.checkout, head, head, at=time.time())
-    relay.line("taken; production was never started, so nothing was released: gitrelease up")
+    relay.line("taken; production was never started, so nothing was released")
+    relay.line("  release it: gitrelease up on the host")
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from gitrelease.core.errors import ReleaseError
+from gitrelease.core.errors import ReleaseError, RepositoryError
 from gitrelease.core.text import quoted
 
 MODE = 0o700
@@ -95,6 +95,13 @@ class Home:
         ):  # fmt: skip
             folder.mkdir(mode=MODE, parents=True, exist_ok=True)
             folder.chmod(MODE)
+
+
+def not_set_up(root: Path) -> RepositoryError:
+    """Return the refusal of what needs a production checkout, where `init` was never run."""
+    return RepositoryError(
+        f"{root} is not set up for releases yet", hint=f"Run once: gitrelease -C {quoted(root)} init"
+    )
 
 
 def user_name(uid: int) -> str:
