@@ -46,8 +46,14 @@ def _panel() -> None:
 def for_release(told: dict[str, Any]) -> None:
     """What can be done to one release."""
     name = told["release"]
-    if told["group"] != PRODUCTION:
-        showing.words(f"only group {told['group']} has had it; back there: gitrelease rollback --in {told['group']}")
+    group = told["group"]
+    if group != PRODUCTION:
+        back = (
+            f"go back from it there: gitrelease rollback --in {group}"
+            if group in told["served_by"]
+            else f"go back to it there: gitrelease rollback {name} --in {group}"
+        )
+        showing.words(f"only group {group} has had it; {back}")
         return
     columns = st.columns(4)
     live = reading.status()["live"]

@@ -37,8 +37,9 @@ def waiting() -> None:
     ]  # fmt: skip
     _table_or(rows, WAITING, "waiting", "Nothing waits.")
     for reason in state["refused_edits"]:
-        st.warning("An edit on disk is refused; see it: gitrelease diff --worktree, take it back: git checkout -- FILE")
-        showing.words(reason)
+        st.warning("An edit on disk is refused")
+        # Not above: Markdown makes a long dash of the two.
+        showing.words(f"{reason}\nsee it: gitrelease diff --worktree; take it back: git checkout -- FILE")
     st.subheader("Bad")
     rows = [
         {"what": one["release"] or "content", "commit": short(one["commit"]), "why": one["reason"]}
@@ -60,7 +61,8 @@ def attempts() -> None:
     columns = ATTEMPTS if all(row["group"] == PRODUCTION for row in rows) else IN_GROUPS
     _table_or(rows[:MOST], columns, "attempts", "All that came in was released.")
     if len(rows) > MOST:
-        st.text(f"and {len(rows) - MOST} more: gitrelease history --json")
+        more = f"and {len(rows) - MOST} more: gitrelease history --json"
+        st.text(f"{more}; of a group: gitrelease history --in GROUP --json" if columns is IN_GROUPS else more)
 
 
 def _table_or(rows: list[dict[str, object]], columns: tuple[str, ...], key: str, nothing: str) -> None:

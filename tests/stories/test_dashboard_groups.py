@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser import Page, chromium, running_page
 from tests.checkout import SETTINGS
+from tests.remedies import typed
 from tests.stories.test_dashboard import (  # fixtures
     browser,  # noqa: F401
     cells,
@@ -19,6 +20,7 @@ from tests.stories.test_dashboard import (  # fixtures
     text,
     view,
 )
+from tests.stories.test_dashboard_remedies import many
 from tests.stories.test_groups import Grouped
 
 if TYPE_CHECKING:
@@ -78,13 +80,49 @@ def test_a_release_of_a_group_is_shown_with_its_difference_its_output_and_its_lo
 
     said = " ".join(text(tab).split())
     assert "code outside the known regions changed" in said
-    assert "only group test has had it; back there: gitrelease rollback --in test" in said
+    assert "only group test has had it; go back from it there: gitrelease rollback --in test" in said
     assert "=== DEPLOYMENT LOG ===" in said
     assert "live, " in said.split("=== DEPLOYMENT LOG ===")[1]
     assert tab.get_by_role("button", name="Roll back to release/2").count() == 0
     shown = grouped.production.gitrelease("show", "release/2", "--log")
     assert shown.code == 0, shown.said
     assert "gitrelease rollback --in test (there is no" not in shown.out
+
+
+@typed(
+    "dashboard.actions.for_release: gitrelease rollback --in {group}",
+    "dashboard.actions.for_release: gitrelease rollback {name} --in {group}",
+)
+def test_the_way_back_in_a_group_is_typed_in_both_directions(
+    grouped: Grouped, served: Page, tab: Tab  # noqa: F811
+) -> None:  # fmt: skip
+    live = grouped.production.live()
+    for command, then in (
+        ("gitrelease rollback --in test", "release/1"),
+        ("gitrelease rollback release/2 --in test", "release/2"),
+    ):
+        tab.goto(served.url)
+        view(tab, "Releases")
+        choose(tab, "release/2")
+
+        ended = grouped.production.type(text(tab), command)
+
+        assert ended.code == 0, ended.said
+        assert (grouped.group()["live"], grouped.production.live()) == (then, live)
+
+
+@typed("dashboard.missed.attempts: gitrelease history --in GROUP --json")
+def test_more_attempts_than_a_page_shows_are_told_by_the_history_of_each_group(
+    grouped: Grouped, served: Page, tab: Tab  # noqa: F811
+) -> None:  # fmt: skip
+    many(grouped.production.home_of("test"), 501)
+    tab.goto(served.url)
+    view(tab, "Not released")
+    tab.get_by_text("more: gitrelease history --json").wait_for()
+
+    told = grouped.production.type(text(tab), "gitrelease history --in GROUP --json", GROUP="test").json
+
+    assert {f"the try {number}" for number in range(501)} <= {one["reason"] for one in told["attempts"]}
 
 
 @pytest.mark.long

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gitrelease.commands.dashboard import exposure
 from gitrelease.edges.backends import free_port
-from tests.checkout import PATIENCE, Production
+from tests.checkout import PATIENCE, Production, reserved_port, until
+from tests.remedies import typed
 
 
 def test_where_streamlit_is_not_installed_it_says_how(checkout: Production, tmp_path: Path) -> None:
@@ -37,6 +43,34 @@ def test_a_taken_port_is_named_with_who_has_it(checkout: Production) -> None:
     assert ended.code == 2
     assert f"port {port} is taken by pid " in ended.json["error"]
     assert ended.json["hint"] == "Choose another one: gitrelease dashboard --port PORT"
+
+
+@typed("commands.dashboard._require_free: gitrelease dashboard --port PORT")
+def test_on_a_port_that_is_chosen_as_it_says_there_is_a_page(checkout: Production) -> None:
+    checkout.init()
+    port = reserved_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken, ThreadPoolExecutor() as beside:
+        refused = checkout.gitrelease("dashboard", "--port", str(taken.getsockname()[1]))
+
+        typing = beside.submit(lambda: checkout.type(refused.said, "gitrelease dashboard --port PORT", PORT=str(port)))
+        until(lambda: typing.done() or answers(port), "the page answers")
+        listening = [
+            one.pid
+            for one in psutil.net_connections("tcp")
+            if one.laddr.port == port and one.status == psutil.CONN_LISTEN
+        ]
+        os.kill(int(listening[0] or 0), signal.SIGINT)
+
+        assert f"the page is at http://127.0.0.1:{port}/?token=" in typing.result(PATIENCE).out
+
+
+def answers(port: int) -> bool:
+    """Does a page answer there?"""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def test_an_address_is_an_ip_address(checkout: Production) -> None:
