@@ -41,7 +41,7 @@ class AgentEnded(ReleaseError):
     def __init__(self) -> None:
         super().__init__(
             "the agent ended before it had answered",
-            hint="See what is live (gitrelease status), then type it again",
+            hint="See what is live: gitrelease status; where it is not done yet, type it again",
             code=Exit.UNEXPECTED,
         )
 
@@ -119,7 +119,8 @@ class Client:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise Busy(
-                    "an agent is just starting, or does not answer", hint="Try again; see: gitrelease status"
+                    "an agent is just starting or cannot be reached, or another command is at work without one",
+                    hint="Try again in a moment; where it stays so: gitrelease recover",
                 ) from error
             yield
 

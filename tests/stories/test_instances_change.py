@@ -201,7 +201,7 @@ def test_a_down_that_is_killed_is_brought_to_its_end_by_the_next(work: Grouped, 
     again = production.gitrelease("down")
 
     assert "the agent ended before it had answered" in cut_off.err
-    assert "See what is live (gitrelease status), then type it again" in cut_off.err
+    assert "See what is live: gitrelease status; where it is not done yet, type it again" in cut_off.err
     assert too_early.code == Exit.REFUSED, too_early.said
     assert "gitrelease down" in too_early.said
     assert again.code == 0, again.said
