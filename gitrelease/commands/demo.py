@@ -11,6 +11,7 @@ import typer
 
 from gitrelease.commands.options import ending
 from gitrelease.core.text import quoted
+from gitrelease.edges.home import Home
 
 if TYPE_CHECKING:
     from gitrelease.demo.guide import Procedure
@@ -37,14 +38,21 @@ def run(keep: Annotated[bool, typer.Option("--keep", help="Leave it running and 
         finished = True
     finally:
         if keep:
-            typer.echo(f"\nit goes on: http://127.0.0.1:{story.port}\n  production checkout: {story.production}")
-            ours = f"gitrelease -C {quoted(story.production)}"
-            typer.echo(f"  try: {ours} status\n  end: {ours} down")
+            typer.echo(_left(story))
         else:
             story.down()
             if finished:
                 shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _left(story: Story) -> str:
+    """Say what goes on, and how it is ended; where production was not up yet, only where the files are."""
+    checkout, where = f"  production checkout: {story.production}", quoted(story.production)
+    if not Home(story.production / ".git").wanted.exists():
+        return f"\nnothing runs\n{checkout}"
+    goes_on = f"\nit goes on: http://127.0.0.1:{story.port}\n{checkout}\n"
+    return f"{goes_on}  try: gitrelease -C {where} status\n  end: gitrelease -C {where} down"
 
 
 def _tell(line: str) -> None:
