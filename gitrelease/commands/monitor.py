@@ -61,7 +61,11 @@ def _understood(words: Sequence[str], *, compare: bool) -> tuple[str | None, tup
     releases = tuple(word for word in words if "/" in word and release_number(word) is not None)
     others = [word for word in words if word not in releases]
     if len(others) > 1 or len(releases) > 2:
-        raise ReleaseError("too many words", hint="gitrelease monitor [INSTANCE|GROUP|all] [--compare RELEASE RELEASE]")
+        raise ReleaseError(
+            "too many words",
+            hint="Name one instance, one group or all: gitrelease monitor NAME --for TIME; or compare releases: "
+            "gitrelease monitor --compare NEW OLD",
+        )
     if releases and not compare:
         raise ReleaseError("a release is named, and nothing to do with it", hint="Compare releases with --compare")
     return (others[0] if others else None), releases

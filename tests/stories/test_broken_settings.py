@@ -67,6 +67,7 @@ def test_a_release_that_fails_its_soak_goes_back_by_itself_without_the_settings(
     assert "host.toml is not TOML" in checkout.gitrelease("status").said
 
 
+@typed("commands.client.LAST_HOLDS: gitrelease recover")
 def test_status_says_that_the_next_up_fails_and_what_to_type(production: Production) -> None:
     file = production.home / "host.toml"
     assert production.status()["settings"] == {"wrong": None}
@@ -79,6 +80,16 @@ def test_status_says_that_the_next_up_fails_and_what_to_type(production: Product
     assert f"settings  {file} is not TOML" in said
     assert "no up works: mend it, or bring that back: gitrelease recover" in said
     assert "notify    " not in said
+
+    assert production.gitrelease("down").code == 0
+    assert production.gitrelease("up").code == 2
+    mended = production.type(said, "gitrelease recover")
+
+    assert mended.code == 0, mended.said
+    assert production.status()["settings"] == {"wrong": None}
+    assert production.answer() == "one revenue profit"
+    assert production.gitrelease("up").code == 0
+    assert [kept.read_text() for kept in production.home.glob("host.toml.broken-*")] == ["[app\n"]
 
 
 LOOKS = (

@@ -23,7 +23,8 @@ from gitrelease.edges import backends, process_table
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.units import systemd_runs
 from tests import ordinary
-from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
+from tests.checkout import PATIENCE, SERVER, SETTINGS, Clone, Production, make_checkout, until
+from tests.remedies import typed
 
 NOBODY = 65534
 PROMPT = 20.0  # seconds: nothing hangs in these, so none may come near a deadline
@@ -62,6 +63,19 @@ def test_nothing_is_a_problem_where_production_is_well(production: Production) -
     wanted = {"git", "git settings", "hooks", "interpreter", "imports", "ports", "disk", "memory", "clock"}
     assert wanted | {"safe.directory", "ignored files", "branch", "slots"} <= set(lines)
     assert everything(production) == before
+
+
+@typed("commands.doctor._case: gitrelease -C DIR doctor")
+def test_a_folder_that_is_not_there_is_told_with_how_another_is_named(checkout: Production) -> None:
+    checkout.init()
+    nowhere = Production(checkout.root.parent / "nowhere", 0)
+
+    ended = nowhere.gitrelease("doctor")
+    named = Clone(checkout.root.parent).type(ended.said, "gitrelease -C DIR doctor", DIR=str(checkout.root))
+
+    assert ended.code == 2
+    assert "nowhere is no directory" in ended.said
+    assert "production was never started" in named.out
 
 
 def test_receivers_are_asked_for_a_connection_and_their_secrets_are_not_shown(production: Production) -> None:

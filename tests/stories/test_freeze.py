@@ -46,7 +46,7 @@ def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(pr
     assert "in time" in production.answer()
 
 
-@typed("core.decide.thaw_hint: gitrelease unfreeze")
+@typed("core.decide.thaw_hint: gitrelease unfreeze", "commands.freeze.run: gitrelease unfreeze")
 def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(production: Production) -> None:
     production.gitrelease("freeze", "-m", "audit")
     commit = production.commit_term("patience")
@@ -61,6 +61,9 @@ def test_what_was_committed_during_a_freeze_waits_and_is_released_when_it_ends(p
     production.await_live("release/2")
     assert production.status()["frozen"] is None
     assert "patience" in production.answer()
+    again = production.gitrelease("freeze", "-m", "once more")
+    assert production.type(again.out, "gitrelease unfreeze").code == 0
+    assert production.status()["frozen"] is None
 
 
 def test_a_freeze_ends_by_itself_and_lets_go_what_waited(production: Production) -> None:

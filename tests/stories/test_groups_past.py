@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import SETTINGS
+from tests.remedies import typed
 from tests.stories.test_groups import Grouped
 from tests.whole import Users, assert_whole, refs
 
@@ -112,10 +113,17 @@ def test_show_tells_in_which_groups_a_release_was_and_is(grouped: Grouped) -> No
     )
 
 
+@typed("commands.history._first: gitrelease deploy REV --to {group}")
 def test_a_group_that_has_had_nothing_says_what_to_type(grouped: Grouped) -> None:
-    assert grouped.production.gitrelease("history", "--in", "test").out == (
-        "no releases yet; give it one: gitrelease deploy REV --to test\n"
-    )
+    none = grouped.production.gitrelease("history", "--in", "test").out
+    assert none == "no releases yet; give it one: gitrelease deploy REV --to test\n"
+    grouped.branch_with("two")
+
+    given = grouped.production.type(none, "gitrelease deploy REV --to test", REV="next")
+
+    assert given.code == 0, given.said
+    assert "release/2" in grouped.production.gitrelease("history", "--in", "test").out
+    assert (grouped.group()["live"], grouped.production.live()) == ("release/2", "release/1")
     assert "there is no group 'nowhere'" in grouped.production.gitrelease("history", "--in", "nowhere").said
 
 

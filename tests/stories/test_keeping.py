@@ -237,25 +237,29 @@ def standby_pid(production: Production) -> int:
     return int(production.backend("standby")["identity"]["pid"])
 
 
-@pytest.mark.long
-def test_a_drill_that_fails_says_so_while_production_goes_on(checkout: Production) -> None:
-    needed = checkout.root.parent / "needed"
+@typed("commands.drill.run: gitrelease drill RELEASE")
+def test_a_drill_that_fails_says_so_while_production_goes_on(production: Production) -> None:
+    needed = production.root.parent / "needed"
     needed.touch()
-    checkout.replace("server.py", "import sys\n", f'import sys\n\nopen("{needed}").close()\n')
-    checkout.commit("Need a file")
-    checkout.init().up()
-    checkout.replace("server.py", f'open("{needed}").close()\n', "")
-    commit = checkout.commit("Need it no more")
-    until(lambda: checkout.state()["waiting"])
-    assert checkout.gitrelease("deploy", commit, "--approve").code == 0
+    needs = f'open("{needed}").close()\n'
+    for old, new in (("import sys\n", f"import sys\n\n{needs}"), (needs, "")):
+        production.gitrelease("freeze")
+        production.replace("server.py", old, new)
+        commit = production.commit("Need a file, or not")
+        deployed = production.gitrelease("deploy", commit, "--approve")
+        assert deployed.code == 0, deployed.said
     needed.unlink()
 
-    ended = checkout.gitrelease("drill")
+    ended = production.gitrelease("drill")
+    status = production.gitrelease("status").out
+    other = production.type(ended.said, "gitrelease drill RELEASE", RELEASE="release/1")
 
     assert ended.code == 3
-    assert "a rollback to release/1 would fail" in ended.said
-    assert "FAILED" in checkout.gitrelease("status").out
-    assert checkout.answer() == "one revenue profit"
+    assert "a rollback to release/2 would fail" in ended.said
+    assert "FAILED" in status
+    assert other.code == 0, other.said
+    assert "a rollback to release/1 works" in other.out
+    assert (production.live(), production.answer()) == ("release/3", "one revenue profit")
 
 
 @pytest.mark.parametrize("verb", ["pin", "freeze", "snapshot", "prune"])

@@ -13,6 +13,7 @@ import pytest
 import gitrelease
 from gitrelease.edges.inside import CHECKED
 from tests.checkout import Clone, Ended, Production, make_checkout
+from tests.remedies import typed
 from tests.stories.test_streamlit import SCRIPT, SETTINGS, sample_files
 
 PACKAGE = Path(gitrelease.__file__).parent
@@ -329,6 +330,7 @@ def test_a_region_that_is_gone_cannot_be_taken_back_alone(production: Production
     assert "basic_terms" in said(ended)
 
 
+@typed("commands.bisect.run: gitrelease show {name}")
 def test_blame_and_bisect_find_the_release(production: Production, developer: Clone) -> None:
     developer.replace(SCRIPT, PATTERN, r'"backlog": [r"order backlog[ :]+([\d.]+)"], "eps": [')
     developer.commit("Find the backlog")
@@ -340,6 +342,8 @@ def test_blame_and_bisect_find_the_release(production: Production, developer: Cl
 
     blamed = production.gitrelease("blame", "backlog", "--json").json
     found = production.gitrelease("bisect", "Order backlog: 42 units", "--json").json
+    told = production.gitrelease("bisect", "Order backlog: 42 units")
+    shown = production.type(told.out, f"gitrelease show {brought}")
 
     assert blamed["present"] == ["metric_patterns"]
     assert [(event["release"], event["action"]) for event in blamed["events"]] == [(brought, "added")]
@@ -347,6 +351,7 @@ def test_blame_and_bisect_find_the_release(production: Production, developer: Cl
     assert found["release"] == brought
     assert [item["metric"] for item in found["difference"]["gained"]] == ["backlog"]
     assert len(found["ran"]) <= 6
+    assert "backlog" in shown.out
 
 
 @pytest.mark.long

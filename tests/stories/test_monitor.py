@@ -21,6 +21,7 @@ import pytest
 from gitrelease.commands.watching import Span
 from gitrelease.edges import samples
 from tests.checkout import PATIENCE, SERVER, SETTINGS, Production, make_checkout, until
+from tests.remedies import typed
 from tests.stories.test_disk import Small, small  # noqa: F401
 from tests.stories.test_groups import Grouped
 
@@ -249,6 +250,11 @@ def test_production_that_is_down_is_told_as_down(checkout: Production) -> None:
 # -- what the agent keeps ----------------------------------------------------------------------------------------
 
 
+@typed(
+    "commands.monitor._understood: gitrelease monitor NAME --for TIME",
+    "commands.monitor._understood: gitrelease monitor --compare NEW OLD",
+    "commands.comparing._HINT: gitrelease history",
+)
 def test_the_agent_keeps_samples_and_two_releases_are_compared(talking: Production) -> None:
     until(lambda: len(kept(talking)) >= 2, "release/1 is sampled twice")
     talking.replace("server.py", "kept = []", 'kept = [b"x" * (40 << 20)]')
@@ -265,6 +271,19 @@ def test_the_agent_keeps_samples_and_two_releases_are_compared(talking: Producti
     assert [one["release"] for one in other.json["releases"]] == ["release/1", "release/2"]
     assert other.json["more_percent"]["memory"] < -40
     assert all(one["samples"] >= 2 for one in other.json["releases"])
+
+    wrong = talking.gitrelease("monitor", "--compare", "a", "b")
+    none = talking.gitrelease("monitor", "--compare", "release/9")
+    compared = talking.type(wrong.said, "gitrelease monitor --compare NEW OLD", NEW="release/2", OLD="release/1")
+    watched = talking.type(wrong.said, "gitrelease monitor NAME --for TIME", NAME="all", TIME="500ms")
+    listed = talking.type(none.said, "gitrelease history")
+
+    assert (wrong.code, none.code) == (2, 2)
+    assert compared.code == 0, compared.said
+    assert re.search(r"release/2 uses \d+ % more memory than release/1", compared.out)
+    assert watched.code == 0, watched.said
+    assert re.search(r"primary +release/2", watched.out)
+    assert all(f"\n{release} " in f"\n{listed.out}" for release in ("release/1", "release/2"))
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ from gitrelease.edges.backends import free_port
 from tests import receivers
 from tests.checkout import Production, until
 from tests.receivers import Hook
+from tests.remedies import typed
 
 
 def tell(production: Production, text: str) -> None:
@@ -208,6 +209,7 @@ def test_who_does_not_acknowledge_is_told_again_and_others_too(checkout: Product
     assert "nobody has acknowledged it yet, and was called for again" in checkout.gitrelease("status").said
 
 
+@typed("commands.ack.run: gitrelease status")
 def test_an_acknowledgement_is_shown_and_nobody_is_told_again(stuck: Production, hook: Hook) -> None:
     until(lambda: hook.body("level 2"), "level 2 is told")
 
@@ -216,10 +218,10 @@ def test_an_acknowledgement_is_shown_and_nobody_is_told_again(stuck: Production,
 
     assert first.code == second.code == 0
     assert "acknowledged: release/1 failed its soak" in first.out
+    assert "acknowledged by" in stuck.type(first.out, "gitrelease status").out
     assert second.json["new"] is False
     found = stuck.status()["emergency"]["acknowledged"]
     assert found["reason"] == "on my way, token=***"
-    assert "acknowledged by" in stuck.gitrelease("status").out
     assert stuck.gitrelease("history", "--json").json["emergencies"][0]["acknowledged"] == found
     assert f"not over, acknowledged by {found['by']}: on my way" in stuck.gitrelease("history").out
 
@@ -435,3 +437,21 @@ def test_a_command_that_hangs_or_fails_changes_nothing_and_leaves_nothing(produc
     for pid in map(int, pids.read_text().split()):
         until(lambda pid=pid: not psutil.pid_exists(pid), f"the end of {pid}")
     assert production.status()["live"]["release"] == "release/2"
+
+
+@typed("commands.notify.run: gitrelease notify test")
+def test_a_receiver_that_was_mended_is_tried_again(checkout: Production, hook: Hook) -> None:
+    checkout.init()
+    tell(checkout, urls(f"json://127.0.0.1:{free_port()}/t0ken"))
+    failed = checkout.gitrelease("notify", "test")
+    assert failed.code == 2
+    assert "FAILED" in failed.said
+
+    file = checkout.home / "host.toml"
+    file.write_text(file.read_text().partition("[notify]")[0])
+    tell(checkout, urls(hook.url))
+    again = checkout.type(failed.said, "gitrelease notify test")
+
+    assert again.code == 0, again.said
+    assert "reached its receiver" in again.said
+    assert len(hook.titles()) == 1

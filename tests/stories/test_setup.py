@@ -55,6 +55,7 @@ assign = "VERSION"
     assert settings.read_text() == before.replace(f"port = {checkout.port}", f"port = {port}")
 
 
+@typed("commands.init.run: gitrelease down && gitrelease up")
 def test_init_says_when_what_it_changed_counts_for_a_production_that_is_up(production: Production) -> None:
     assert "production is up, and nothing was changed" in production.gitrelease("init").out
 
@@ -66,6 +67,15 @@ def test_init_says_when_what_it_changed_counts_for_a_production_that_is_up(produ
     assert "what was changed (instance.port) counts after: gitrelease down && gitrelease up" in changed.out
     assert "next: gitrelease up" not in changed.out
     assert (told["up"], told["changed"]) == (True, ["instance.port"])
+    assert production.answer() == "one revenue profit"
+
+    production.gitrelease("init", "--port", port)
+    moved = production.type(changed.out, "gitrelease down && gitrelease up")
+
+    assert moved.code == 0, moved.said
+    assert production.answer(port=int(port)) == "one revenue profit"
+    with pytest.raises(OSError, match="refused"):
+        production.answer()
 
 
 @typed("installation._require_its_branch: gitrelease down && gitrelease init --branch {wanted} && gitrelease up")
@@ -220,6 +230,28 @@ def test_an_ignored_schema_export_is_carried_into_every_release_and_back(tmp_pat
         assert rolled_back.code == 0, rolled_back.said
         assert checkout.read("schema.json") == '{"fields": {"a": 1}}'
         assert checkout.git("ls-files", "schema.json") == ""
+    finally:
+        checkout.clear_away()
+
+
+@typed("commands.init.run: git add -f {carried} && git commit")
+def test_a_carried_file_that_is_added_is_tracked_and_released_like_any_other(tmp_path: Path) -> None:
+    settings = SETTINGS.replace('schema = "schema.json"', 'schema = "the schema.json"')
+    files = {"server.py": SERVER, "gitrelease.toml": settings, ".gitignore": "*.json\n"}
+    checkout = make_checkout(tmp_path, files)
+    try:
+        checkout.write("the schema.json", "{}")
+        said = checkout.gitrelease("init", "--port", str(checkout.port), "--python", sys.executable).out
+
+        added = checkout.type(said, "git add -f 'the schema.json' && git commit")
+        again = checkout.gitrelease("init")
+        checkout.up().await_idle()
+
+        assert added.code == 0, added.said
+        assert "git ignores" not in again.out
+        assert checkout.git("ls-files", "the schema.json") == "the schema.json"
+        assert checkout.git("show", "release/1:the schema.json") == "{}"
+        assert checkout.git("rev-parse", "release/1^{commit}") == checkout.git("rev-parse", "deploy")
     finally:
         checkout.clear_away()
 
