@@ -27,6 +27,10 @@ from gitrelease.edges.slots import Slots
 log = logging.getLogger("gitrelease.agent")
 
 
+LAST_HOLDS = "what was read last holds on, but no up works: mend it, or bring that back: gitrelease recover"
+VARIABLES_HOLD = "the variables that were read last hold on, also for an up"
+
+
 @dataclass(frozen=True)
 class World:
     """The edges of one production checkout, with the settings that judge candidates: the live release's."""
@@ -150,14 +154,18 @@ class World:
             log.warning("the settings of the host are not kept: %s", error)
 
     @property
-    def wrong(self) -> str | None:
-        """What is wrong with the settings of this host as they are written now, and the remedy; None where nothing."""
+    def wrong(self) -> dict[str, str | None]:
+        """What is `wrong` with the settings of this host as they are written now, with the remedy, and what `holds`
+        meanwhile; where nothing is wrong that is None alone.
+        """
+        holds = LAST_HOLDS
         try:
             self._read_host()
+            holds = VARIABLES_HOLD
             settings_files.variables_of_host(self.home.settings, self.git.root)
         except SettingsError as error:
-            return f"{error.message}. {error.hint}"
-        return None
+            return {"wrong": f"{error.message}. {error.hint}", "holds": holds}
+        return {"wrong": None}
 
 
 def open_world(directory: Path, *, initialised: bool = True, kept: bool = False) -> World:

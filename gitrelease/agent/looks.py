@@ -60,7 +60,7 @@ class Looks:
             return memory if memory is not None and tells(memory, count) else from_journal(there)
 
         told = history(world.of_group(request.text("group") or PRODUCTION), count, remember)
-        return {**told, "wrong": world.wrong}
+        return {**told, **world.wrong}
 
     def _every(self) -> tuple[Production, ...]:
         """Return the productions of all groups that are looked after; none before production is up."""

@@ -86,7 +86,7 @@ def status(
         "inbox": {"trouble": inbox.trouble if inbox else "", "pending": inbox.pending if inbox else ""},
         "refused_edits": list(inbox.refused.values()) if inbox else [],
         "person_needed": memory.stopped,
-        "settings": {"wrong": world.wrong},
+        "settings": world.wrong,
         "start": _start(memory),
         "hooks": {"elsewhere": memory.hooks_elsewhere},
         "variables": _variables(world),

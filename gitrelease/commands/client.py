@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from gitrelease.world import World
 
 AGENT_START = 20.0  # seconds
-LAST_HOLDS = "what was read last holds on, but no up works: mend it, or bring that back: gitrelease recover"
 AGENT_ANSWER = 10.0  # seconds in which an agent says that it is there; it does so in milliseconds
 
 
@@ -212,10 +211,11 @@ def look_at(directory: Path, *, initialised: bool = True) -> World:
     return world
 
 
-def warn_of(wrong: str | None) -> None:
-    """Say what is wrong with the settings of the host, where something is, and that what was read last is taken."""
-    if wrong is not None:
-        say([Told(f"warning: {one_line(wrong, 400)}", "warning"), f"  {LAST_HOLDS}"], error=True)
+def warn_of(told: Mapping[str, str | None]) -> None:
+    """Say what is wrong with the settings of the host, where something is, and what holds meanwhile."""
+    if (wrong := told["wrong"]) is not None:
+        holds = told.get("holds") or ""  # an agent of an earlier version tells none
+        say([Told(f"warning: {one_line(wrong, 400)}", "warning"), f"  {holds}"], error=True)
 
 
 def show_progress(message: wire.Message) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import ipaddress
 import os
@@ -93,7 +94,10 @@ def _require_free(address: str, port: int) -> None:
         with contextlib.closing(listen(address, port, owner_of=port_owner)):
             pass
     except ReleaseError as error:
-        raise ReleaseError(error.message, hint="Choose another one: gitrelease dashboard --port PORT") from error
+        hint = "Choose another one: gitrelease dashboard --port PORT"
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRNOTAVAIL:
+            hint = "Leave --address out, or write one that this host has"
+        raise ReleaseError(error.message, hint=hint) from error
 
 
 def url(started: Started) -> str:

@@ -83,7 +83,7 @@ def _told_by_agent(directory: Path, group: str, most: int | None) -> dict[str, A
         return None
     if "error" in told:
         return None  # whatever is wrong is said by who reads
-    warn_of(told.pop("wrong"))
+    warn_of({key: told.pop(key, None) for key in ("wrong", "holds")})
     return told
 
 

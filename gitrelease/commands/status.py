@@ -11,7 +11,6 @@ import typer
 from gitrelease.commands import offers
 from gitrelease.commands.client import (
     AGENT_ANSWER,
-    LAST_HOLDS,
     Client,
     client_for,
     end_or_raise,
@@ -169,10 +168,10 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
     if state["person_needed"]:
         yield Told(f"PERSON    needed: {one_line(state['person_needed'], 300)}", "problem")
         yield f"          {_acknowledged(state['emergency'], now)}"
-    wrong = state.get("settings", {}).get("wrong")  # an agent of an earlier version, while it is busy, tells none
-    if wrong:
-        yield Told(f"settings  {one_line(wrong, 400)}", "problem")
-        yield f"          {LAST_HOLDS}"
+    settings = state.get("settings", {})  # an agent of an earlier version, while it is busy, tells none
+    if settings.get("wrong"):
+        yield Told(f"settings  {one_line(settings['wrong'], 400)}", "problem")
+        yield f"          {settings.get('holds', '')}"
     elif state["notify"]["wrong"]:
         yield Told(f"notify    {one_line(state['notify']['wrong'], 400)}", "warning")
     if trouble := state.get("inbox", {}).get("trouble"):

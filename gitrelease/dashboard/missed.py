@@ -39,7 +39,7 @@ def waiting() -> None:
     for reason in state["refused_edits"]:
         st.warning("An edit on disk is refused")
         # Not above: Markdown makes a long dash of the two.
-        showing.words(f"{reason}\nsee it: gitrelease diff --worktree; take it back: git checkout -- FILE")
+        showing.words(f"{reason}\nsee it: gitrelease diff --worktree; take it back: git checkout HEAD -- FILE")
     st.subheader("Bad")
     rows = [
         {"what": one["release"] or "content", "commit": short(one["commit"]), "why": one["reason"]}

@@ -67,7 +67,7 @@ def test_a_release_that_fails_its_soak_goes_back_by_itself_without_the_settings(
     assert "host.toml is not TOML" in checkout.gitrelease("status").said
 
 
-@typed("commands.client.LAST_HOLDS: gitrelease recover")
+@typed("world.LAST_HOLDS: gitrelease recover")
 def test_status_says_that_the_next_up_fails_and_what_to_type(production: Production) -> None:
     file = production.home / "host.toml"
     assert production.status()["settings"] == {"wrong": None}

@@ -90,24 +90,28 @@ def test_an_agent_that_is_gone_is_started_as_the_page_says(
     shown.await_idle()
 
 
-@typed("dashboard.missed.waiting: gitrelease diff --worktree", "dashboard.missed.waiting: git checkout -- FILE")
+@typed("dashboard.missed.waiting: gitrelease diff --worktree", "dashboard.missed.waiting: git checkout HEAD -- FILE")
+@pytest.mark.parametrize("staged", [False, True])
 def test_an_edit_that_is_refused_is_seen_and_taken_back_as_the_page_says(
-    shown: Production, looking: Page, tab: Tab  # noqa: F811
+    shown: Production, looking: Page, tab: Tab, staged: bool  # noqa: F811
 ) -> None:  # fmt: skip
     before = shown.read("server.py")
     shown.write("server.py", before + "\ndef broken(:\n")
+    if staged:
+        shown.git("add", "server.py")
     until(lambda: shown.state()["refused_edits"], "the edit is refused")
     tab.goto(looking.url)
     view(tab, "Not released")
     tab.get_by_text("An edit on disk is refused").wait_for()
 
     seen = shown.type(text(tab), "gitrelease diff --worktree")
-    taken = shown.type(text(tab), "git checkout -- FILE", FILE="server.py")
+    taken = shown.type(text(tab), "git checkout HEAD -- FILE", FILE="server.py")
 
     assert "server.py" in seen.out
     assert "does not parse" in seen.out
     assert taken.code == 0, taken.said
     assert shown.read("server.py") == before
+    assert shown.git("status", "--porcelain") == ""
     until(lambda: not shown.state()["refused_edits"], "nothing is refused any more")
 
 

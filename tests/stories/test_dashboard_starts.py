@@ -82,6 +82,16 @@ def test_an_address_is_an_ip_address(checkout: Production) -> None:
     assert "--address example.com is no IP address" in ended.said
 
 
+def test_an_address_of_another_host_is_not_mended_by_another_port(checkout: Production) -> None:
+    checkout.init()
+
+    ended = checkout.gitrelease("dashboard", "--address", "203.0.113.7")
+
+    assert ended.code == 2
+    assert "Leave --address out, or write one that this host has" in ended.said
+    assert "--port" not in ended.said
+
+
 def test_a_checkout_that_is_not_set_up_has_no_page(checkout: Production) -> None:
     ended = checkout.gitrelease("dashboard")
 

@@ -276,6 +276,10 @@ def test_a_file_of_variables_that_is_wrong_is_told_and_what_was_read_last_holds(
     assert recorded.gitrelease("restart").code == 0
 
     assert all(said in one and "hidden-value" not in one for one in told), told
+    assert "the variables that were read last hold on, also for an up" in told[0]
+    assert "gitrelease recover" not in told[0]
+    assert recorded.gitrelease("down").code == 0
+    recorded.up().await_idle()
     assert variables_of_app(recorded)["REGION"] == "south"
     assert "FINE" not in variables_of_app(recorded)
 
