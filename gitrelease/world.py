@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ log = logging.getLogger("gitrelease.agent")
 
 
 LAST_HOLDS = "what was read last holds on, but no up works: mend it, or bring that back: gitrelease recover"
+NOT_OURS_TO_READ = "what was read last holds on, but no up works, and no recover, before it can be read"
 VARIABLES_HOLD = "the variables that were read last hold on, also for an up"
 
 
@@ -158,11 +160,12 @@ class World:
         """What is `wrong` with the settings of this host as they are written now, with the remedy, and what `holds`
         meanwhile; where nothing is wrong that is None alone.
         """
-        holds = LAST_HOLDS
+        file = self.home.settings
+        holds = NOT_OURS_TO_READ if file.is_file() and not os.access(file, os.R_OK) else LAST_HOLDS
         try:
             self._read_host()
             holds = VARIABLES_HOLD
-            settings_files.variables_of_host(self.home.settings, self.git.root)
+            settings_files.variables_of_host(file, self.git.root)
         except SettingsError as error:
             return {"wrong": f"{error.message}. {error.hint}", "holds": holds}
         return {"wrong": None}

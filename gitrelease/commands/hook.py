@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from gitrelease.commands.client import Client
+from gitrelease.commands.client import AgentEnded, Client
 from gitrelease.core.approval import read_push_options
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
@@ -87,7 +87,8 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
     read = read_push_options(given, new)
     for line in read.told(new):
         relay.line(line)
-    end = client.ask_starting(
+    end = _ask(
+        client,
         "push-stage",
         {
             "old": old,
@@ -96,7 +97,7 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
             "receive_pack": int(receive_pack),
             "by": pusher(),
         },
-        relay.step,
+        relay,
     )
     accepted = end.get("outcome") in ("staged", "unchanged")
     if not accepted:
@@ -105,12 +106,25 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
 
 
 def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
-    end = client.ask_starting("push-promote", {"receive_pack": int(receive_pack)}, relay.step)
+    end = _ask(client, "push-promote", {"receive_pack": int(receive_pack)}, relay)
     if end.get("outcome") == "released":
         relay.line(end["hint"])
     else:
         relay.end(end)
     return 0
+
+
+def _ask(client: Client, verb: str, arguments: wire.Message, relay: Relay) -> wire.Message:
+    """Ask the agent; where none answers, what is to be done is done on the host, not where the push came from."""
+    try:
+        return client.ask_starting(verb, arguments, relay.step)
+    except AgentEnded as error:
+        taken = verb == "push-promote"
+        hint = "The next agent goes on with it: the next push starts one, or a command on the host"
+        raise ReleaseError(error.message, hint=hint if taken else "Push again", code=error.code) from error
+    except ReleaseError as error:
+        hint = f"On the host: {error.hint[:1].lower()}{error.hint[1:]}"
+        raise ReleaseError(error.message, hint=hint, code=error.code) from error
 
 
 def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -> int:

@@ -132,6 +132,8 @@ def test_settings_that_their_owner_may_not_read_are_told_with_the_remedy(checkou
     looked, refused, mended = (ordinary.run(checkout, verb) for verb in ("status", "up", "recover"))
 
     assert looked.code == 0
+    assert "before it can be read" in looked.said
+    assert "gitrelease recover" not in looked.said
     for ended in (looked, refused, mended):
         assert f"{file} cannot be read: Permission denied" in ended.said
         assert "chown" not in ended.said
