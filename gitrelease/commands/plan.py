@@ -12,6 +12,7 @@ from gitrelease.commands.client import look_at, print_json
 from gitrelease.commands.diff import describe
 from gitrelease.commands.options import Json, Revision, ending
 from gitrelease.core.signs import Told
+from gitrelease.core.text import short
 from gitrelease.edges.terminal import breaks, say
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ def run(context: typer.Context, revision: Revision = None, as_json: Json = False
     from gitrelease.core.render import diff_lines
 
     world = look_at(context.obj)
-    planned = plan(world, commit_of(world, revision or world.settings.app.branch))
+    commit = commit_of(world, revision or world.settings.app.branch)
+    planned = plan(world, commit)
     if as_json:
         print_json(planned)
         return 0
-    needed = "needed: deploy --approve, or git push -o approve=COMMIT"
+    needed = f"needed: gitrelease deploy {short(commit)} --approve"
     expected = planned["expected_seconds"]
     lines = {
         "steps": "; ".join(planned["steps"]) or "none: nothing that runs has changed",

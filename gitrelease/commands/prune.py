@@ -129,5 +129,5 @@ def _tell(end: Message, *, dry_run: bool) -> None:
     typer.echo(f"{word} {counted(len(dropped), 'release')}{span}; {end['kept']} are kept")
     if end["kept_heads"]:
         typer.echo(f"{word} {counted(end['kept_heads'], 'mark')} of replaced heads that the branch holds by now")
-    if dropped:
+    if dropped and dry_run:
         typer.echo("  protect one: gitrelease pin RELEASE")

@@ -46,11 +46,11 @@ def run(
     """What one release changed, who released it, when, how, and what became of it."""
     from gitrelease.core.errors import ReleaseError
 
-    if form is not None and (as_json or not log):
-        example = f"gitrelease show {one_line(release, 40)} --log --format {form}"
-        raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
     world = look_at(context.obj)
     known, found = find_release(world, release)
+    if form is not None and (as_json or not log):
+        example = f"gitrelease show {found.name} --log --format {form}"
+        raise ReleaseError("--format says how the log is printed", hint=f"Ask for it without --json: {example}")
     told = describe_release(world, known, found)
     if log:
         _print_log(told, log_of(world, known, found, told), form, as_json=as_json)
@@ -129,9 +129,10 @@ def _way_back(world: World, found: Release) -> str:
     from gitrelease.release.going_back import target_of_rollback
 
     known, within = world.records(), world.within
-    if known.live is None or known.live.number != found.number:
-        serves = known.live.name if known.live else "nothing"
-        return f"gitrelease rollback{within} {found.name} (to this one; {world.group} serves {serves})"
+    if known.live is None:
+        return "no release is live by the refs; put that right first: gitrelease recover"
+    if known.live.number != found.number:
+        return f"gitrelease rollback{within} {found.name} (to this one; {world.group} serves {known.live.name})"
     target = target_of_rollback(world, known, None)
     return f"gitrelease rollback{within} (to {target.name})" if target else "there is no older release that is not bad"
 

@@ -59,7 +59,7 @@ def _length(option: str, text: str) -> float:
     try:
         found = seconds(text)
     except ValueError as error:
-        raise ReleaseError(f"{option}: {error}", hint=f"For example: gitrelease monitor {option} 10m") from error
+        raise ReleaseError(f"{option}: {error}", hint="For example: gitrelease monitor --for 5s --every 1s") from error
     if found < _SHORTEST:
         raise ReleaseError(f"{option} {text} is too short", hint=f"Take {_SHORTEST:g}s at least")
     return found
