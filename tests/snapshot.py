@@ -60,7 +60,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"(?m)^(ok       git  +).*", r"\g<1>2.39.5"),
     (r"(?m)^(ok       clock  +).*", r"\1…"),
     (r"(?m)^(warning  boot  +).*\n( +fix: ).*", r"\1…\n\2…"),
-    (r"(?m)^2> systemd does not run this host now; .*\n", ""),
+    (r"(?m)^2> systemd does not run here now; .*\n", ""),
     (r"PATH=\S+", "PATH=…"),
 )
 

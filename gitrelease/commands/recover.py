@@ -93,7 +93,8 @@ def _client(directory: Path) -> Client:
     if found is None:
         raise RepositoryError(
             f"{directory} is in no checkout",
-            hint="Go to the production checkout, or name it: gitrelease -C DIR recover; a new one: git clone URL DIR",
+            hint="Go to the production checkout, or name it: gitrelease -C DIR recover; a new one: git clone URL DIR; "
+            "then: gitrelease -C DIR init",
         )
     client = Client(found, Home(found / ".git"))
     if client.home.root.exists():

@@ -98,7 +98,7 @@ def _last_of(git: Git, ref: str) -> str:
             return found
     raise RepositoryError(
         f"nothing is left that says where {ref.removeprefix('refs/heads/')} was",
-        hint="Fetch it from another repository: git fetch URL BRANCH:BRANCH; then: gitrelease recover",
+        hint="Fetch it from another repository: git fetch --update-head-ok URL BRANCH:BRANCH; then: gitrelease recover",
     )
 
 

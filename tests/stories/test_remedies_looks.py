@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.checkout import Production, until
+from tests.checkout import Production
 from tests.remedies import typed
 from tests.stories.test_keeping import release_terms, releases
 
