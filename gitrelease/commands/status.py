@@ -249,7 +249,7 @@ def _waiting(state: dict[str, Any]) -> Iterator[str]:
     """Yield what came in and is not live, with what to do about it."""
     for reason in state["refused_edits"]:
         yield Told(f"refused   the edit on disk: {one_line(reason, 300)}", "refused")
-        yield "          see it: gitrelease diff --worktree; take it back: git checkout -- FILE"
+        yield "          see it: gitrelease diff --worktree; take it back: git checkout HEAD -- FILE"
     for waiting in state["waiting"]:
         what = f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']})"
         yield Told(f"{what}: {one_line(waiting['reason'], 300)}", "waiting")
@@ -257,4 +257,4 @@ def _waiting(state: dict[str, Any]) -> Iterator[str]:
     for item in state["quarantined"][-_BAD_SHOWN:]:
         yield Told(f"bad       {item['release'] or short(item['commit'])}: {one_line(item['reason'], 100)}", "bad")
     if len(state["quarantined"]) > _BAD_SHOWN:
-        yield f"          and {len(state['quarantined']) - _BAD_SHOWN} more: gitrelease history"
+        yield f"          and {len(state['quarantined']) - _BAD_SHOWN} more: gitrelease status --json"

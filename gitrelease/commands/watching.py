@@ -69,7 +69,7 @@ def watch(world: World, instance: str | None, span: Span, *, as_json: bool) -> i
     """Watch until the time is over or Ctrl-C; 0 where all stayed within the thresholds, else 3."""
     selections = chosen(world, instance)
     if not any(one.running.live for one in selections):
-        raise ReleaseError(f"{selections[0].world.group} is not up", hint="Start it: gitrelease up", code=Exit.REFUSED)
+        raise _not_up(selections[0].world)
     summaries = {name: Summary() for one in selections for name in one.names}
     begun = time.monotonic()
     with _view(as_json=as_json) as view, contextlib.suppress(KeyboardInterrupt):
@@ -80,6 +80,13 @@ def watch(world: World, instance: str | None, span: Span, *, as_json: bool) -> i
     else:
         say(_lines(summaries, told))
     return Exit.DONE if told["ok"] else Exit.REFUSED
+
+
+def _not_up(world: World) -> ReleaseError:
+    group, hint = world.group, "Start it: gitrelease up"
+    if not world.is_production and world.records().live is None:
+        hint = f"It serves nothing yet; give it a release: gitrelease deploy REV --to {group}"
+    return ReleaseError(f"{group} is not up", hint=hint, code=Exit.REFUSED)
 
 
 def _look(selections: Sequence[Selection], summaries: Summaries, span: Span, view: View) -> None:

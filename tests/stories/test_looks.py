@@ -58,7 +58,7 @@ def test_of_what_went_bad_status_tells_the_newest(checkout: Production) -> None:
     assert [line.split(": ")[1] for line in said.splitlines() if line.startswith("bad ")] == [
         "the bad 2", "the bad 3", "the bad 4",
     ]  # fmt: skip
-    assert "and 1 more: gitrelease history" in said
+    assert "and 1 more: gitrelease status --json" in said
 
 
 def test_history_has_the_promised_shape_newest_first(production: Production) -> None:
