@@ -94,6 +94,7 @@ def test_what_doctor_says_keeps_it_keeps_it(losing: Production) -> None:
     assert "the app writes output" not in " ".join(losing.gitrelease("doctor").said.split())
 
 
+@typed("commands.prune._tell_of_leftovers: gitrelease prune --leftovers")
 def test_what_lies_in_a_slot_that_is_used_again_is_kept_for_a_while(losing: Production) -> None:
     first = slot_that_serves(losing)
     had = results(first / "output")
@@ -106,12 +107,16 @@ def test_what_lies_in_a_slot_that_is_used_again_is_kept_for_a_while(losing: Prod
     assert had <= {path.name for path in kept.rglob("*.txt")}
     assert "that apps wrote in slots that were used again are kept" in losing.gitrelease("status").out
     assert "gitrelease prune --leftovers" in " ".join(losing.gitrelease("doctor").said.split())
-    assert "gitrelease prune --leftovers" in losing.gitrelease("prune").out
+    pruned = losing.gitrelease("prune").out
     would = losing.gitrelease("prune", "--leftovers", "--dry-run")
     assert would.out.startswith("would drop 0.0 MB")
     assert any(kept.rglob("*.txt"))
-    assert losing.gitrelease("prune", "--leftovers").code == 0
+    serving = slot_that_serves(losing)
+    had = results(serving / "output")
+    assert losing.type(pruned, "gitrelease prune --leftovers").code == 0
     assert not kept.exists()
+    assert results(serving / "output") == had
+    assert "are kept; drop them" not in losing.gitrelease("prune").out
 
 
 def test_init_finds_the_usual_name_and_takes_what_was_there_before(keeping: Production) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.core.service import Service, mark_of, unit
+from gitrelease.edges.units import systemd_runs
 from tests import ordinary
 from tests.checkout import PATIENCE, Production, make_checkout, until
 from tests.remedies import typed
@@ -273,3 +274,58 @@ def test_the_line_of_the_crontab_starts_production(oddly_placed: Production) -> 
 
     assert ran.returncode == 0, ran.stderr
     assert oddly_placed.live() == "release/1"
+
+
+@pytest.mark.skipif(systemd_runs(), reason="needs a host without systemd")
+@typed("commands.service._unit: gitrelease service --cron", "commands.service._unit: gitrelease service --supervisor")
+def test_where_systemd_does_not_run_the_other_ways_that_are_said_start_production(oddly_placed: Production) -> None:
+    said = oddly_placed.gitrelease("service").said
+
+    cron = oddly_placed.type(said, "gitrelease service --cron")
+    stanza = oddly_placed.type(said, "gitrelease service --supervisor")
+
+    line = cron.out.removeprefix("@reboot ").replace("\\%", "%")
+    ran = subprocess.run(["/bin/sh", "-c", line], cwd="/", capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert oddly_placed.live() == "release/1"
+    assert stanza.out.startswith("[program:gitrelease-production]\n")
+
+
+@typed("commands.service.describe: gitrelease service")
+def test_a_checkout_whose_path_no_unit_can_hold_is_moved_as_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "two\nlines").mkdir()
+    before = make_checkout(tmp_path / "two\nlines").init().up()
+    before.await_idle()
+    refused = before.gitrelease("service")
+    before.gitrelease("down")
+    after = Production(before.root.rename(tmp_path / "production"), before.port)
+    try:
+        done = after.type(refused.said, "gitrelease service")
+
+        assert refused.code == 2
+        assert done.code == 0, done.said
+        assert mark_of(unit_of(after).read_text()) is not None
+        assert str(after.root) in unit_of(after).read_text()
+        after.up()
+        after.await_idle()
+        assert after.answer() == "one revenue profit"
+        developer = after.clone()
+        developer.commit_term("second")
+        assert "release/2 is live" in developer.push().said
+    finally:
+        after.clear_away()
+
+
+@typed("commands.uninstall._still_starting: rm {path}")
+def test_a_unit_that_would_still_start_it_is_removed_as_it_is_said(checkout: Production) -> None:
+    checkout.init()
+    written(checkout)
+
+    said = checkout.gitrelease("uninstall").said
+    removed = checkout.type(said, f"rm {unit_of(checkout)}")
+
+    assert f"{unit_of(checkout).name} would still start it with the host" in said
+    assert removed.code == 0, removed.said
+    assert not unit_of(checkout).exists()
+    checkout.init()
+    assert "would still start it" not in checkout.gitrelease("uninstall").said
