@@ -38,7 +38,8 @@ def _still_starting(root: Path) -> Iterator[str]:
     from gitrelease.edges.home import user_name
 
     for unit in units.of_checkout(root, user_name(root.stat().st_uid)):
-        ended = f"{unit.manager} disable {unit.path.name}; rm {quoted(unit.path)}"
+        by = "sudo " if unit.system else ""
+        ended = f"{unit.manager} disable {unit.path.name}; {by}" + f"rm {quoted(unit.path)}"
         yield f"{unit.path.name} would still start it with the host: {ended}"
     if in_crontab(host.crontab(), str(root)):
         yield "the crontab would still start it with the host: crontab -e"

@@ -6,6 +6,8 @@ import pytest
 
 from tests.checkout import Production
 from tests.remedies import typed
+from tests.stories.test_groups import Grouped, grouped  # noqa: F401  # a fixture
+from tests.stories.test_instances import answer
 from tests.stories.test_keeping import release_terms, releases
 
 # -- pin, prune, snapshot, restore -----------------------------------------------------------------------------------
@@ -110,6 +112,29 @@ def test_the_way_back_that_a_log_tells_leads_where_it_says(production: Productio
     assert (back.code, again.code) == (0, 0), back.said + again.said
     assert (at_first, production.live()) == ("release/1", "release/2")
     assert "two" in production.answer()
+
+
+@typed(
+    "commands.show._way_back: gitrelease rollback{within}",
+    "commands.show._way_back: gitrelease rollback{within} {name}",
+)
+def test_the_way_back_of_a_group_leads_where_a_log_says(grouped: Grouped) -> None:  # noqa: F811
+    production = grouped.production
+    for version in ("two", "three"):
+        grouped.branch_with(version)
+        grouped.deploy("next", "--to", "test")
+        grouped.await_proved()
+
+    of_live = production.gitrelease("show", "release/3", "--log").out
+    back = production.type(of_live, "gitrelease rollback --in test")
+    at_first = answer(grouped.ports["test-1"])
+    of_left = production.gitrelease("show", "release/3", "--log").out
+    again = production.type(of_left, "gitrelease rollback --in test release/3")
+
+    assert "gitrelease rollback --in test (to release/2)" in of_live
+    assert (back.code, again.code) == (0, 0), back.said + again.said
+    assert (at_first, answer(grouped.ports["test-1"])) == ("two revenue profit", "three revenue profit")
+    assert production.answer() == "one revenue profit"
 
 
 @typed("commands.show._way_back: gitrelease recover")

@@ -206,3 +206,22 @@ def test_variables_that_nobody_can_read_are_recorded_and_taken_up_as_it_is_said(
     given(checkout, "release/1", recorded)
     given(checkout, "release/1", restarted)
     assert b"DB_PASSWORD=second" in Path(f"/proc/{checkout.backend_pid()}/environ").read_bytes().split(b"\0")
+
+
+@typed("recovery.house.mend_variables: gitrelease up --variables")
+def test_an_app_that_does_not_start_without_its_variables_comes_up_as_it_is_said(checkout: Production) -> None:
+    checkout.replace("server.py", "import sys\n", "import os\nimport sys\n\nos.environ['DB_PASSWORD']\n")
+    checkout.commit("It needs a password")
+    checkout.init()
+    assert checkout.gitrelease("up", env={"DB_PASSWORD": "first"}).code == 0
+    checkout.await_idle()
+    checkout.gitrelease("down")
+    (checkout.home / "variables.json").write_text("{")
+
+    recovered = checkout.gitrelease("recover")
+    recorded = checkout.type(recovered.said, "gitrelease up --variables", env={"DB_PASSWORD": "second"})
+
+    assert recovered.code == 5, recovered.said
+    given(checkout, "release/1", recorded)
+    assert checkout.answer() == "one revenue profit"
+    assert checkout.status()["person_needed"] is None
