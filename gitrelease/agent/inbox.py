@@ -96,6 +96,10 @@ class Inbox:
             frozen=frozen_now(known) is not None,
         )
 
+    def refuses_only(self, key: str) -> None:
+        """Forget edits that were refused and lie on disk no more: changed since, or taken back in part."""
+        self.refused = {edit: why for edit, why in self.refused.items() if edit == key}
+
     def forget(self, key: str) -> None:
         self.waiting.pop(key, None)
         self.refused.pop(key, None)
@@ -281,7 +285,10 @@ def _take_edit(
     """Release what was edited on disk, as a commit; what is unfit is left as the person left it."""
     world = production.world
     checkout = world.checkout
-    if known.checkout is None or not checkout.on_branch() or checkout.in_progress():
+    if known.checkout is None or checkout.in_progress():
+        return None
+    if not checkout.on_branch():
+        inbox.refused.clear()  # what lies there is no edit of what production follows
         return None
     if _git_is_at_work(world, inbox) or world.home.recovering.exists():
         return None  # a mixture of two commits, and nobody's edit
@@ -299,6 +306,7 @@ def _take_edit(
         parent=head, paths=paths, subject=f"Edit {names} on the production host", at=time.time()
     )
     candidate = of_edit(production, source, head)
+    inbox.refuses_only(candidate.key)
     if candidate.key in inbox.refused or candidate.key in inbox.waiting:
         return None
     try:

@@ -313,6 +313,36 @@ def test_an_edit_that_is_refused_is_seen_and_taken_back_as_it_is_said(production
     assert production.read("README.md") == "Words\n"
 
 
+@typed("commands.status._waiting: git checkout HEAD -- FILE")
+def test_an_edit_is_taken_back_in_part_as_it_is_said_and_the_rest_is_judged_by_itself(production: Production) -> None:
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "well",\n')
+    production.write("broken.py", "def broken(:\n")
+    production.git("add", "broken.py")
+    production.replace("gitrelease.toml", "[limits]\n", "[limits]\nno_such_limit = 1\n")
+    until(lambda: "refused   the edit on disk" in status(production) and not production.busy(), "it is refused")
+
+    well(production.type(status(production), "git checkout HEAD -- FILE", FILE="gitrelease.toml"))
+
+    until(lambda: "\nwaiting " in status(production), "what is left waits")
+    assert "refused" not in status(production)
+    assert '"well"' in production.read("server.py")
+
+
+@typed("commands.status._waiting: git checkout HEAD -- FILE")
+def test_an_edit_that_was_refused_is_taken_back_as_it_is_said_on_another_branch_too(production: Production) -> None:
+    production.replace("server.py", "import http.server\n", "import http.server(\n")
+    until(lambda: "refused   the edit on disk" in status(production) and not production.busy(), "it is refused")
+    refused = status(production)
+
+    production.git("checkout", "--quiet", "-b", "other")
+    until(lambda: "refused" not in status(production), "it is no edit of what production follows")
+    well(production.type(refused, "git checkout HEAD -- FILE", FILE="server.py"))
+    production.git("checkout", "--quiet", "deploy")
+
+    until(lambda: "in sync with live" in status(production), "it is as live")
+    assert "refused" not in status(production)
+
+
 @typed("commands.status._waiting: gitrelease status --json")
 def test_all_that_went_bad_is_seen_as_it_is_said(production: Production) -> None:
     terms = ("two", "three", "four", "five")
