@@ -104,7 +104,8 @@ def lines(state: dict[str, Any]) -> list[str]:
 def _down(state: dict[str, Any]) -> Iterator[str]:
     """Say first of all that nobody is served, where that is so."""
     if all(row["health"] == "down" for row in state["instances"] if row["group"] == PRODUCTION):
-        remedy = "read why: gitrelease logs; then: gitrelease restart" if state["agent"]["running"] else _START
+        mend = "read why: gitrelease doctor, and what the app says: gitrelease logs; mend it, then: gitrelease restart"
+        remedy = mend if state["agent"]["running"] else _START
         yield Told(f"down      nobody is served; {remedy}", "problem")
 
 

@@ -13,6 +13,7 @@ from tests.remedies import typed
 from tests.stories.test_fresh_start import NEEDS, gone_back
 from tests.stories.test_groups import Grouped, grouped  # noqa: F401  # a fixture
 from tests.stories.test_instances import answer
+from tests.stories.test_interpreter import Python, lose
 from tests.stories.test_keeping import release_terms
 
 
@@ -72,7 +73,11 @@ def test_an_agent_that_is_gone_is_started_as_it_is_said_and_who_serves_goes_on(p
     assert production.backend_pid() == backend
 
 
-@typed("commands.status._down: gitrelease logs", "commands.status._down: gitrelease restart")
+@typed(
+    "commands.status._down: gitrelease doctor",
+    "commands.status._down: gitrelease logs",
+    "commands.status._down: gitrelease restart",
+)
 def test_why_nobody_is_served_is_read_and_mended_as_it_is_said(checkout: Production, tmp_path: Path) -> None:
     installed = tmp_path / "thelib"
     installed.write_text("1")
@@ -85,12 +90,35 @@ def test_why_nobody_is_served_is_read_and_mended_as_it_is_said(checkout: Product
     until(lambda: "nobody is served" in status(checkout), "nobody is served")
     down = status(checkout)
 
+    doctor = checkout.type(down, "gitrelease doctor")
     logs = checkout.type(down, "gitrelease logs")
     installed.write_text("1")
     well(checkout.type(down, "gitrelease restart"))
 
+    assert doctor.code != 0
     assert "ImportError: thelib" in logs.out
     assert "nobody is served" not in status(checkout)
+    assert checkout.answer() == "one revenue profit"
+
+
+@typed("commands.status._down: gitrelease doctor", "commands.status._down: gitrelease restart")
+def test_what_the_host_lacks_is_told_where_status_says_and_production_is_up_when_it_is_there(
+    checkout: Production, tmp_path: Path
+) -> None:
+    python = Python(tmp_path)
+    well(checkout.gitrelease("init", "--port", str(checkout.port), "--python", str(python.path)))
+    checkout.up()
+    checkout.await_idle()
+    lose(checkout, python)
+    down = status(checkout)
+
+    doctor = checkout.type(down, "gitrelease doctor")
+    python.put_back()
+    well(checkout.type(down, "gitrelease restart"))
+
+    assert f"{python.path} cannot be started" in " ".join(doctor.said.split())
+    assert "nobody is served" not in status(checkout)
+    assert checkout.status()["person_needed"] is None
     assert checkout.answer() == "one revenue profit"
 
 
