@@ -48,12 +48,19 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
     mode = world.settings.app.require_signed
     if check.status == "unknown":
         return "Mend that on the production host, then bring it in again: nothing is held against it"
+    name = short(candidate.source)
     if candidate.trigger == "edit":
-        say = "git commit -S" if mode == "commits" else "git commit, then git tag -s NAME"
-        return f"It stays on disk. Commit it signed: {say}; or take it back: git checkout -- FILE"
+        say = "Commit it signed: git add FILE && git commit -S"
+        if mode == "tags":
+            say = f"Sign it as a commit: git tag -s NAME {name}; then: git checkout -- FILE && git merge --ff-only NAME"
+        return f"It stays on disk. {say}; or take it back: git checkout -- FILE"
+    if candidate.trigger in ("branch", "pull"):  # the branch goes back to what is live
+        say = f"git cherry-pick -S HEAD..{name}"
+        if mode == "tags":
+            say = f"git tag -s NAME {name}; then: git merge --ff-only NAME"
+        return f"Sign it with a key that is known here: {say}"
     if mode == "tags":
-        sign = f"git tag -s NAME {short(candidate.source)}"
-        return f"Sign it: {sign}; push that tag first (git push REMOTE NAME), then again"
+        return f"Sign it: git tag -s NAME {name}; push that tag first (git push REMOTE NAME), then again"
     return (
         "Sign each commit, with a key that the production host knows: git rebase --exec "
         "'git commit --amend --no-edit -S' REMOTE/BRANCH; then again"

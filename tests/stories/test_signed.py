@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Clone, Production, until
+from tests.remedies import typed
 
 KINDS = ("gpg", "ssh")
 
@@ -144,6 +145,27 @@ def test_an_unsigned_commit_is_refused_before_it_runs(
     assert not ran.exists()
 
 
+@typed("checks.signatures.signing_hint: git rebase --exec 'git commit --amend --no-edit -S' REMOTE/BRANCH")
+def test_unsigned_commits_are_signed_and_pushed_again_as_is_said(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    signer.sign_with(developer, "")
+    developer.commit_term("carbon footprint")
+    developer.commit_term("esg score")
+    refused = developer.push()
+    signer.sign_with(developer, signer.known)
+    developer.git("config", "commit.gpgSign", "false")
+
+    command = "git rebase --exec 'git commit --amend --no-edit -S' REMOTE/BRANCH"
+    signed = developer.type(refused.said, command, **{"REMOTE/BRANCH": "origin/deploy"})
+    pushed = developer.push()
+
+    assert refused.code != 0
+    assert signed.code == 0, signed.said
+    assert pushed.code == 0, pushed.said
+    assert checkout.answer() == "one revenue esg score carbon footprint profit"
+
+
 def test_a_key_that_the_host_does_not_know_is_refused(checkout: Production, developer: Clone, signer: Signer) -> None:
     signer.sign_with(developer, signer.stranger)
     commit = developer.commit_term("carbon footprint")
@@ -241,29 +263,66 @@ def test_deploy_with_approval_needs_a_signature_too(checkout: Production, develo
     assert "is not signed" in words(deployed.said)
 
 
-def test_an_edit_on_disk_is_refused_and_stays(checkout: Production, developer: Clone) -> None:
-    checkout.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
-
-    refused = until(lambda: checkout.state()["refused_edits"], "the edit is refused")
-
+def edited_unsigned(production: Production) -> str:
+    """Edit a file on the host; return what is said of the edit."""
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
+    refused = until(lambda: production.state()["refused_edits"], "the edit is refused")
     assert refused == ["signature: an edit on disk is signed by nobody"]
+    return str(until(lambda: said_of_refusals(production)[-1:], "what to type is said")[0])
+
+
+def said_of_refusals(production: Production) -> list[str]:
+    return [line for line in production.agent_log().splitlines() if " refused: signature: " in line]
+
+
+@typed("checks.signatures.signing_hint: git add FILE && git commit -S")
+def test_an_edit_on_disk_is_refused_stays_and_can_be_committed_signed(
+    checkout: Production, developer: Clone, signer: Signer
+) -> None:
+    said = edited_unsigned(checkout)
     assert '"edited"' in checkout.read("server.py")
+    assert checkout.live() == "release/1"
+    signer.sign_with(checkout, signer.known)
+    checkout.git("config", "commit.gpgSign", "false")
+
+    committed = checkout.type(said, "git add FILE && git commit -S", FILE="server.py")
+
+    assert committed.code == 0, committed.said
+    checkout.await_live("release/2")
+    assert checkout.answer() == "one revenue edited profit"
+    assert checkout.git("status", "--porcelain") == ""
+
+
+@typed("checks.signatures.signing_hint: git checkout -- FILE")
+def test_an_edit_that_nobody_signed_can_be_taken_back(checkout: Production, developer: Clone) -> None:
+    said = edited_unsigned(checkout)
+
+    taken_back = checkout.type(said, "git checkout -- FILE", FILE="server.py")
+
+    assert taken_back.code == 0, taken_back.said
+    until(lambda: not checkout.state()["refused_edits"], "nothing is refused any more")
+    assert '"edited"' not in checkout.read("server.py")
     assert checkout.live() == "release/1"
 
 
-def test_an_unsigned_commit_on_the_host_is_taken_back_and_can_be_signed(
+@typed("checks.signatures.signing_hint: git cherry-pick -S HEAD..{name}")
+def test_unsigned_commits_on_the_host_are_taken_back_and_can_be_signed(
     checkout: Production, developer: Clone, signer: Signer
 ) -> None:
     before = checkout.git("rev-parse", "deploy")
-    unsigned = checkout.commit_term("esg score")
-    until(lambda: checkout.git("rev-parse", "deploy") == before, "the branch goes back")
-    until(lambda: not checkout.state()["lock"])
+    checkout.commit_term("esg score")
+    until(lambda: len(said_of_refusals(checkout)) == 1 and not checkout.state()["lock"], "it is taken back")
+    assert checkout.git("rev-parse", "deploy") == before
+    said = said_of_refusals(checkout)[0]
+    unsigned = said.rpartition("HEAD..")[2]
     signer.sign_with(checkout, signer.known)
+    checkout.git("config", "commit.gpgSign", "false")
 
-    checkout.git("cherry-pick", "--allow-empty", unsigned)
+    signed = checkout.type(said, f"git cherry-pick -S HEAD..{unsigned}")
 
+    assert signed.code == 0, signed.said
     checkout.await_live("release/2")
-    assert "esg score" in checkout.answer()
+    assert checkout.answer() == "one revenue esg score profit"
 
 
 def test_a_rollback_of_a_part_needs_no_signature_and_what_comes_after_it_does(
@@ -349,18 +408,55 @@ def tagger(signer: Signer, checkout: Production) -> Clone:
     return clone
 
 
+@typed("checks.signatures.signing_hint: git tag -s NAME {name}", "checks.signatures.signing_hint: git push REMOTE NAME")
 def test_a_signed_tag_that_came_first_lets_its_commit_in(checkout: Production, tagger: Clone) -> None:
-    tagger.commit_term("carbon footprint")
+    commit = tagger.commit_term("carbon footprint")
     without = tagger.push()
-    tagger.git("tag", "-s", "-m", "Fit", "v2")
-    tagger.git("push", "origin", "v2")
+    tagged = tagger.type(without.said, f"git tag -s NAME {commit[:10]}", NAME="v2")
+    came = tagger.type(without.said, "git push REMOTE NAME", REMOTE="origin", NAME="v2")
 
     pushed = tagger.push()
 
+    assert (tagged.code, came.code) == (0, 0), tagged.said + came.said
+
     assert without.code != 0
     assert "no signed tag points at commit" in words(without.said)
-    assert "push that tag first (git push REMOTE NAME), then again" in words(without.said)
     assert pushed.code == 0, pushed.said
+    assert checkout.answer() == "one revenue carbon footprint profit"
+
+
+@typed("checks.signatures.signing_hint: git checkout -- FILE && git merge --ff-only NAME")
+def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
+    checkout: Production, tagger: Clone, signer: Signer
+) -> None:
+    said = edited_unsigned(checkout)
+    signer.sign_with(checkout, signer.known)
+    checkout.git("config", "commit.gpgSign", "false")
+    commit = said.partition("git tag -s NAME ")[2].partition(";")[0]
+
+    tagged = checkout.type(said, f"git tag -s NAME {commit}", NAME="v2")
+    merged = checkout.type(said, "git checkout -- FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
+
+    assert (tagged.code, merged.code) == (0, 0), tagged.said + merged.said
+    checkout.await_live("release/2")
+    assert checkout.answer() == "one revenue edited profit"
+    assert checkout.git("status", "--porcelain") == ""
+
+
+@typed("checks.signatures.signing_hint: git merge --ff-only NAME")
+def test_a_commit_on_the_host_is_taken_back_and_goes_live_with_a_signed_tag(
+    checkout: Production, tagger: Clone, signer: Signer
+) -> None:
+    commit = checkout.commit_term("esg score")
+    said = until(lambda: said_of_refusals(checkout), "it is taken back")[0]
+    signer.sign_with(checkout, signer.known)
+
+    tagged = checkout.type(said, f"git tag -s NAME {commit[:10]}", NAME="v2")
+    merged = checkout.type(said, "git merge --ff-only NAME", NAME="v2")
+
+    assert (tagged.code, merged.code) == (0, 0), tagged.said + merged.said
+    checkout.await_live("release/2")
+    assert checkout.answer() == "one revenue esg score profit"
 
 
 def test_a_tag_that_comes_after_its_branch_in_one_push_is_too_late(checkout: Production, tagger: Clone) -> None:
