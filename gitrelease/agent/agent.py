@@ -84,6 +84,7 @@ class Agent:
         self._server: socket.socket | None = None
         self._signalled: socket.socket
         self._renewing = False
+        self._homeless = False
         self._ends_with = Exit.DONE
         self._clients = Clients()
         self._tidying = Tidying(self._productions)
@@ -123,6 +124,9 @@ class Agent:
             self._telling.start()
             threading.Thread(target=self._tend, name="inbox", daemon=True).start()
             self._accept(Desk(self), self._server)
+            if self._homeless:  # front and backends go on; what is there by now may be another agent's
+                self._telling.stop()
+                return int(Exit.UNEXPECTED)
             if self.foreground and not self._renewing:
                 # Who has typed `down` was first; that ends us, too.
                 self._go_down(home.down.read_text().strip() if home.down.exists() else _SERVICE_MANAGER)
@@ -185,6 +189,7 @@ class Agent:
             homeless = True
         if homeless:
             log.error("%s is gone: this agent ends; bring it back: gitrelease recover", self.world.home.root)
+            self._homeless = True
             self.stop()
         return homeless
 

@@ -26,7 +26,9 @@ from gitrelease.agent.request import Request, cancelled_when_gone
 from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, carried, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError, of_host
+from gitrelease.core.events import Recovered
 from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.history import release_number
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import wire
 from gitrelease.edges.git import GitError
@@ -34,6 +36,7 @@ from gitrelease.edges.home import user_name
 from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
+from gitrelease.release.execute import record
 from gitrelease.release.going_back import go_back, no_target, target_of_rollback
 from gitrelease.release.preparing import Prepared, prepare
 from gitrelease.release.production import Production
@@ -271,6 +274,9 @@ class Desk:
                 done.append(_within(production, outcome))
                 if outcome.outcome != "released":
                     return done[-1]
+                if only is None and production.memory.stopped is not None:
+                    number = release_number(outcome.release or "") or 0
+                    record(production, Recovered(at=time.time(), number=number, by=request.by, reason="restarted"))
             first, *others = done
             reason = "; ".join([first.reason, *(f"in {one.group} {one.reason}" for one in others)])
             return msgspec.structs.replace(first, reason=reason)

@@ -13,7 +13,7 @@ from gitrelease.agent.turn import URGENT_WAIT
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import HooksElsewhere, Proved, SoakFailed, Stopped
 from gitrelease.core.health import CRASHES_ALLOWED, crashed_too_often, pause_after, recent
-from gitrelease.core.history import release_name
+from gitrelease.core.history import Release, release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes
@@ -28,6 +28,7 @@ from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Fate, Outage, Production
 from gitrelease.release.promotion import serves
 from gitrelease.release.running import Worker
+from gitrelease.world import World
 
 AGAIN = 5.0  # seconds
 ALONE = 2  # starts of a backend may fail in a row; then a person is needed
@@ -189,7 +190,8 @@ class Duty:
                 production.soak = None  # not before: whoever waits for the end of the soak must see this first
                 target = target_of_rollback(production.world, known, None, production.memory)
                 if target is None or production.memory.went_back_by_itself:
-                    return Outcome(outcome="stuck", release=known.live.name, reason=why)
+                    hint = _way_on(production.world, target)
+                    return Outcome(outcome="stuck", release=known.live.name, reason=why, hint=hint)
                 return go_back(
                     production, known, target, reason=why, by="agent", automatic=True, cancel=cancel, report=to_log
                 )
@@ -197,15 +199,15 @@ class Duty:
         outcome = guarded("a rollback", work)
         if outcome is None or outcome.outcome == "stuck":
             production.soak = None
-            self._stuck(outcome.reason if outcome else why)
+            self._stuck(*(outcome.reason, outcome.hint) if outcome else (why, "The line above says why"))
             return
         log_outcome(outcome)
 
-    def _stuck(self, why: str) -> None:
+    def _stuck(self, why: str, hint: str) -> None:
         """A person is needed: say so, and keep serving the best thing that answers."""
         production = self._office.serving()
         if production.memory.stopped != why:
-            log.error("a person is needed: %s. See: gitrelease status; then: gitrelease rollback RELEASE", why)
+            log.error("a person is needed: %s. %s", why, hint)
             record(production, Stopped(at=time.time(), reason=why))
         live, now = production.running.live, time.monotonic()
         more = recent(production.crashes, now=now) - CRASHES_ALLOWED
@@ -243,6 +245,13 @@ class Duty:
             record(production, Proved(at=time.time(), number=number))
             passing("soak: recorded")
             log.info("release/%d came through its soak", number)
+
+
+def _way_on(world: World, target: Release | None) -> str:
+    """Say what a person can do where production does not go back by itself."""
+    if target is None:
+        return "There is no older release to go back to. See: gitrelease status; then release what mends it"
+    return f"See: gitrelease status; then: gitrelease rollback {target.name}{world.within}"
 
 
 def _slot_of(production: Production, worker: Worker) -> Slot:

@@ -10,6 +10,7 @@ from gitrelease.core.signs import MARKS, Told
 from gitrelease.core.text import counted, one_line
 
 WIDTH = 78
+_TOGETHER = "\0"  # stands for a blank at which no line is broken
 # The state that a step tells of; any other one was done.
 _OF_STEP = {"warning": "warning", "memory": "warning", "disk": "warning", "wait": "waiting", "replay": "changed"}
 
@@ -74,7 +75,7 @@ def check_lines(checks: list[dict[str, Any]]) -> list[str]:
         told = f"{check['status']:<8} {one_line(check['name'], 50):<50} {check['seconds']:5.2f} s"
         lines.append(Told(f"{MARKS[status].sign} {told}", status))
         if check["detail"]:
-            lines += [f"    {line}" for line in textwrap.wrap(check["detail"], WIDTH - 4)]
+            lines += _indented(check["detail"], "    ")
     return lines
 
 
@@ -104,4 +105,12 @@ def _span(lines: list[int] | None) -> str:
 
 
 def _indented(text: str, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    """Break a text into lines; a command stays whole, however long it is: it is to be copied."""
+    from gitrelease.core.remedy import Remedy
+
+    for command in sorted(Remedy(text).commands, key=len, reverse=True):
+        text = text.replace(command, command.replace(" ", _TOGETHER))
+    lines = textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return [line.replace(_TOGETHER, " ") for line in lines]

@@ -150,7 +150,7 @@ class Control:
         try:
             self._sessions.move(session, backend, ticket)
         except ValueError as error:
-            raise Refused(str(error), "See the pages that can be moved in: gitrelease status") from error
+            raise Refused(str(error), "The page stays where it is") from error
         for proxy in self._acceptor.proxies.values():
             for page in tuple(proxy.pages):
                 if page.session == session:

@@ -163,6 +163,7 @@ def test_a_push_to_a_full_disk_fails_and_goes_through_once_there_is_room(small: 
     assert_whole(small.production, live="release/2", answer="one revenue later profit")
 
 
+@typed("agent.pushes.Pushes._judge: df -h {home}", "agent.pushes.Pushes._judge: df -i {home}")
 def test_a_disk_that_fills_while_a_push_is_staged_leaves_the_old_release(small: Small) -> None:
     small.gate()
     command = ["git", "push", "-o", "approve", "origin", "deploy"]
@@ -176,6 +177,10 @@ def test_a_disk_that_fills_while_a_push_is_staged_leaves_the_old_release(small: 
     said = " ".join(output.replace("remote:", "").split())  # where lines break depends on the length of the path
     assert "the disk is full: it filled up while the candidate was staged" in said
     assert "then push again" in said
+    for option, room in (("-h", " 100% "), ("-i", " IUse% ")):
+        shown = small.production.type(output, f"df {option} {small.production.home}")
+        assert room in shown.out, shown.said
+        assert str(small.disk) in shown.out
     until(lambda: not small.production.status()["lock"], "the push has given the turn back")
     assert_whole(small.production, live="release/1", answer=ONE)
     small.make_room()

@@ -245,7 +245,8 @@ def test_folders_that_cannot_be_data_are_refused(keeping: Production, lines: str
     assert keeping.status()["live"]["release"] == "release/1"
 
 
-def test_a_folder_that_git_tracks_cannot_be_data(keeping: Production) -> None:
+@typed("checks.static._data: git rm -r --cached {out}")
+def test_a_folder_that_git_tracks_cannot_be_data_until_it_is_taken_out_of_git(keeping: Production) -> None:
     developer = keeping.clone()
     developer.write("reports/first.csv", "1\n")
     developer.write(
@@ -257,6 +258,13 @@ def test_a_folder_that_git_tracks_cannot_be_data(keeping: Production) -> None:
 
     assert pushed.code != 0
     assert "app.data names reports, which git tracks" in " ".join(pushed.said.replace("remote:", "").split())
+    removed = developer.type(pushed.said, "git rm -r --cached reports")
+    developer.git("commit", "--quiet", "-m", "Data is no file of git's")
+    again = developer.push("-o", "approve", "origin", "deploy")
+    assert removed.code == 0, removed.said
+    assert again.code == 0, again.said
+    assert developer.read("reports/first.csv") == "1\n"
+    assert keeping.status()["live"]["release"] == "release/2"
 
 
 def test_data_that_a_commit_names_is_linked_as_soon_as_it_is_live(losing: Production) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from gitrelease.commands.client import user
 from tests.checkout import PATIENCE, Production, until
+from tests.remedies import typed
 
 
 class Service:
@@ -66,6 +67,7 @@ def test_who_stops_and_starts_it_calls_that_no_recovery(checkout: Production, se
     assert checkout.gitrelease("deploy").said.startswith(f"error: production is down, {user()} asked for it")
 
 
+@typed("agent.agent.served_already: gitrelease status", "agent.agent.served_already: gitrelease down")
 def test_a_second_one_is_told_and_the_first_goes_on(checkout: Production, service: Service) -> None:
     second = Service(checkout)
 
@@ -73,6 +75,12 @@ def test_a_second_one_is_told_and_the_first_goes_on(checkout: Production, servic
     assert "another agent serves this checkout already" in second.log.read_text()
     assert service.process.poll() is None
     assert checkout.answer() == "one revenue profit"
+    seen = checkout.type(second.log.read_text(), "gitrelease status")
+    assert "live      release/1" in seen.out
+    ended = checkout.type(second.log.read_text(), "gitrelease down")
+    assert ended.code == 0, ended.said
+    assert service.process.wait(timeout=PATIENCE) == 0
+    assert not checkout.marked()
 
 
 def test_it_takes_over_what_an_agent_in_the_background_looks_after(production: Production) -> None:

@@ -264,10 +264,9 @@ def test_a_way_through_a_group_that_is_none_is_said_by_the_refusal_and_by_doctor
     ("arguments", "said"),
     [
         (("deploy", "--to", "nowhere"), "there is no group 'nowhere'"),
-        (("rollback", "--in", "test"), "group test serves nothing yet"),
         (("restart", "nowhere"), "there is no instance 'nowhere'"),
     ],
-    ids=["deploy", "rollback", "restart"],
+    ids=["deploy", "restart"],
 )
 def test_a_group_that_is_none_is_named(grouped: Grouped, arguments: tuple[str, ...], said: str) -> None:
     ended = grouped.production.gitrelease(*arguments)
@@ -275,6 +274,21 @@ def test_a_group_that_is_none_is_named(grouped: Grouped, arguments: tuple[str, .
     assert ended.code != 0
     assert said in ended.said
     assert "test" in ended.said.split(said)[1]
+
+
+@typed("agent.groups.Groups.released_to: gitrelease deploy --to {name}")
+def test_a_group_that_serves_nothing_yet_gets_what_is_live_as_is_said(grouped: Grouped) -> None:
+    production = grouped.production
+    before = production.git("rev-parse", "refs/gitrelease/live", "deploy")
+    refused = production.gitrelease("rollback", "--in", "test")
+
+    given = production.type(refused.said, "gitrelease deploy --to test")
+
+    assert refused.code != 0
+    assert "group test serves nothing yet" in refused.said
+    assert given.code == 0, given.said
+    assert answer(grouped.ports["test-1"]) == answer(grouped.ports["test-2"]) == "one revenue profit"
+    assert production.git("rev-parse", "refs/gitrelease/live", "deploy") == before
 
 
 def test_a_group_whose_first_release_is_refused_is_down_again(grouped: Grouped) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.checkout import SETTINGS
 from tests.remedies import typed
 from tests.stories.test_groups import Grouped
-from tests.whole import Users, assert_whole, refs
+from tests.whole import Users, assert_whole, live_of, refs
 
 
 @pytest.fixture
@@ -207,23 +207,28 @@ def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Gr
     assert_whole(production)
 
 
+@typed("agent.groups.Groups.up: gitrelease recover", "agent.groups.Groups.serving: gitrelease recover")
 @pytest.mark.long
-def test_a_group_whose_pointer_was_deleted_serves_on_when_the_agent_starts_again(grouped: Grouped) -> None:
+@pytest.mark.parametrize("asked", [("up",), ("deploy", "next", "--to", "test")], ids=["up", "deploy"])
+def test_a_group_whose_pointer_was_deleted_serves_on_and_recover_puts_it_back(
+    grouped: Grouped, asked: tuple[str, ...]
+) -> None:
     production = grouped.production
     give(grouped, "two")
+    served_there = production.git("rev-parse", live_of("test"))
     with Users(production, grouped.ports["test-1"]) as served:
-        production.git("update-ref", "-d", "refs/gitrelease/live-test")
+        production.git("update-ref", "-d", live_of("test"))
         production.kill(production.agent_pid())
         came = production.gitrelease("up")
-        told = production.gitrelease("up")
-        refused = production.gitrelease("deploy", "next", "--to", "test")
-        recovered = production.gitrelease("recover")
+        told = production.gitrelease(*asked)
+        recovered = production.type(told.said, "gitrelease recover")
         served.came("two revenue profit")
 
-    assert came.code == told.code == recovered.code == 0
-    assert "does not say any more what group test serves: gitrelease recover" in told.said
-    assert "does not say any more what group test serves" in refused.said
-    assert "gitrelease recover" in refused.said
+    assert (came.code, told.code == 0) == (0, asked == ("up",))
+    assert "does not say any more what group test serves" in told.said
+    assert recovered.code == 0, recovered.said
+    assert production.git("rev-parse", live_of("test")) == served_there
     assert served.failed == []
+    assert production.gitrelease("restart", "test").code == 0  # it is looked after again
     production.await_idle()
     assert_whole(production)

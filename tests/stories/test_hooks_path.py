@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Production, until
+from tests.remedies import typed
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@typed("agent.duty.Duty.look_at_hooks: gitrelease doctor --fix")
 @pytest.mark.parametrize("scope", ["--local", "--global"])
 def test_hooks_that_are_looked_for_elsewhere_are_told_of_put_right_and_taken_back(
     production: Production, folder: Path, tmp_path: Path, scope: str
@@ -34,7 +36,7 @@ def test_hooks_that_are_looked_for_elsewhere_are_told_of_put_right_and_taken_bac
     assert "gitrelease doctor --fix" in status
     assert doctor.code != 0
     assert "pushes are not checked" in " ".join(doctor.said.split())
-    fixed = production.gitrelease("doctor", "--fix")
+    fixed = production.type(production.agent_log(), "gitrelease doctor --fix")
     assert f"those of {folder} run first: post-receive" in " ".join(fixed.said.split())
     until(lambda: not production.status()["hooks"]["elsewhere"], "it is seen to be put right")
     developer.commit_term("second")

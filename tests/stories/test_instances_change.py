@@ -15,6 +15,7 @@ import pytest
 from gitrelease.core.errors import Exit
 from gitrelease.edges.faults import FAULT
 from tests.checkout import Place, Production, make_several, reserved_port, until
+from tests.remedies import typed
 from tests.stories.test_killed import ends
 from tests.stories.test_killed_several import Grouped, grouped_on
 from tests.whole import Users, assert_whole, expected, live_of, running
@@ -127,6 +128,7 @@ def test_a_port_that_another_has_leaves_all_as_it_is(work: Grouped) -> None:
     assert_whole(production)
 
 
+@typed("agent.bringup._listen: gitrelease down && gitrelease up")
 @pytest.mark.long
 def test_a_port_that_a_group_still_has_is_told_with_what_lets_them_change_places(work: Grouped) -> None:
     production, before = work.production, work.production.others
@@ -138,12 +140,12 @@ def test_a_port_that_a_group_still_has_is_told_with_what_lets_them_change_places
         taken = production.gitrelease("up")
         first.came(expected(production, live_of("production")))
         tester.came(expected(production, live_of("test")))
-    assert production.gitrelease("down").code == 0
-    assert production.gitrelease("up").code == 0
+    changed = production.type(taken.said, "gitrelease down && gitrelease up")
 
     assert taken.code != 0
+    assert changed.code == 0, changed.said
+    assert production.answer(port=moved) == expected(production, live_of("production"))
     assert f"port {moved} is set for production, and the front of test has it" in taken.said
-    assert "gitrelease down && gitrelease up" in taken.said
     assert "End that process" not in taken.said
     assert first.failed == tester.failed == []
     production.await_idle()
@@ -172,8 +174,9 @@ def test_a_port_of_a_group_that_another_has_is_told_and_stops_nobody_else(work: 
         assert refused(before["test-1"].port)
 
 
+@typed("agent.groups.Groups.chosen: gitrelease down && gitrelease up")
 @pytest.mark.long
-def test_an_instance_that_is_set_and_was_not_started_is_told_apart(work: Grouped) -> None:
+def test_an_instance_that_is_set_and_was_not_started_is_told_apart_and_started_as_is_said(work: Grouped) -> None:
     production = work.production
     changed(production)
     work.released()
@@ -182,7 +185,10 @@ def test_an_instance_that_is_set_and_was_not_started_is_told_apart(work: Grouped
 
     assert ended.code != 0
     assert "production was started without an instance 'third'" in ended.said
-    assert "gitrelease down && gitrelease up" in ended.said
+    started = production.type(ended.said, "gitrelease down && gitrelease up")
+    assert started.code == 0, started.said
+    assert production.answer(port=production.others["third"].port) == production.answer()
+    assert production.gitrelease("restart", "third").code == 0
 
 
 DOWN = ("down: not wanted, all serve", "down: the groups are")

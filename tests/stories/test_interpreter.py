@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Ended, Place, Production, reserved_port, until
+from tests.remedies import typed
 
 
 class Python:
@@ -112,6 +113,7 @@ def test_an_interpreter_that_is_set_meanwhile_is_heard_by_the_next_try(two: Prod
     assert ended.code == 0, ended.said
 
 
+@typed("agent.bringup._serve: gitrelease up")
 def test_up_goes_back_from_no_release_that_could_not_be_started(two: Production, python: Python) -> None:
     two.kill(two.agent_pid())
     two.kill(two.backend_pid())
@@ -122,7 +124,8 @@ def test_up_goes_back_from_no_release_that_could_not_be_started(two: Production,
     assert (ended.code, ended.json["release"]) == (5, "release/2")
     assert f"release/2 does not start: start: {python.path} cannot be started" in ended.json["reason"]
     python.put_back()
-    two.up()
+    up = two.type(ended.json["hint"], "gitrelease up")
+    assert up.code == 0, up.said
     assert two.live() == "release/2"
     assert "second" in two.answer()
 

@@ -308,6 +308,7 @@ def test_a_receiver_that_never_answers_holds_nobody_up(production: Production, h
         assert production.live() == "release/5"
 
 
+@typed("agent.telling.Telling._notify: gitrelease notify test")
 @pytest.mark.parametrize("status", [500, 404])
 def test_a_receiver_that_refuses_is_named_in_the_log_without_its_secrets(production: Production, status: int) -> None:
     with receivers.hook(status) as broken:
@@ -315,8 +316,12 @@ def test_a_receiver_that_refuses_is_named_in_the_log_without_its_secrets(product
         production.commit_term("told")
 
         until(lambda: "was not reached" in production.agent_log(), "the log says it")
+        log = production.agent_log()
+        tried = production.type(log, "gitrelease notify test")
 
-    log = production.agent_log()
+    assert tried.code != 0
+    assert f"error={status}" in tried.said
+    assert "pa55word" not in tried.said
     assert f"error={status}" in log
     assert "notify.urls 1" in log
     assert "t0ken" not in log

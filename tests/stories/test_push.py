@@ -193,18 +193,27 @@ def test_a_document_advances_the_branch_and_makes_no_release(production: Product
     assert production.backend_pid() == pid
 
 
-def test_a_forced_push_is_refused(production: Production) -> None:
+@typed("agent.pushes._refuse_at_once: git pull --rebase", "agent.pushes._refuse_at_once: gitrelease rollback")
+def test_a_forced_push_is_refused_and_the_work_can_be_brought_on_top(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("one more")
     developer.push()
     developer.git("reset", "--quiet", "--hard", "HEAD~1")
-    developer.commit_term("another")
+    developer.replace("server.py", '"profit",\n', '"profit",\n    "another",\n')
+    developer.commit("Know another")
 
     pushed = developer.push("--force", "origin", "deploy")
 
     assert pushed.code != 0
     assert "forced push" in pushed.said
     assert production.live() == "release/2"
+    pulled = developer.type(pushed.said, "git pull --rebase")
+    assert pulled.code == 0, pulled.said
+    assert developer.push().code == 0
+    assert production.answer() == "one revenue one more profit another"
+    back = production.type(pushed.said, "gitrelease rollback")
+    assert back.code == 0, back.said
+    assert production.answer() == "one revenue one more profit"
 
 
 @pytest.mark.long
@@ -286,7 +295,8 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
     until(lambda: production.state()["lock"] is None, "the turn is free again")
 
 
-def test_a_push_over_an_edit_on_the_host_is_refused(production: Production) -> None:
+@typed("agent.pushes._refuse_edited: git checkout -- FILE")
+def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(production: Production) -> None:
     production.replace("server.py", "TERMS = [", "TERMS = [[[")  # does not parse: it stays an edit
     until(lambda: "server.py" in production.status()["checkout"]["dirty"])
     developer = production.clone()
@@ -297,6 +307,10 @@ def test_a_push_over_an_edit_on_the_host_is_refused(production: Production) -> N
     assert pushed.code != 0
     assert "server.py was edited on the production host" in pushed.said
     assert "TERMS = [[[" in production.read("server.py")
+    taken_back = production.type(pushed.said, "git checkout -- FILE", FILE="server.py")
+    assert taken_back.code == 0, taken_back.said
+    assert developer.push().code == 0
+    assert production.answer() == "one revenue pushed profit"
 
 
 def test_before_the_first_up_a_push_is_taken_and_releases_nothing(checkout: Production) -> None:

@@ -24,6 +24,7 @@ from gitrelease.edges.front import FrontControl
 from gitrelease.release import production as serving_side
 from gitrelease.world import open_world
 from tests.checkout import PATIENCE, Production, until
+from tests.remedies import typed
 
 
 class Office:
@@ -62,12 +63,16 @@ def test_a_killed_backend_answers_again_and_requests_are_held_meanwhile(producti
     until(lambda: production.state()["instances"][0]["restarts"] == 1)
 
 
+@typed("agent.duty._way_on: gitrelease status")
 def test_what_ends_again_and_again_calls_for_a_person_once_and_is_started_less_often(production: Production) -> None:
     for ends in range(1, 5):
         production.kill(production.backend_pid())
         until(lambda ends=ends: production.state()["instances"][0]["restarts"] == ends, "it is started again")
 
-    assert production.agent_log().count("a person is needed") == 1
+    log = production.agent_log()
+    assert log.count("a person is needed") == 1
+    assert "gitrelease rollback" not in log  # there is nothing to go back to
+    assert "ended three times within five minutes" in production.type(log, "gitrelease status").out
     production.kill(production.backend_pid())
     until(lambda: production.state()["instances"][0]["health"] == "down", "it is not started at once")
     until(lambda: production.state()["instances"][0]["restarts"] == 5, "it is started all the same")

@@ -15,6 +15,7 @@ import pytest
 from gitrelease.core.errors import Exit
 from gitrelease.core.fit import columns
 from tests.checkout import Production, make_checkout
+from tests.remedies import typed
 from tests.terminal import Terminal, left, shown, words
 
 EVIL = "Know \x1b[31mred\x1b[0m and \x1b]0;title\x07 の発行を承認してください " + "far too long " * 12
@@ -256,6 +257,7 @@ def test_without_a_terminal_only_what_was_done_is_told(production: Production) -
 # -- cut off ---------------------------------------------------------------------------------------------------------
 
 
+@typed("cli._guarded: gitrelease status")
 def test_ctrl_c_ends_a_command_with_a_word_and_the_code_of_every_shell(production: Production) -> None:
     os.kill(production.agent_pid(), signal.SIGSTOP)
     try:
@@ -269,7 +271,9 @@ def test_ctrl_c_ends_a_command_with_a_word_and_the_code_of_every_shell(productio
 
     assert code == Exit.INTERRUPTED
     assert "error: interrupted" in terminal.shown
-    assert "See what became of it: gitrelease status" in terminal.shown
+    said = production.type(terminal.shown, "gitrelease status")
+    assert said.code == 0
+    assert f"live      {production.live()}" in said.out
 
 
 @pytest.mark.parametrize("closed", ["1", "2"])

@@ -1,0 +1,108 @@
+"""An agent that ends, hangs or cannot be reached while it is asked: what is told then is typed."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from gitrelease.edges.faults import FAULT
+from tests.checkout import Production
+from tests.remedies import typed
+from tests.stories.test_killed import ends, with_agent
+
+
+@typed("commands.client.AgentEnded.__init__: gitrelease status")
+@pytest.mark.parametrize(("point", "done"), [("refs: before", False), ("refs: done", True)])
+def test_who_was_cut_off_sees_what_is_live_and_types_again_what_is_not_done(
+    production: Production, point: str, done: bool
+) -> None:
+    """A rollback that has been done is not done twice: it would go back one release more."""
+    for release in ("release/2", "release/3"):
+        production.commit_term(f"of {release}")
+        production.await_live(release)
+        production.await_idle()
+    agent = with_agent(production, {FAULT: point})
+
+    cut_off = production.gitrelease("rollback")
+    assert ends(agent)
+    assert "where it is not done yet, type it again" in cut_off.said
+    status = production.type(cut_off.said, "gitrelease status")
+
+    assert f"live      release/{2 if done else 3}" in status.out
+    if not done:
+        again = production.gitrelease("rollback")
+        assert again.code == 0, again.said
+    production.up().await_idle()
+    assert production.live() == "release/2"
+    assert production.answer() == "one revenue of release/2 profit"
+
+
+def test_a_push_whose_agent_ends_before_it_is_taken_is_pushed_again(production: Production) -> None:
+    developer = production.clone()
+    developer.commit_term("margin")
+    agent = with_agent(production, {FAULT: "stage: started"})
+
+    cut_off = developer.push()
+    assert ends(agent)
+    again = developer.push()
+
+    assert cut_off.code != 0
+    assert "the push is refused: the agent ended" in cut_off.said
+    assert "Push again" in cut_off.said
+    assert again.code == 0, again.said
+    production.await_live("release/2")
+
+
+def test_what_was_taken_before_the_agent_ended_goes_live_with_the_next_one(production: Production) -> None:
+    """It is started by what follows the push, and by nobody who types something."""
+    developer = production.clone()
+    developer.commit_term("margin")
+    agent = with_agent(production, {FAULT: "refs: before"})
+
+    pushed = developer.push()
+
+    assert ends(agent)
+    assert pushed.code == 0, pushed.said
+    production.await_live("release/2")
+    assert "margin" in production.answer()
+
+
+def test_who_pushes_to_a_production_that_is_down_is_told_that_it_is_started_on_the_host(
+    production: Production,
+) -> None:
+    """In the clone the same words would make a production checkout of it."""
+    developer = production.clone()
+    developer.commit_term("margin")
+    assert production.gitrelease("down").code == 0
+
+    refused = developer.push()
+    started = production.type(refused.said, "gitrelease up")
+
+    assert refused.code != 0
+    assert "On the host: start it: gitrelease up" in refused.said
+    assert started.code == 0, started.said
+    assert developer.push().code == 0
+    production.await_live("release/2")
+
+
+@typed("commands.client.silent: gitrelease recover", "commands.client.Client.without_agent: gitrelease recover")
+@pytest.mark.parametrize("hangs", [True, False])
+def test_an_agent_that_nobody_can_ask_is_replaced_while_users_are_served(production: Production, hangs: bool) -> None:
+    agent, backend = production.agent_pid(), production.backend_pid()
+    if hangs:
+        os.kill(agent, signal.SIGSTOP)
+    else:
+        (production.home / "run" / "agent.sock").unlink()
+
+    refused = production.gitrelease("snapshot")
+    assert ("has not answered for 10 s" if hangs else "cannot be reached") in refused.said
+    mended = production.type(refused.said, "gitrelease recover")
+
+    assert mended.code == 0, mended.said
+    assert ends(agent)
+    assert production.agent_pid() != agent
+    assert production.backend_pid() == backend
+    assert production.live() == "release/1"
+    assert production.gitrelease("snapshot").code == 0
