@@ -12,7 +12,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -293,13 +293,18 @@ def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | Non
         return _refused(
             production,
             f"a forced push would drop {short(old)} from the branch that production follows",
-            "Bring your work on top of it: git pull --rebase, then push; to go back: gitrelease rollback on the host",
+            f"{_on_top(production)}, then push; to go back: gitrelease rollback on the host",
         )
     try:
         production.world.checkout.require_no_rebase()
     except ReleaseError as rebased:
         return _refused(production, rebased.message, rebased.hint)
     return None
+
+
+def _on_top(production: Production) -> str:
+    branch = production.world.settings.app.branch
+    return f"Bring your work on top of it, with the remote that you pushed to: git pull --rebase REMOTE {branch}"
 
 
 def _refuse_moved(production: Production, old: str) -> Outcome | None:
@@ -310,7 +315,7 @@ def _refuse_moved(production: Production, old: str) -> Outcome | None:
         return _refused(
             production,
             f"the branch has moved to {short(head) if head else 'nothing'} meanwhile",
-            "Fetch it, bring your work on top, push again",
+            f"{_on_top(production)}, then push again",
         )
     return None
 
@@ -324,9 +329,20 @@ def _refuse_edited(production: Production) -> Outcome | None:
         return _refused(
             production,
             f"{', '.join(edited[:3])} was edited on the production host and is in no commit",
-            "On the host: commit it or take it back (git checkout -- FILE); then push again",
+            f"On the host: {_way_out(world, edited)}; then push again",
         )
     return None
+
+
+def _way_out(world: World, edited: Collection[str]) -> str:
+    """Say what becomes of edits that are in the way, for which nobody can commit what git ignores."""
+    carried = world.checkout.carried
+    if carried not in edited or not world.checkout.carries():
+        return "commit it or take it back (git restore -SW FILE)"
+    ignored = f"take {carried} back, which git ignores (git restore --source={refs.CHECKOUT} -W {quoted(carried)})"
+    return (
+        ignored if len(edited) == 1 else f"commit or take back what else was edited (git restore -SW FILE); {ignored}"
+    )
 
 
 def _refused(production: Production, reason: str, hint: str) -> Outcome:

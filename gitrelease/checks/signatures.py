@@ -15,7 +15,7 @@ from gitrelease.candidate import Candidate
 from gitrelease.core import refs
 from gitrelease.core.outcome import SIGNATURE, Check
 from gitrelease.core.signing import Format, format_of, signature_of
-from gitrelease.core.text import one_line, short
+from gitrelease.core.text import one_line, quoted, short
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.git import Git
 from gitrelease.world import World
@@ -50,10 +50,13 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
         return "Mend that on the production host, then bring it in again: nothing is held against it"
     name = short(candidate.source)
     if candidate.trigger == "edit":
+        if candidate.source == candidate.made_on:  # no commit can have it
+            path = quoted(world.settings.app.schema)
+            return f"It stays on disk. Take it back: git restore --source={refs.CHECKOUT} -W {path}"
         say = "Commit it signed: git add FILE && git commit -S"
         if mode == "tags":
-            say = f"Sign it as a commit: git tag -s NAME {name}; then: git checkout -- FILE && git merge --ff-only NAME"
-        return f"It stays on disk. {say}; or take it back: git checkout -- FILE"
+            say = f"Sign it as a commit: git tag -s NAME {name}; then: git restore -SW FILE && git merge --ff-only NAME"
+        return f"It stays on disk. {say}; or take it back: git restore -SW FILE"
     if candidate.trigger in ("branch", "pull"):  # the branch goes back to what is live
         say = f"git cherry-pick -S HEAD..{name}"
         if mode == "tags":
@@ -63,7 +66,7 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
         return f"Sign it: git tag -s NAME {name}; push that tag first (git push REMOTE NAME), then again"
     return (
         "Sign each commit, with a key that the production host knows: git rebase --exec "
-        "'git commit --amend --no-edit -S' REMOTE/BRANCH; then again"
+        f"'git commit --amend --no-edit -S' REMOTE/{world.settings.app.branch}; then again"
     )
 
 

@@ -193,23 +193,23 @@ def test_a_document_advances_the_branch_and_makes_no_release(production: Product
     assert production.backend_pid() == pid
 
 
-@typed("agent.pushes._refuse_at_once: git pull --rebase", "agent.pushes._refuse_at_once: gitrelease rollback")
+@typed("agent.pushes._on_top: git pull --rebase REMOTE {branch}", "agent.pushes._refuse_at_once: gitrelease rollback")
 def test_a_forced_push_is_refused_and_the_work_can_be_brought_on_top(production: Production) -> None:
     developer = production.clone()
     developer.commit_term("one more")
     developer.push()
-    developer.git("reset", "--quiet", "--hard", "HEAD~1")
+    developer.git("checkout", "--quiet", "--no-track", "-b", "work", "HEAD~1")
     developer.replace("server.py", '"profit",\n', '"profit",\n    "another",\n')
     developer.commit("Know another")
 
-    pushed = developer.push("--force", "origin", "deploy")
+    pushed = developer.push("--force", "origin", "work:deploy")
 
     assert pushed.code != 0
     assert "forced push" in pushed.said
     assert production.live() == "release/2"
-    pulled = developer.type(pushed.said, "git pull --rebase")
+    pulled = developer.type(pushed.said, "git pull --rebase REMOTE deploy", REMOTE="origin")
     assert pulled.code == 0, pulled.said
-    assert developer.push().code == 0
+    assert developer.push("origin", "work:deploy").code == 0
     assert production.answer() == "one revenue one more profit another"
     back = production.type(pushed.said, "gitrelease rollback")
     assert back.code == 0, back.said
@@ -295,9 +295,14 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
     until(lambda: production.state()["lock"] is None, "the turn is free again")
 
 
-@typed("agent.pushes._refuse_edited: git checkout -- FILE")
-def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(production: Production) -> None:
+@typed("agent.pushes._way_out: git restore -SW FILE")
+@pytest.mark.parametrize("staged", [False, True], ids=["on disk", "added"])
+def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(
+    production: Production, staged: bool
+) -> None:
     production.replace("server.py", "TERMS = [", "TERMS = [[[")  # does not parse: it stays an edit
+    if staged:
+        production.git("add", "server.py")
     until(lambda: "server.py" in production.status()["checkout"]["dirty"])
     developer = production.clone()
     developer.commit_term("pushed")
@@ -307,10 +312,36 @@ def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(produ
     assert pushed.code != 0
     assert "server.py was edited on the production host" in pushed.said
     assert "TERMS = [[[" in production.read("server.py")
-    taken_back = production.type(pushed.said, "git checkout -- FILE", FILE="server.py")
+    taken_back = production.type(pushed.said, "git restore -SW FILE", FILE="server.py")
     assert taken_back.code == 0, taken_back.said
     assert developer.push().code == 0
     assert production.answer() == "one revenue pushed profit"
+
+
+@typed("agent.pushes._way_out: git restore --source={CHECKOUT} -W {carried}")
+def test_a_push_over_an_edit_of_what_git_ignores_is_refused_until_that_is_taken_back(checkout: Production) -> None:
+    checkout.write(".gitignore", "schema.json\n")
+    checkout.commit("git ignores the export")
+    before = '{"page": {"type": "integer"}, "text": {"type": "string"}}'
+    checkout.write("schema.json", before)
+    checkout.init().up()
+    checkout.await_idle()
+    developer = checkout.clone()
+    checkout.write("schema.json", '{"page": {"type": "integer"}}')
+    until(lambda: checkout.status()["waiting"], "the edit waits")
+    developer.commit_term("pushed")
+
+    pushed = developer.push()
+    taken_back = checkout.type(pushed.said, "git restore --source=refs/gitrelease/checkout -W schema.json")
+
+    assert pushed.code != 0
+    assert "schema.json was edited on the production host" in pushed.said
+    assert taken_back.code == 0, taken_back.said
+    assert checkout.read("schema.json") == before
+    assert developer.push().code == 0
+    assert checkout.answer() == "one revenue pushed profit"
+    assert checkout.read("schema.json") == before
+    assert checkout.git("status", "--porcelain") == ""
 
 
 def test_before_the_first_up_a_push_is_taken_and_releases_nothing(checkout: Production) -> None:

@@ -145,7 +145,7 @@ def test_an_unsigned_commit_is_refused_before_it_runs(
     assert not ran.exists()
 
 
-@typed("checks.signatures.signing_hint: git rebase --exec 'git commit --amend --no-edit -S' REMOTE/BRANCH")
+@typed("checks.signatures.signing_hint: git rebase --exec 'git commit --amend --no-edit -S' REMOTE/{branch}")
 def test_unsigned_commits_are_signed_and_pushed_again_as_is_said(
     checkout: Production, developer: Clone, signer: Signer
 ) -> None:
@@ -156,8 +156,8 @@ def test_unsigned_commits_are_signed_and_pushed_again_as_is_said(
     signer.sign_with(developer, signer.known)
     developer.git("config", "commit.gpgSign", "false")
 
-    command = "git rebase --exec 'git commit --amend --no-edit -S' REMOTE/BRANCH"
-    signed = developer.type(refused.said, command, **{"REMOTE/BRANCH": "origin/deploy"})
+    command = "git rebase --exec 'git commit --amend --no-edit -S' REMOTE/deploy"
+    signed = developer.type(refused.said, command, **{"REMOTE/deploy": "origin/deploy"})
     pushed = developer.push()
 
     assert refused.code != 0
@@ -293,16 +293,38 @@ def test_an_edit_on_disk_is_refused_stays_and_can_be_committed_signed(
     assert checkout.git("status", "--porcelain") == ""
 
 
-@typed("checks.signatures.signing_hint: git checkout -- FILE")
+@typed("checks.signatures.signing_hint: git restore -SW FILE")
 def test_an_edit_that_nobody_signed_can_be_taken_back(checkout: Production, developer: Clone) -> None:
     said = edited_unsigned(checkout)
 
-    taken_back = checkout.type(said, "git checkout -- FILE", FILE="server.py")
+    taken_back = checkout.type(said, "git restore -SW FILE", FILE="server.py")
 
     assert taken_back.code == 0, taken_back.said
     until(lambda: not checkout.state()["refused_edits"], "nothing is refused any more")
     assert '"edited"' not in checkout.read("server.py")
     assert checkout.live() == "release/1"
+
+
+@typed("checks.signatures.signing_hint: git restore --source={CHECKOUT} -W {path}")
+def test_an_edit_of_what_git_ignores_can_be_taken_back_alone(checkout: Production, signer: Signer) -> None:
+    checkout.write(".gitignore", "schema.json\n")
+    signer.sign_with(checkout, signer.known)
+    checkout.commit("git ignores the export")
+    signer.trust(checkout)
+    checkout.write("schema.json", '{"page": {"type": "integer"}}')
+    checkout.init()
+    require(checkout, "commits")
+    checkout.up().await_idle()
+    checkout.write("schema.json", '{"page": {"type": "string"}}')
+    said = until(lambda: said_of_refusals(checkout), "the edit is refused")[-1]
+
+    taken_back = checkout.type(said, "git restore --source=refs/gitrelease/checkout -W schema.json")
+
+    assert taken_back.code == 0, taken_back.said
+    assert checkout.read("schema.json") == '{"page": {"type": "integer"}}'
+    assert "git add" not in said
+    until(lambda: not checkout.state()["refused_edits"], "nothing is refused any more")
+    assert checkout.git("status", "--porcelain") == ""
 
 
 @typed("checks.signatures.signing_hint: git cherry-pick -S HEAD..{name}")
@@ -425,7 +447,7 @@ def test_a_signed_tag_that_came_first_lets_its_commit_in(checkout: Production, t
     assert checkout.answer() == "one revenue carbon footprint profit"
 
 
-@typed("checks.signatures.signing_hint: git checkout -- FILE && git merge --ff-only NAME")
+@typed("checks.signatures.signing_hint: git restore -SW FILE && git merge --ff-only NAME")
 def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     checkout: Production, tagger: Clone, signer: Signer
 ) -> None:
@@ -435,7 +457,7 @@ def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     commit = said.partition("git tag -s NAME ")[2].partition(";")[0]
 
     tagged = checkout.type(said, f"git tag -s NAME {commit}", NAME="v2")
-    merged = checkout.type(said, "git checkout -- FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
+    merged = checkout.type(said, "git restore -SW FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
 
     assert (tagged.code, merged.code) == (0, 0), tagged.said + merged.said
     checkout.await_live("release/2")
