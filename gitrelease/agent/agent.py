@@ -85,6 +85,7 @@ class Agent:
         self._signalled: socket.socket
         self._renewing = False
         self._homeless = False
+        self._not_up = ""  # why production did not come up by itself
         self._ends_with = Exit.DONE
         self._clients = Clients()
         self._tidying = Tidying(self._productions)
@@ -324,7 +325,8 @@ class Agent:
         """Return production, waiting for an agent that is just starting again; `ReleaseError` when it is not up."""
         self._arriving.wait(ARRIVAL)
         if self.production is None:
-            raise ReleaseError("production is not up", hint="Start it: gitrelease up")
+            why = f": {self._not_up}" if self._not_up else ""
+            raise ReleaseError(f"production is not up{why}", hint="Mend what is in its way, then: gitrelease up")
         return self.production
 
     # -- the inbox -----------------------------------------------------------------------------------------------
@@ -367,6 +369,7 @@ class Agent:
             code, why = outcome.exit_code, outcome.reason
             log_outcome(outcome)
         if self.production is None and not self._stopping.is_set():
+            self._not_up = why
             guarded("the journal", lambda _: call_for_a_person(self, why))
         if self.foreground and self.production is None and not self._stopping.is_set():
             self._ends_with = code

@@ -151,3 +151,10 @@ def test_exit_codes_are_the_promised_ones() -> None:
     ]
 
     assert codes == [0, 0, 0, 3, 4, 5]
+
+
+def test_a_command_stays_on_one_line_where_a_hint_is_broken() -> None:
+    command = f"df -h '/srv/{'a folder/' * 12}home'"
+    end = {"error": "the disk is full", "hint": f"Make room on the disk that production is on ({command}), then push"}
+
+    assert outcome_lines(end)[2:] == [f"  ({command}),", "  then push"]

@@ -132,7 +132,7 @@ def test_production_that_did_not_come_up_by_itself_does_once_its_port_is_free(pr
 
     up = production.type(refused.said, "gitrelease up")
 
-    assert "production is not up" in refused.said
+    assert f"production is not up: port {production.port} is taken by" in refused.said
     assert up.code == 0, up.said
     assert production.answer() == "one revenue profit"
 
