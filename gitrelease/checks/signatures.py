@@ -63,9 +63,10 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
             say = f"git tag -s NAME {name}; then: git merge --ff-only NAME"
         return f"Sign it with a key that is known here: {say}"
     if mode == "tags":
-        return f"Sign it: git tag -s NAME {name}; push that tag first (git push REMOTE NAME), then again"
+        first = "push that tag first (git push REMOTE NAME), " if candidate.trigger == "push" else ""
+        return f"Sign it: git tag -s NAME {name}; {first}then again"
     return (
-        "Sign each commit, with a key that the production host knows: git rebase --exec "
+        "Sign each commit where it was made, with a key that the production host knows: git rebase --exec "
         f"'git commit --amend --no-edit -S' REMOTE/{world.settings.app.branch}; then again"
     )
 

@@ -447,6 +447,24 @@ def test_a_signed_tag_that_came_first_lets_its_commit_in(checkout: Production, t
     assert checkout.answer() == "one revenue carbon footprint profit"
 
 
+@typed("checks.signatures.signing_hint: git tag -s NAME {name}")
+def test_a_commit_that_is_deployed_from_elsewhere_is_signed_by_a_tag_on_the_host(
+    checkout: Production, tagger: Clone, signer: Signer
+) -> None:
+    commit = tagger.commit_term("carbon footprint")
+    tagger.push("origin", "HEAD:next")
+    refused = checkout.gitrelease("deploy", "next")
+    signer.sign_with(checkout, signer.known)
+
+    tagged = checkout.type(refused.said, f"git tag -s NAME {commit[:10]}", NAME="v2")
+    deployed = checkout.gitrelease("deploy", "next")
+
+    assert refused.code == 3
+    assert "git push" not in refused.said
+    assert (tagged.code, deployed.code) == (0, 0), tagged.said + deployed.said
+    assert checkout.answer() == "one revenue carbon footprint profit"
+
+
 @typed("checks.signatures.signing_hint: git restore -SW FILE && git merge --ff-only NAME")
 def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     checkout: Production, tagger: Clone, signer: Signer
