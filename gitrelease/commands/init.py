@@ -94,6 +94,6 @@ def _reminding_of_the_others(*options: object) -> Iterator[None]:
     try:
         yield
     except ReleaseError as error:
-        if sum(one is not None for one in options) > 1 and "gitrelease init --" in error.hint:
+        if sum(one is not None for one in options) > 1 and "init --" in error.hint:
             error.hint += ", and your other options as they were"
         raise
