@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.remedies import typed
 
 
 @pytest.fixture
-def spaced(tmp_path: Path) -> Production:
+def spaced(tmp_path: Path) -> Iterator[Production]:
     """A checkout below a folder with a blank and a quote in its name, which says itself where users find it."""
     folder = tmp_path / "it's ours"
     folder.mkdir()
@@ -19,7 +20,8 @@ def spaced(tmp_path: Path) -> Production:
     place = f'\n[[instance]]\nname = "primary"\nport = {port}\n'
     made = make_checkout(folder, {"server.py": SERVER, "gitrelease.toml": SETTINGS + place, "README.md": "The app\n"})
     made.port = port
-    return made
+    yield made
+    made.clear_away()
 
 
 @typed(
@@ -39,16 +41,13 @@ def test_a_checkout_that_is_not_set_up_is_led_to_its_first_release(spaced: Produ
     started = spaced.type(made.said, "gitrelease up")
     assert started.code == 0, started.said
 
-    try:
-        assert spaced.live() == "release/1"
-        assert spaced.answer() == "one revenue profit"
-        again = spaced.type(ended.said, said)
-        assert "nothing was changed" in again.said
-        status = spaced.type(again.said, "gitrelease status")
-        assert "live      release/1" in status.out
-        assert f"127.0.0.1:{spaced.port} healthy" in status.out
-    finally:
-        spaced.clear_away()
+    assert spaced.live() == "release/1"
+    assert spaced.answer() == "one revenue profit"
+    again = spaced.type(ended.said, said)
+    assert "nothing was changed" in again.said
+    status = spaced.type(again.said, "gitrelease status")
+    assert "live      release/1" in status.out
+    assert f"127.0.0.1:{spaced.port} healthy" in status.out
 
 
 @typed("commands.client.not_up: gitrelease up")
