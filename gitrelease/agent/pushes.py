@@ -338,11 +338,11 @@ def _way_out(world: World, edited: Collection[str]) -> str:
     """Say what becomes of edits that are in the way, for which nobody can commit what git ignores."""
     carried = world.checkout.carried
     if carried not in edited or not world.checkout.carries():
-        return "commit it or take it back (git restore -SW FILE)"
+        return "commit it or take it back (git checkout HEAD -- FILE)"
     ignored = f"take {carried} back, which git ignores (git restore --source={refs.CHECKOUT} -W {quoted(carried)})"
-    return (
-        ignored if len(edited) == 1 else f"commit or take back what else was edited (git restore -SW FILE); {ignored}"
-    )
+    if len(edited) == 1:
+        return ignored
+    return f"commit or take back what else was edited (git checkout HEAD -- FILE); {ignored}"
 
 
 def _refused(production: Production, reason: str, hint: str) -> Outcome:

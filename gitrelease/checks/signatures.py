@@ -55,8 +55,9 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
             return f"It stays on disk. Take it back: git restore --source={refs.CHECKOUT} -W {path}"
         say = "Commit it signed: git add FILE && git commit -S"
         if mode == "tags":
-            say = f"Sign it as a commit: git tag -s NAME {name}; then: git restore -SW FILE && git merge --ff-only NAME"
-        return f"It stays on disk. {say}; or take it back: git restore -SW FILE"
+            on = "git checkout HEAD -- FILE && git merge --ff-only NAME"
+            say = f"Sign it as a commit: git tag -s NAME {name}; then: {on}"
+        return f"It stays on disk. {say}; or take it back: git checkout HEAD -- FILE"
     if candidate.trigger in ("branch", "pull"):  # the branch goes back to what is live
         say = f"git cherry-pick -S HEAD..{name}"
         if mode == "tags":

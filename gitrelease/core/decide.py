@@ -148,7 +148,7 @@ def mend_hint(trigger: str, commit: str) -> str:
     if trigger == "push":
         return "Mend it, commit and push again"
     if trigger == "edit":
-        return "It stays on disk as it is: mend it there, or take it back: git checkout -- FILE"
+        return "It stays on disk as it is: mend it there, or take it back: git checkout HEAD -- FILE"
     if trigger == "shell":
         return f"Mend it; the same checks without production: gitrelease check {commit[:10]}"
     return "The branch is back at what is live; mend it, commit or pull again"

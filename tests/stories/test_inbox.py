@@ -235,7 +235,7 @@ def test_a_burst_of_saves_is_one_release(production: Production) -> None:
     assert "burst 19" in production.answer()
 
 
-@typed("core.decide.mend_hint: git checkout -- FILE")
+@typed("core.decide.mend_hint: git checkout HEAD -- FILE")
 def test_an_edit_that_does_not_start_is_left_alone_and_never_served(production: Production) -> None:
     production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
 
@@ -248,7 +248,7 @@ def test_an_edit_that_does_not_start_is_left_alone_and_never_served(production: 
     assert production.answer().startswith("one")
     assert production.status()["checkout"]["dirty"] == ["server.py"]
     assert production.status()["checkout"]["in_sync"] is False
-    assert production.type(production.agent_log(), "git checkout -- FILE", FILE="server.py").code == 0
+    assert production.type(production.agent_log(), "git checkout HEAD -- FILE", FILE="server.py").code == 0
     production.await_idle()
     assert production.status()["checkout"]["in_sync"] is True
     assert production.live() == "release/1"

@@ -295,7 +295,7 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
     until(lambda: production.state()["lock"] is None, "the turn is free again")
 
 
-@typed("agent.pushes._way_out: git restore -SW FILE")
+@typed("agent.pushes._way_out: git checkout HEAD -- FILE")
 @pytest.mark.parametrize("staged", [False, True], ids=["on disk", "added"])
 def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(
     production: Production, staged: bool
@@ -312,7 +312,7 @@ def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(
     assert pushed.code != 0
     assert "server.py was edited on the production host" in pushed.said
     assert "TERMS = [[[" in production.read("server.py")
-    taken_back = production.type(pushed.said, "git restore -SW FILE", FILE="server.py")
+    taken_back = production.type(pushed.said, "git checkout HEAD -- FILE", FILE="server.py")
     assert taken_back.code == 0, taken_back.said
     assert developer.push().code == 0
     assert production.answer() == "one revenue pushed profit"

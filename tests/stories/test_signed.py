@@ -293,11 +293,11 @@ def test_an_edit_on_disk_is_refused_stays_and_can_be_committed_signed(
     assert checkout.git("status", "--porcelain") == ""
 
 
-@typed("checks.signatures.signing_hint: git restore -SW FILE")
+@typed("checks.signatures.signing_hint: git checkout HEAD -- FILE")
 def test_an_edit_that_nobody_signed_can_be_taken_back(checkout: Production, developer: Clone) -> None:
     said = edited_unsigned(checkout)
 
-    taken_back = checkout.type(said, "git restore -SW FILE", FILE="server.py")
+    taken_back = checkout.type(said, "git checkout HEAD -- FILE", FILE="server.py")
 
     assert taken_back.code == 0, taken_back.said
     until(lambda: not checkout.state()["refused_edits"], "nothing is refused any more")
@@ -465,7 +465,7 @@ def test_a_commit_that_is_deployed_from_elsewhere_is_signed_by_a_tag_on_the_host
     assert checkout.answer() == "one revenue carbon footprint profit"
 
 
-@typed("checks.signatures.signing_hint: git restore -SW FILE && git merge --ff-only NAME")
+@typed("checks.signatures.signing_hint: git checkout HEAD -- FILE && git merge --ff-only NAME")
 def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     checkout: Production, tagger: Clone, signer: Signer
 ) -> None:
@@ -475,7 +475,7 @@ def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     commit = said.partition("git tag -s NAME ")[2].partition(";")[0]
 
     tagged = checkout.type(said, f"git tag -s NAME {commit}", NAME="v2")
-    merged = checkout.type(said, "git restore -SW FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
+    merged = checkout.type(said, "git checkout HEAD -- FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
 
     assert (tagged.code, merged.code) == (0, 0), tagged.said + merged.said
     checkout.await_live("release/2")
