@@ -29,7 +29,7 @@ def settings(case: Case) -> Iterator[Diagnosis]:
     """Can the settings of this host and of the live release be read, and do their regions exist?"""
     found = case.world.settings
     if case.initialised and not case.host_tables.get("app"):  # `init` writes more than that
-        yield problem("settings", f"{case.home.settings} is gone, or empty", fix="gitrelease recover")
+        yield problem("settings", f"{case.home.settings} is gone, or empty", fix=case.recover)
         return
     lost = lost_revision(case.git, found.regions)
     if lost:
@@ -101,7 +101,7 @@ def imports(case: Case) -> Iterator[Diagnosis]:
         for name, path in lost.items():
             seen = True
             detail = f"{found[name]} imports {name}, and {path} is in no commit: no slot has it"
-            yield problem("imports", detail, fix=f"git add -f {quoted(path)} && git commit")
+            yield problem("imports", detail, fix=f"git add -f {quoted(path)} && git commit {quoted(path)}")
         outside |= {name: file for name, file in found.items() if name not in lost and not _shared(case, name, script)}
     tried = _import(case, list(outside))
     wrong = {name: why for name, why in tried.items() if why}
@@ -168,7 +168,7 @@ def streamlit(case: Case) -> Iterator[Diagnosis]:
         for path in _uncommitted(case, config):
             said = True
             detail = f"{path} is in no commit: what it sets counts for no release"
-            yield warning("streamlit", detail, fix=f"git add {quoted(path)} && git commit")
+            yield warning("streamlit", detail, fix=f"git add -f {quoted(path)} && git commit {quoted(path)}")
     if not said:
         files = sorted({option.where for config in seen.values() for option in config.options.values()})
         versions = " and ".join(sorted({config.version for config in seen.values() if config.version}))

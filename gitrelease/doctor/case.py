@@ -66,6 +66,19 @@ class Case:
         """Was production brought up, and not down again?"""
         return self.home.wanted.exists()
 
+    @property
+    def recover(self) -> str:
+        """What mends most of what a crash leaves, and what else it does where production is not up."""
+        return "gitrelease recover" if self.wanted else "gitrelease recover (it brings production up, too)"
+
+    @property
+    def restart(self) -> str:
+        """What gives the app, in every group that serves, processes with what is set now."""
+        if not self.wanted:
+            return "gitrelease up"
+        beside = [world.group for world, running in self.groups() if running.live is not None][1:]
+        return " && ".join(["gitrelease restart", *(f"gitrelease restart {group}" for group in beside)])
+
     @cached_property
     def git(self) -> Git:
         return Git.discover(self.root)

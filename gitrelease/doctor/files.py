@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from gitrelease import installation
 from gitrelease.core.data_folders import is_in
@@ -25,7 +25,7 @@ def run_time_files(case: Case) -> Iterator[Diagnosis]:
     unknown = [path for found in installation.find_run_time_files(case.git, named) for path in found]
     if unknown:
         detail = f"git ignores {', '.join(unknown[:_SHOWN])}, and no slot gets it"
-        yield warning("run-time files", detail, fix="gitrelease init, then gitrelease restart")
+        yield warning("run-time files", detail, fix=f"gitrelease init, then {case.restart}")
     if not gone and not unknown:
         yield well("run-time files", ", ".join((*shared, *data)) or "none")
 
@@ -43,7 +43,7 @@ def beside_the_script(case: Case) -> Iterator[Diagnosis]:
         detail = (
             f"the app writes {', '.join(list(found)[:_SHOWN])} beside its script: the next release does not have it"
         )
-        yield warning("files", detail, fix=_what_keeps(list(found), case.host_tables.get("app", {}).get("data", ())))
+        yield warning("files", detail, fix=_what_keeps(case, list(found)))
     if kept:
         detail = f"{kept / 1e6:.1f} MB that the app left in slots is kept in {case.home.leftovers}, for a while"
         yield warning("files", detail, fix="look at it; to drop it: gitrelease prune --leftovers")
@@ -51,9 +51,10 @@ def beside_the_script(case: Case) -> Iterator[Diagnosis]:
         yield well("files", "the app writes none beside its script that would not stay")
 
 
-def _what_keeps(names: list[str], known: Sequence[str]) -> str:
+def _what_keeps(case: Case, names: list[str]) -> str:
     """Say what to set, beside what is set already."""
+    known = case.host_tables.get("app", {}).get("data", ())
     folders = [name for name in names if name.endswith("/")]
     if not folders:
         return "let the app write to a folder, and name that in app.data: docs/configuration.md"
-    return f"in .git/gitrelease/host.toml, [app]: data = {json.dumps([*known, *folders])}; then: gitrelease restart"
+    return f"in .git/gitrelease/host.toml, [app]: data = {json.dumps([*known, *folders])}; then: {case.restart}"

@@ -19,7 +19,6 @@ _OLDEST = (2, 30)  # before, `git rev-parse` knows no --end-of-options
 _DURABLE = (2, 36)  # before, there is no core.fsync
 _MB = 1 << 20
 _SKEW = 60.0  # seconds by which a committer's clock may be ahead of ours
-_ROOM = "df -h; df -i; gitrelease prune"
 
 
 def git_program(_: Case) -> Iterator[Diagnosis]:
@@ -49,13 +48,19 @@ def disk(case: Case) -> Iterator[Diagnosis]:
         yield problem("disk", detail, fix="mount -o remount,exec, or move the checkout")
     scratch = Path(tempfile.gettempdir())
     if housekeeping.is_full(scratch):
-        yield problem(
-            "disk", f"{scratch}, for temporary files, is full", fix=f"df -h {quoted(scratch)}; df -i {quoted(scratch)}"
-        )
+        yield problem("disk", f"{scratch}, for temporary files, is full", fix=f"make room ({_looks(scratch)})")
     if housekeeping.is_full(place):
-        yield problem("disk", f"the disk is full: {place}", fix=_ROOM)
+        yield problem("disk", f"the disk is full: {place}", fix=_room(place))
         return
     yield well("disk", f"{housekeeping.room_at(place).free // _MB} MB free")
+
+
+def _looks(place: Path) -> str:
+    return f"df -h {quoted(place)}; df -i {quoted(place)}"
+
+
+def _room(place: Path) -> str:
+    return f"make room ({_looks(place)}); drop old releases: gitrelease prune --keep N"
 
 
 def slot(case: Case) -> Iterator[Diagnosis]:
@@ -63,7 +68,7 @@ def slot(case: Case) -> Iterator[Diagnosis]:
     head = case.git.resolve("HEAD") or ""
     short = room.on_disk(case.world, head)
     if short:
-        yield problem("room", short, fix=_ROOM)
+        yield problem("room", short, fix=_room(case.home.root))
     else:
         yield well("room", f"a slot for {case.branch} fits")
 

@@ -20,9 +20,7 @@ def pages(case: Case) -> Iterator[Diagnosis]:
     if app.kind != "streamlit":
         return
     if not app.companion:
-        fix = (
-            "take companion = false out of host.toml, then: gitrelease restart; or out of gitrelease.toml, then push it"
-        )
+        fix = f"take companion = false out of host.toml, then: {case.restart}; or out of gitrelease.toml, then push it"
         yield warning("open pages", f"app.companion is false: {_LOST}", fix=fix)
         yield warning("disk cache", f"app.companion is false: {_SHOWN}", fix=fix)
         return
@@ -30,7 +28,7 @@ def pages(case: Case) -> Iterator[Diagnosis]:
     looked = [backend for serving in live for backend in serving.backends if backend.identity.alive]
     reasons = dict.fromkeys(filter(None, map(_why_not, looked)))
     for why in reasons:
-        yield warning("open pages", f"{why}: {_LOST}", fix="gitrelease restart, while nobody uses the app")
+        yield warning("open pages", f"{why}: {_LOST}", fix=f"{case.restart}, while nobody uses the app")
     shared = dict.fromkeys(filter(None, map(_why_shared, looked)))
     for why in shared:
         yield warning(

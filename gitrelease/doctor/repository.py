@@ -16,7 +16,6 @@ from gitrelease.edges.home import MODE, user_name
 from gitrelease.recovery import heads
 
 _INIT = "gitrelease init"
-_RECOVER = "gitrelease recover"
 _SHOWN = 5
 
 
@@ -24,7 +23,7 @@ def repository(case: Case) -> Iterator[Diagnosis]:
     """Does git know this as a repository of its own, with commits?"""
     if case.directory.is_dir() and not heads.head_is_readable(case.directory):
         detail = f"HEAD of {case.directory} cannot be read: git does not know the repository any more"
-        yield problem("repository", detail, fix=_RECOVER)
+        yield problem("repository", detail, fix=case.recover)
         return
     installation.require_own_repository(case.git)
     installation.require_commits(case.git)
@@ -151,9 +150,9 @@ def locks_left(case: Case) -> Iterator[Diagnosis]:
         # The lock on the index tells of files that are a mixture of two commits: recover keeps and mends those.
         only_refs = all(lock.name != "index.lock" for lock in found)
         mend = _unlock(case) if only_refs else None
-        yield problem("locks", f"a git that was killed left {names}", fix=_RECOVER, mend=mend)
+        yield problem("locks", f"a git that was killed left {names}", fix=case.recover, mend=mend)
     elif case.home.recovering.exists():
-        yield problem("locks", "a recover was cut off: files may be a mixture of two commits", fix=_RECOVER)
+        yield problem("locks", "a recover was cut off: files may be a mixture of two commits", fix=case.recover)
     else:
         yield well("locks", "nothing is locked")
 
@@ -171,7 +170,7 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
     unreadable = heads.unreadable(case.git)
     if unreadable:
         detail = f"the object of {', '.join(unreadable[:_SHOWN])} cannot be read"
-        yield problem("refs", detail, fix=_RECOVER)
+        yield problem("refs", detail, fix=case.recover)
         return
     known = case.world.records()
     if known.live is None:
@@ -179,7 +178,7 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
             detail = "there are tags of releases, and none was released here: a clone, or uninstalled before"
             yield warning("refs", detail, fix="gitrelease up; or, to bring the newest release back, gitrelease recover")
         elif known.occupied:
-            yield problem("refs", f"there are releases, and {refs.LIVE} names none", fix=_RECOVER)
+            yield problem("refs", f"there are releases, and {refs.LIVE} names none", fix=case.recover)
         else:
             yield well("refs", "nothing was released yet")
         return
@@ -187,7 +186,7 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
     if tag != known.live.tag:
         what = "is missing" if tag is None else "names something else than what is live"
         detail = f"the tag of the live release, {known.live.name}, {what}"
-        yield problem("refs", detail, fix=_RECOVER)
+        yield problem("refs", detail, fix=case.recover)
         return
     yield well("refs", f"{known.live.name} is live ({short(known.live.commit)})")
 
@@ -207,7 +206,9 @@ def files(case: Case) -> Iterator[Diagnosis]:
     if names:
         shown = ", ".join(names[:_SHOWN])
         detail = f"git tracks {shown} and ignores it: one that is removed and added again is lost to commits"
-        yield warning("ignored files", detail, fix="mend .gitignore, or git rm --cached")
+        which = " ".join(quoted(name) for name in names[:_SHOWN])
+        fix = f"mend the lines that do so: git check-ignore -v --no-index {which}"
+        yield warning("ignored files", detail, fix=fix)
     if checkout.ignores_carried() and checkout.carries() and (git.root / schema).exists():
         detail = f"git ignores {schema}; every release carries it all the same"
         yield well("ignored files", f"{detail} (to let git track it: git add -f {quoted(schema)})")

@@ -12,6 +12,7 @@ from typing import Any
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.service import in_crontab
 from gitrelease.core.settings import Instance
+from gitrelease.core.text import quoted
 from gitrelease.core.variables import told
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
@@ -21,19 +22,19 @@ from gitrelease.edges import variables as variables_of_host
 from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import CHECK, NAMES
-from gitrelease.release.running import Running, read_running
+from gitrelease.release.running import Running
 
-_RECOVER = "gitrelease recover"
 _UP = "gitrelease up"
+_BACK = "gitrelease rollback RELEASE"
 
 
 def agent(case: Case) -> Iterator[Diagnosis]:
     """Is there an agent, where production is to be up, and does it need a person?"""
     said = case.agent
     if said.silent:
-        yield problem("agent", "an agent is there and does not answer", fix=_RECOVER)
+        yield problem("agent", "an agent is there and does not answer", fix=case.recover)
     elif said.status is not None:
-        yield from _told(said.status)
+        yield from _told(case, said.status)
     elif case.wanted:
 
         def start() -> str:
@@ -64,11 +65,11 @@ def variables(case: Case) -> Iterator[Diagnosis]:
             name for name in set_here.keys() | recorded.host.keys() if set_here.get(name) != recorded.host.get(name)
         }
         detail = f"host settings set others than the app has: {', '.join(sorted(changed))}"
-        yield warning("variables", detail, fix="gitrelease restart")
+        yield warning("variables", detail, fix=case.restart)
         return
     next_ones = recorded.all
-    live = read_running(case.home.processes).live
-    for backend in live.backends if live is not None else ():
+    live = [running.live for _, running in case.groups() if running.live is not None]
+    for backend in (one for serving in live for one in serving.backends):
         try:
             there = variables_of_host.of_process(backend.identity.pid)
         except OSError:  # it has just ended
@@ -77,9 +78,8 @@ def variables(case: Case) -> Iterator[Diagnosis]:
         differing = sorted(names - backends.SET_FOR_EVERY_APP)
         if differing:
             detail = f"the process that serves has others than are recorded: {', '.join(differing)}"
-            yield warning(
-                "variables", detail, fix=f"gitrelease restart; to record others first, in a shell that has them: {anew}"
-            )
+            fix = f"{case.restart}; to record others first, in a shell that has them: {anew}"
+            yield warning("variables", detail, fix=fix)
             return
     yield well("variables", f"recorded: {told(recorded.all)}")
 
@@ -95,23 +95,24 @@ def _set_by_host(case: Case) -> Generator[Diagnosis, None, dict[str, str] | None
         return None
     for one in (file, case.root / named if named else file):
         if found and one.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            yield warning("variables", f"{one} has the app's variables, and others may read it", fix=f"chmod 600 {one}")
+            detail = f"{one} has the app's variables, and others may read it"
+            yield warning("variables", detail, fix=f"chmod 600 {quoted(one)}")
             break
     return found
 
 
-def _told(status: dict[str, Any]) -> Iterator[Diagnosis]:
+def _told(case: Case, status: dict[str, Any]) -> Iterator[Diagnosis]:
     """Tell what the agent says of itself that keeps releases away."""
     if status["person_needed"]:
-        yield problem("agent", f"a person is needed: {status['person_needed']}", fix="gitrelease rollback RELEASE")
+        yield problem("agent", f"a person is needed: {status['person_needed']}", fix=f"{_BACK}; or, once it serves again, {case.recover}")
         return
     if "error" in status:
-        yield problem("agent", str(status["error"]), fix=str(status.get("hint", _RECOVER)))
+        yield problem("agent", str(status["error"]), fix=str(status.get("hint") or case.recover))
         return
     if status["frozen"]:
         yield warning("agent", status["frozen"]["told"], fix="gitrelease unfreeze")
     for reason in status["refused_edits"]:
-        yield warning("agent", f"an edit on disk was refused: {reason}", fix="gitrelease diff --worktree")
+        yield warning("agent", f"an edit on disk was refused: {reason}", fix="see it: gitrelease diff --worktree; then mend it or take it back")
     for waiting in status["waiting"]:
         detail = f"{waiting['commit'][:10]} waits: {waiting['reason']}"
         yield warning("agent", detail, fix=str(waiting["hint"]))
@@ -137,7 +138,7 @@ def instances(case: Case) -> Iterator[Diagnosis]:
     ill = [row for row in rows if row["health"] not in ("healthy", "starting")]
     for row in ill:
         detail = f"{row['name']} ({row['url']}) is {row['health']}"
-        yield problem("instances", detail, fix=f"gitrelease restart {row['name']}; or {_RECOVER}")
+        yield problem("instances", detail, fix=f"gitrelease restart {row['name']}; or {case.recover}")
     if not ill:
         yield well("instances", ", ".join(f"{row['name']} {row['url']} {row['health']}" for row in rows))
 
@@ -172,10 +173,12 @@ def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
         return warning("ports", detail, fix="gitrelease down && gitrelease up")
     if refused == errno.EADDRINUSE and any(process_table.listens(one, instance.port) for one in _agents(case)):
         detail = f"the agent keeps {shown}, and no front serves it"
-        return problem("ports", detail, fix=f"gitrelease status; {_RECOVER}")
+        return problem("ports", detail, fix=f"gitrelease status; {case.recover}")
     if refused == errno.EADDRINUSE:
         owner = process_table.port_owner(instance.port) or "a process that cannot be seen from here"
-        fix = "end that process, or gitrelease init --port PORT"
+        other = f"another port for {instance.name} in .git/gitrelease/host.toml"
+        alone = len(case.world.settings.instances) == 1
+        fix = f"end that process, or {'gitrelease init --port PORT' if alone else other}"
         return problem("ports", f"port {instance.port} is taken by {owner}", fix=fix)
     why = errno.errorcode.get(refused, str(refused))
     fix = "choose another address or port in .git/gitrelease/host.toml"
@@ -215,7 +218,7 @@ def slots(case: Case) -> Iterator[Diagnosis]:
             seen = True
             detail = f"processes that nobody knows hold slot {', '.join(strange)}"
             tell = problem if len(held) == len(NAMES) else warning
-            yield tell("slots", detail, fix=_RECOVER)
+            yield tell("slots", detail, fix=case.recover)
         folder = world.slots.folder
         damaged = [name for name in (*NAMES, CHECK) if (folder / name).exists() and world.slots.standing(name) is None]
         if damaged:
@@ -223,7 +226,7 @@ def slots(case: Case) -> Iterator[Diagnosis]:
             detail = f"slot {', '.join(damaged)} is no checkout any more"
             free = not set(damaged) & {backend.slot for backend in running.backends()}
             mend: Mend | None = (lambda slots=world.slots: _cleared(slots.clear_free())) if free else None
-            yield warning("slots", detail, fix=_RECOVER, mend=mend)
+            yield warning("slots", detail, fix=case.recover, mend=mend)
     lost = [
         line for line in case.git.text("worktree", "list", "--porcelain").splitlines() if line.startswith("prunable")
     ]
@@ -248,7 +251,7 @@ def journal(case: Case) -> Iterator[Diagnosis]:
     """Can every line of the journal be read? The last one may be half written."""
     torn = max(one.journal.unreadable() for one in case.world.every())
     if torn > 1:
-        yield warning("journal", f"{torn} lines of the journal cannot be read", fix=_RECOVER)
+        yield warning("journal", f"{torn} lines of the journal cannot be read", fix=case.recover)
     else:
         yield well("journal", "can be read")
 

@@ -129,9 +129,16 @@ def stale(git: Git, home: Home, *, branch: str) -> list[str]:
 
 def _text(shim: str, git: Git, home: Home, *, branch: str) -> str:
     text = shim_source(shim).replace("@BRANCH@", safe_branch(branch))
-    for placeholder, value in (("HOME", home.root), ("ROOT", git.root), ("PYTHON", sys.executable)):
+    for placeholder, value in (("HOME", home.root), ("ROOT", git.root), ("PYTHON", _python())):
         text = text.replace(f"'@{placeholder}@'", shlex.quote(str(value)))
     return text
+
+
+def _python() -> Path:
+    """Return the interpreter of this installation, by one name, whichever of its names it was started by."""
+    python = Path(sys.executable)
+    usual = python.with_name("python3")
+    return usual if usual.exists() and usual.samefile(python) else python
 
 
 def _write(path: Path, text: str) -> None:
