@@ -58,6 +58,7 @@ UNTYPED: dict[str, str] = {
     "doctor.host.rights: sudo chown {getuid} {root}": ROOT,
     "doctor.repository.safe_directory: sudo chown -R {getuid} {trusted}": ROOT,
     "doctor.running._by_cron: service cron start": SYSTEMD,
+    "doctor.running.boot: gitrelease service": SYSTEMD,
     "doctor.running.boot: loginctl enable-linger {user}": SYSTEMD,
     "edges.git._not_trusted: sudo -u {owner} gitrelease …": ROOT,
     "edges.home.Home.not_ours: sudo -u {owner} gitrelease …": ROOT,

@@ -47,6 +47,8 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     "test_a_rollback_works_on_a_full_disk": ("a cold one",),
     "test_a_database_that_cannot_be_used_disturbs_nobody": ("spoil-is damaged",),
     "test_what_endangers_production_is_a_problem": ("no agent", "no tag"),
+    "test_init_puts_back_what_pushes_need": ("a hook is gone", "pushes are refused", "what init made is gone"),
+    "test_recover_puts_back_what_was_lost": ("a lock is left over", "the settings are gone", "the pointer is gone"),
     "test_what_the_owner_himself_may_not_write_is_named": ("objects", "gitrelease/journal.jsonl"),
     "test_what_is_broken_has_a_line_and_a_remedy": (
         "a hook is not executable", "pushes are refused", "a lock is left over", "HEAD is gone", "no TOML",

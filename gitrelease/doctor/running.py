@@ -25,7 +25,6 @@ from gitrelease.edges.slots import CHECK, NAMES
 from gitrelease.release.running import Running
 
 _UP = "gitrelease up"
-_BACK = "gitrelease rollback RELEASE"
 
 
 def agent(case: Case) -> Iterator[Diagnosis]:
@@ -104,7 +103,8 @@ def _set_by_host(case: Case) -> Generator[Diagnosis, None, dict[str, str] | None
 def _told(case: Case, status: dict[str, Any]) -> Iterator[Diagnosis]:
     """Tell what the agent says of itself that keeps releases away."""
     if status["person_needed"]:
-        yield problem("agent", f"a person is needed: {status['person_needed']}", fix=f"{_BACK}; or, once it serves again, {case.recover}")
+        fix = f"gitrelease rollback RELEASE; or, once it serves again, {case.recover}"
+        yield problem("agent", f"a person is needed: {status['person_needed']}", fix=fix)
         return
     if "error" in status:
         yield problem("agent", str(status["error"]), fix=str(status.get("hint") or case.recover))
@@ -112,7 +112,8 @@ def _told(case: Case, status: dict[str, Any]) -> Iterator[Diagnosis]:
     if status["frozen"]:
         yield warning("agent", status["frozen"]["told"], fix="gitrelease unfreeze")
     for reason in status["refused_edits"]:
-        yield warning("agent", f"an edit on disk was refused: {reason}", fix="see it: gitrelease diff --worktree; then mend it or take it back")
+        fix = "see it: gitrelease diff --worktree; then mend it, or take it back"
+        yield warning("agent", f"an edit on disk was refused: {reason}", fix=fix)
     for waiting in status["waiting"]:
         detail = f"{waiting['commit'][:10]} waits: {waiting['reason']}"
         yield warning("agent", detail, fix=str(waiting["hint"]))
@@ -173,12 +174,12 @@ def _port(case: Case, instance: Instance, running: Running) -> Diagnosis:
         return warning("ports", detail, fix="gitrelease down && gitrelease up")
     if refused == errno.EADDRINUSE and any(process_table.listens(one, instance.port) for one in _agents(case)):
         detail = f"the agent keeps {shown}, and no front serves it"
-        return problem("ports", detail, fix=f"gitrelease status; {case.recover}")
+        return problem("ports", detail, fix=case.recover)
     if refused == errno.EADDRINUSE:
         owner = process_table.port_owner(instance.port) or "a process that cannot be seen from here"
-        other = f"another port for {instance.name} in .git/gitrelease/host.toml"
-        alone = len(case.world.settings.instances) == 1
-        fix = f"end that process, or {'gitrelease init --port PORT' if alone else other}"
+        fix = "end that process, or gitrelease init --port PORT"
+        if len(case.world.settings.instances) > 1:  # which of them `init` could not know
+            fix = f"end that process, or give {instance.name} another port in .git/gitrelease/host.toml"
         return problem("ports", f"port {instance.port} is taken by {owner}", fix=fix)
     why = errno.errorcode.get(refused, str(refused))
     fix = "choose another address or port in .git/gitrelease/host.toml"
@@ -226,7 +227,8 @@ def slots(case: Case) -> Iterator[Diagnosis]:
             detail = f"slot {', '.join(damaged)} is no checkout any more"
             free = not set(damaged) & {backend.slot for backend in running.backends()}
             mend: Mend | None = (lambda slots=world.slots: _cleared(slots.clear_free())) if free else None
-            yield warning("slots", detail, fix=case.recover, mend=mend)
+            fix = case.recover if free else f"{case.restart}; then, once their pages have moved: {case.recover}"
+            yield warning("slots", detail, fix=fix, mend=mend)
     lost = [
         line for line in case.git.text("worktree", "list", "--porcelain").splitlines() if line.startswith("prunable")
     ]

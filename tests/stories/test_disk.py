@@ -18,6 +18,7 @@ import pytest
 
 from gitrelease.agent.supervisor import first_error
 from gitrelease.core.events import Proved, Stopped
+from gitrelease.core.text import quoted
 from gitrelease.edges import backends, process_table
 from gitrelease.edges.home import short_name, write_atomically
 from gitrelease.edges.journal import Journal
@@ -532,7 +533,16 @@ def test_what_ended_processes_have_left_is_bounded(small: Small) -> None:
     assert not (home / "run" / ".processes.json.4194305").exists()
 
 
+@typed(
+    "doctor.host._looks: df -h {place}",
+    "doctor.host._looks: df -i {place}",
+    "doctor.host._room: gitrelease prune --keep N",
+)
 def test_the_doctor_sees_a_full_disk(small: Small) -> None:
+    for number in (2, 3, 4):
+        small.production.commit_term(f"of_{number}")
+        small.production.await_live(f"release/{number}")
+        small.production.await_idle()
     small.fill()
 
     ended = small.production.gitrelease("doctor", "--json")
@@ -542,7 +552,36 @@ def test_the_doctor_sees_a_full_disk(small: Small) -> None:
     assert set(ill) == {"disk", "room"}
     assert "the disk is full" in ill["disk"]["detail"]
     assert "MB must stay free" in ill["room"]["detail"]
-    assert "gitrelease prune" in ill["disk"]["fix"]
+    home = quoted(small.production.home)
+    for line in (ill["disk"], ill["room"]):
+        shown = small.production.type(line["fix"], f"df -h {home}")
+        assert "100%" in shown.out
+        assert small.production.type(line["fix"], f"df -i {home}").code == 0
+    pruned = small.production.type(ill["disk"]["fix"], "gitrelease prune --keep N", N="1")
+    assert pruned.code == 0, pruned.said
+    assert_whole(small.production, live="release/4", answer="one revenue of_4 of_3 of_2 profit")
+    assert "release/1" not in small.production.git("tag", "--list", "release/*").split()
+    small.make_room()
+    assert small.production.gitrelease("doctor").code == 0
+
+
+@typed("doctor.host._looks: df -h {place}", "doctor.host._looks: df -i {place}")
+def test_the_doctor_sees_where_temporary_files_have_no_room(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    scratch = tmp_path / "for a while"
+    mounted(scratch, "size=1m")
+    try:
+        with (scratch / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        os.truncate(scratch / "filler", (1 << 20) - 8192)  # Python takes another place where nothing can be written
+        told = checkout.gitrelease("doctor", "--json", env={"TMPDIR": str(scratch)}).json["checks"]
+        (fix,) = [line["fix"] for line in told if line["name"] == "disk" and line["status"] == "problem"]
+
+        assert str(scratch) in checkout.type(fix, f"df -h '{scratch}'").out
+        assert str(scratch) in checkout.type(fix, f"df -i '{scratch}'").out
+    finally:
+        subprocess.run(["umount", "--lazy", str(scratch)], check=True)
 
 
 def test_the_doctor_sees_that_hooks_cannot_be_executed(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def examined(production: Production, *options: str) -> tuple[int, dict[str, list
     assert all(line["fix"] for line in told["checks"] if line["status"] != "ok")
     by_name: dict[str, list[dict[str, Any]]] = {}
     for line in told["checks"]:
-        assert set(line) == {"name", "status", "detail", "fix"}
+        assert set(line) == {"name", "status", "detail", "fix", "commands"}
         by_name.setdefault(line["name"], []).append(line)
     return ended.code, by_name
 
@@ -331,7 +331,7 @@ def test_a_module_that_only_the_disk_has_is_named(checkout: Production) -> None:
     checkout.commit("The rates")
     _, there = examined(checkout)
 
-    assert [line["fix"] for line in missing["imports"]] == ["git add -f rates.py && git commit"]
+    assert [line["fix"] for line in missing["imports"]] == ["git add -f rates.py && git commit rates.py"]
     assert ill(there) == set()
 
 
@@ -601,7 +601,9 @@ def test_it_sees_whether_production_comes_back_after_a_reboot(checkout: Producti
         assert written["fix"] == f"systemctl --user enable {path.name}"
         assert enabled["fix"].startswith("loginctl enable-linger ")
     else:  # no unit is of use there
-        assert {one["fix"] for one in (nothing, written, enabled)} == {"gitrelease service --cron, or --supervisor"}
+        assert {one["fix"] for one in (nothing, written, enabled)} == {
+            "gitrelease service --cron, or gitrelease service --supervisor"
+        }
 
 
 def with_crontab(checkout: Production, tools: Path) -> dict[str, str]:
@@ -674,7 +676,7 @@ def test_production_under_a_service_manager_is_known(checkout: Production) -> No
         service.wait(timeout=PATIENCE)
 
     assert lines["boot"][0] == {
-        "name": "boot", "status": "ok", "detail": "production runs under a service manager", "fix": "",
+        "name": "boot", "status": "ok", "detail": "production runs under a service manager", "fix": "", "commands": [],
     }  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import Clone, Production, until
+from tests.checkout import Clone, Production, make_several, until
 from tests.remedies import typed
+from tests.stories.test_remedies_doctor import fix_of, told
 
 WRITES = """
 import pathlib
@@ -80,12 +81,14 @@ def test_what_the_app_writes_beside_its_script_is_told_of_once_with_what_keeps_i
     assert [one["names"] for one in events if one["event"] == "files_found"] == [["output/"]]
 
 
+@typed("doctor.case.Case.restart: gitrelease restart")
 def test_what_doctor_says_keeps_it_keeps_it(losing: Production) -> None:
     first = slot_that_serves(losing)
     had = results(first / "output")
+    fix = fix_of(told(losing), "files", "the app writes output/")
     set_data(losing, "output/")
 
-    assert losing.gitrelease("restart").code == 0
+    assert losing.type(fix, "gitrelease restart").code == 0
     until(lambda: had <= results(losing.home / "data" / "output"), "what was there before is taken over")
 
     now = slot_that_serves(losing)
@@ -94,7 +97,67 @@ def test_what_doctor_says_keeps_it_keeps_it(losing: Production) -> None:
     assert "the app writes output" not in " ".join(losing.gitrelease("doctor").said.split())
 
 
-@typed("commands.prune._tell_of_leftovers: gitrelease prune --leftovers")
+@typed("doctor.case.Case.restart: gitrelease restart {group}")
+def test_what_a_group_writes_is_kept_once_its_processes_are_new_ones(tmp_path: Path) -> None:
+    several = make_several(tmp_path)
+    several.write(".gitignore", "output/\n")
+    several.commit("Ignore what it writes")
+    several.up()
+    try:
+        several.await_idle()
+        developer = several.clone()
+        developer.commit_version("two")
+        assert developer.push("origin", "HEAD:refs/heads/next").code == 0
+        deployed = several.gitrelease("deploy", "next", "--to", "test")
+        assert deployed.code == 0, deployed.said
+        several.await_idle()
+        written = several.home_of("test") / "slots" / several.backend(instance="test-1")["slot"] / "output"
+        written.mkdir()
+        (written / "1.txt").write_text("a result")
+        fix = fix_of(told(several), "files", "the app writes output/")
+        set_data(several, "output/")
+
+        assert several.type(fix, "gitrelease restart && gitrelease restart test").code == 0
+
+        assert "files" not in {name for name, detail in told(several) if "the app writes" in detail}
+    finally:
+        several.clear_away()
+
+
+@typed("doctor.files.run_time_files: gitrelease init", "doctor.case.Case.restart: gitrelease restart")
+def test_a_file_that_git_ignores_is_given_to_the_app(losing: Production) -> None:
+    losing.write(".gitignore", "output/\n.env\n")
+    losing.commit("Ignore it")
+    losing.await_idle()
+    losing.write(".env", "KEY=1\n")
+    fix = fix_of(told(losing), "run-time files", "git ignores .env")
+
+    assert losing.type(fix, "gitrelease init").code == 0
+    assert losing.type(fix, "gitrelease restart").code == 0
+
+    assert (slot_that_serves(losing) / ".env").read_text() == "KEY=1\n"
+    assert "run-time files" not in {name for name, _ in told(losing)}
+
+
+@typed("doctor.case.Case.restart: gitrelease up", "doctor.files.run_time_files: gitrelease init")
+def test_a_file_that_git_ignores_is_given_to_an_app_that_is_down(checkout: Production) -> None:
+    checkout.init()
+    checkout.write(".gitignore", ".env\n")
+    checkout.commit("Ignore it")
+    checkout.write(".env", "KEY=1\n")
+    fix = fix_of(told(checkout), "run-time files", "git ignores .env")
+
+    assert checkout.type(fix, "gitrelease init").code == 0
+    assert checkout.type(fix, "gitrelease up").code == 0
+
+    assert (slot_that_serves(checkout) / ".env").read_text() == "KEY=1\n"
+    assert "run-time files" not in {name for name, _ in told(checkout)}
+
+
+@typed(
+    "commands.prune._tell_of_leftovers: gitrelease prune --leftovers",
+    "doctor.files.beside_the_script: gitrelease prune --leftovers",
+)
 def test_what_lies_in_a_slot_that_is_used_again_is_kept_for_a_while(losing: Production) -> None:
     first = slot_that_serves(losing)
     had = results(first / "output")
@@ -106,8 +169,9 @@ def test_what_lies_in_a_slot_that_is_used_again_is_kept_for_a_while(losing: Prod
 
     assert had <= {path.name for path in kept.rglob("*.txt")}
     assert "that apps wrote in slots that were used again are kept" in losing.gitrelease("status").out
-    assert "gitrelease prune --leftovers" in " ".join(losing.gitrelease("doctor").said.split())
+    fix = fix_of(told(losing), "files", "is kept in")
     pruned = losing.gitrelease("prune").out
+    assert "gitrelease prune --leftovers" in fix
     would = losing.gitrelease("prune", "--leftovers", "--dry-run")
     assert would.out.startswith("would drop 0.0 MB")
     assert any(kept.rglob("*.txt"))

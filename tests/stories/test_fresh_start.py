@@ -51,7 +51,7 @@ def gone_back(checkout: Production, installed: Path, *, fits: str, settings: str
     return ended
 
 
-@typed("release.going_back.go_back: gitrelease status")
+@typed("release.going_back.go_back: gitrelease status", "doctor.running.start: gitrelease restart")
 def test_that_a_new_process_does_not_start_is_told_before_a_restart_finds_out(
     checkout: Production, installed: Path
 ) -> None:
@@ -65,11 +65,12 @@ def test_that_a_new_process_does_not_start_is_told_before_a_restart_finds_out(
     assert doctor.code != 0
     assert "then: gitrelease restart" in said(doctor)
     assert "one" in checkout.answer()
-    assert checkout.gitrelease("restart").code != 0
+    assert checkout.type(doctor.said, "gitrelease restart").code != 0
 
     installed.write_text("1")
 
-    assert checkout.gitrelease("restart").code == 0
+    assert checkout.type(doctor.said, "gitrelease restart").code == 0
+    assert checkout.live() == "release/1"
     assert not checkout.status()["start"]["in_doubt"]
     assert "has been shown to start" not in checkout.gitrelease("status").out
 

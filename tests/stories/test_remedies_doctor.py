@@ -6,17 +6,33 @@ release is live.
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gitrelease.edges import process_table, units
-from tests import ordinary
-from tests.checkout import SERVER, SETTINGS, Ended, Place, Production, make_checkout, reserved_port
+from gitrelease.doctor import running
+from gitrelease.edges import backends, process_table, units
+from tests import ordinary, receivers
+from tests.checkout import (
+    PATIENCE,
+    SERVER,
+    SETTINGS,
+    Ended,
+    Place,
+    Production,
+    make_checkout,
+    make_several,
+    reserved_port,
+    until,
+)  # fmt: skip
 from tests.remedies import typed
 from tests.stories.test_doctor import write_host
 
@@ -44,17 +60,21 @@ def expect_mended(before: Told, after: Told, about: str, says: str) -> None:
     assert {name for name, _ in after} <= {*(name for name, _ in before), *left_out}, after
 
 
-def mend(
-    production: Production, about: str, says: str, *commands: str, rest: str = "", **filled: str
-) -> list[Ended]:  # fmt: skip
-    """Type the commands of a line one after the other, which mends it; what is live stays so."""
-    before, live = told(production), production.live()
-    fix = fix_of(before, about, says)
-    ended = [production.type(fix, command, rest=rest, **filled) for command in commands]
-    assert [one.code for one in ended] == [0] * len(commands), [one.said for one in ended]
-    expect_mended(before, told(production), about, says)
-    assert production.live() == live
-    return ended
+class Patient:
+    """A production that doctor has something to say about."""
+
+    def __init__(self, production: Production) -> None:
+        self.production = production
+
+    def type(self, about: str, says: str, *commands: str, rest: str = "", **filled: str) -> list[Ended]:
+        """Type the commands of a line one after the other, which mends it; what is live stays so."""
+        before, live = told(self.production), self.production.live()
+        fix = fix_of(before, about, says)
+        ended = [self.production.type(fix, command, rest=rest, **filled) for command in commands]
+        assert [one.code for one in ended] == [0] * len(commands), [one.said for one in ended]
+        expect_mended(before, told(self.production), about, says)
+        assert self.production.live() == live
+        return ended
 
 
 def git(*arguments: str) -> Break:
@@ -94,7 +114,7 @@ def test_init_puts_back_what_pushes_need(checkout: Production, break_it: Break, 
     checkout.init()
     break_it(checkout)
 
-    mend(checkout, about, says, "gitrelease init")
+    Patient(checkout).type(about, says, "gitrelease init")
 
 
 @typed("doctor.repository.configuration: git config {keys} false")
@@ -103,8 +123,8 @@ def test_a_setting_by_which_a_fetch_deletes_tags_is_set_off(checkout: Production
     checkout.git("config", "fetch.pruneTags", "true")
     checkout.git("config", "remote.the.other.pruneTags", "true")
 
-    mend(checkout, "git settings", "fetch.prunetags is set", "git config fetch.prunetags false")
-    mend(checkout, "git settings", "other.prunetags is set", "git config remote.the.other.prunetags false")
+    Patient(checkout).type("git settings", "fetch.prunetags is set", "git config fetch.prunetags false")
+    Patient(checkout).type("git settings", "other.prunetags is set", "git config remote.the.other.prunetags false")
 
 
 @typed("doctor.repository.set_up: chmod {MODE} {root}")
@@ -113,7 +133,7 @@ def test_what_others_could_read_is_the_owners_again(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "a folder").init()
     checkout.home.chmod(0o755)
 
-    mend(checkout, "init", "can be read by others", f"chmod 700 '{checkout.home}'")
+    Patient(checkout).type("init", "can be read by others", f"chmod 700 '{checkout.home}'")
 
     assert checkout.home.stat().st_mode & 0o777 == 0o700
 
@@ -168,7 +188,7 @@ def test_a_module_that_only_the_disk_has_is_committed(checkout: Production) -> N
     checkout.write("unfinished.txt", "nobody's yet\n")
     checkout.git("add", "unfinished.txt")
 
-    mend(checkout, "imports", "the.rates", "git add -f the/rates.py && git commit the/rates.py")
+    Patient(checkout).type("imports", "the.rates", "git add -f the/rates.py && git commit the/rates.py")
 
     assert checkout.git("show", "--format=", "--name-only", "HEAD") == "the/rates.py"
 
@@ -186,7 +206,7 @@ def test_another_file_is_run_whose_regions_are_there(checkout: Production) -> No
     assert "TERMS" in shown.out
     assert "not" in shown.out
 
-    mend(checkout, "regions", "are not in server.py", "gitrelease init --script …", rest="'the app.py'")
+    Patient(checkout).type("regions", "are not in server.py", "gitrelease init --script …", rest="'the app.py'")
     assert 'script = "the app.py"' in (checkout.home / "host.toml").read_text()
 
 
@@ -223,7 +243,11 @@ def test_the_line_is_shown_by_which_git_ignores_a_file_that_it_tracks(checkout: 
     assert not [name for name, _ in told(checkout) if name == "ignored files"]
 
 
-@typed("doctor.repository.pointers: gitrelease up", "doctor.repository.pointers: gitrelease recover")
+@typed(
+    "doctor.repository.pointers: gitrelease up",
+    "doctor.repository.pointers: gitrelease recover",
+    "doctor.running.variables: gitrelease up --variables",
+)
 @pytest.mark.parametrize(("command", "live"), [("gitrelease up", "release/3"), ("gitrelease recover", "release/2")])
 def test_where_only_tags_tell_of_releases_something_is_live_again(
     production: Production, command: str, live: str
@@ -242,6 +266,8 @@ def test_where_only_tags_tell_of_releases_something_is_live_again(
     assert typed.code == 0, typed.said
     assert production.live() == live
     assert production.answer() == "one revenue second profit"
+    if command == "gitrelease recover":  # it asks no shell for the app's variables
+        Patient(production).type("variables", "none are recorded", "gitrelease up --variables")
     expect_mended(before, told(production), "refs", "none was released here")
 
 
@@ -250,7 +276,7 @@ def test_a_port_that_somebody_has_is_changed_for_a_free_one(checkout: Production
     checkout.init()
     free = reserved_port()
     with socket.create_server(("127.0.0.1", checkout.port)):
-        mend(checkout, "ports", f"port {checkout.port} is taken", "gitrelease init --port PORT", PORT=str(free))
+        Patient(checkout).type("ports", f"port {checkout.port} is taken", "gitrelease init --port PORT", PORT=str(free))
 
         checkout.up()
 
@@ -264,7 +290,7 @@ def test_the_port_of_one_of_several_instances_is_changed_in_their_settings(check
     with socket.create_server(("127.0.0.1", checkout.others["test-1"].port)):
         fix = fix_of(told(checkout), "ports", "is taken")
 
-    assert fix == "end that process, or another port for test-1 in .git/gitrelease/host.toml"
+    assert fix == "end that process, or give test-1 another port in .git/gitrelease/host.toml"
 
 
 @typed("doctor.examine.examine: gitrelease doctor")
@@ -334,3 +360,286 @@ def test_recover_puts_back_what_was_lost(checkout: Production, break_it: Break, 
     assert typed.code == 0, typed.said
     assert (checkout.live(), checkout.answer()) == ("release/1", "one revenue profit")
     assert {name for name, _ in told(checkout)} == down - {"agent"}
+
+
+@typed("doctor.case.Case.recover: gitrelease recover")
+def test_recover_ends_an_agent_that_hangs_and_has_another_serve(production: Production) -> None:
+    hung = production.agent_pid()
+    os.kill(hung, signal.SIGSTOP)
+
+    Patient(production).type("agent", "does not answer", "gitrelease recover")
+
+    assert not Path(f"/proc/{hung}").exists()
+    assert production.answer() == "one revenue profit"
+
+
+@typed("doctor.case.Case.recover: gitrelease recover")
+def test_recover_brings_back_a_front_that_nobody_looks_after(production: Production) -> None:
+    os.kill(production.agent_pid(), signal.SIGSTOP)
+    production.kill(production.front_pid())
+
+    Patient(production).type("ports", "no front serves it", "gitrelease recover")
+
+    assert production.answer() == "one revenue profit"
+
+
+HOLDS = """\
+import fcntl, os, sys
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("holds", flush=True)
+sys.stdin.read()
+"""
+
+
+@typed("doctor.case.Case.recover: gitrelease recover")
+def test_recover_ends_what_holds_a_slot_and_was_left_behind(production: Production) -> None:
+    lock = production.home / "slots" / "d.lock"
+    command = [sys.executable, "-c", HOLDS, str(lock)]
+    marked = {**os.environ, backends.MARK: str(production.home)}
+    with subprocess.Popen(command, env=marked, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left:
+        assert left.stdout is not None
+        left.stdout.readline()
+        try:
+            Patient(production).type("slots", "hold slot d", "gitrelease recover")
+            assert left.wait(PATIENCE) != 0
+        finally:
+            left.kill()
+
+
+@typed("doctor.case.Case.recover: gitrelease recover")
+def test_recover_clears_a_slot_away_that_is_no_checkout_any_more(production: Production) -> None:
+    (production.home / "slots" / "c").mkdir()
+
+    Patient(production).type("slots", "is no checkout any more", "gitrelease recover")
+
+    assert not (production.home / "slots" / "c").exists()
+
+
+@typed(
+    "doctor.case.Case.restart: gitrelease restart",
+    "doctor.case.Case.recover: gitrelease recover",
+    "doctor.files.beside_the_script: gitrelease prune --leftovers",
+)
+def test_what_serves_leaves_a_slot_that_is_no_checkout_any_more(production: Production) -> None:
+    slot = production.backend()["slot"]
+    (production.home / "slots" / slot / ".git").unlink()
+
+    before = told(production)
+    fix = fix_of(before, "slots", "is no checkout any more")
+
+    assert production.type(fix, "gitrelease restart").code == 0
+    assert production.type(fix, "gitrelease recover").code == 0
+
+    # Nobody knows which of its files were the app's: all are kept.
+    Patient(production).type("files", "is kept in", "gitrelease prune --leftovers")
+    expect_mended(before, told(production), "slots", "is no checkout any more")
+    assert production.backend()["slot"] != slot
+    assert production.answer() == "one revenue profit"
+
+
+@typed("doctor.case.Case.recover: gitrelease recover")
+def test_recover_drops_lines_of_the_journal_that_nobody_can_read(production: Production) -> None:
+    with (production.home / "journal.jsonl").open("ab") as journal:
+        journal.write(b"\x00\x00\n{half\n")
+
+    Patient(production).type("journal", "2 lines of the journal cannot be read", "gitrelease recover")
+
+
+# -- what runs ---------------------------------------------------------------------------------------------------------
+
+
+@typed("doctor.running._UP: gitrelease up")
+@pytest.mark.parametrize("says", ["never started", "no agent looks after it", "production is down"])
+def test_up_brings_production_up(checkout: Production, says: str) -> None:
+    checkout.init()
+    if says != "never started":
+        checkout.up()
+        checkout.await_idle()
+        if says == "production is down":
+            checkout.gitrelease("down")
+        else:
+            checkout.kill(checkout.agent_pid())
+    before = told(checkout)
+
+    typed = checkout.type(fix_of(before, "agent", says), "gitrelease up")
+
+    assert typed.code == 0
+    assert (checkout.live(), checkout.answer()) == ("release/1", "one revenue profit")
+    expect_mended(before, told(checkout), "agent", says)
+
+
+@typed("doctor.running._told: gitrelease unfreeze")
+def test_a_freeze_is_ended(production: Production) -> None:
+    production.gitrelease("freeze", "-m", "quarter end")
+
+    Patient(production).type("agent", "quarter end", "gitrelease unfreeze")
+
+    production.commit_term("second")
+    production.await_live("release/2")
+
+
+@typed("doctor.running._told: gitrelease diff --worktree")
+def test_an_edit_that_was_refused_is_shown(production: Production) -> None:
+    production.replace("server.py", "import http.server\n", "import http.server(\n")
+    until(lambda: production.state()["refused_edits"] and not production.busy(), "the edit is refused")
+
+    shown = production.type(
+        fix_of(told(production), "agent", "an edit on disk was refused"), "gitrelease diff --worktree"
+    )
+
+    assert shown.code == 0
+    assert "server.py none → 1\n      does not parse: line 1" in shown.out
+    assert "import http.server(" in production.read("server.py")
+    production.replace("server.py", "import http.server(\n", "import http.server\n")
+    until(lambda: not production.state()["refused_edits"], "the edit is gone")
+    assert "agent" not in {name for name, _ in told(production)}
+
+
+@typed("doctor.running._told: gitrelease rollback RELEASE")
+def test_a_release_that_does_not_stay_up_is_left_for_the_one_that_is_named(production: Production) -> None:
+    for number in (2, 3):
+        production.commit_term(f"of_{number}")
+        production.await_live(f"release/{number}")
+        production.await_idle()
+    while not production.state()["person_needed"]:  # it goes back by itself once
+        pid = production.backend_pid()
+        production.kill(pid)
+        until(lambda pid=pid: production.backend_pid() != pid, "another process serves")
+    until(lambda: production.state()["instances"][0]["health"] == "healthy", "it answers again")
+    assert production.live() == "release/2"
+    before = told(production)
+
+    typed = production.type(
+        fix_of(before, "agent", "a person is needed"), "gitrelease rollback RELEASE", RELEASE="release/1"
+    )
+
+    assert typed.code == 0, typed.said
+    assert production.answer() == "one revenue profit"
+    production.await_idle()
+    expect_mended(before, told(production), "agent", "a person is needed")
+
+
+@typed("doctor.case.Case.recover: gitrelease recover")
+def test_nobody_is_needed_any_more_for_an_only_release_that_serves_again(checkout: Production) -> None:
+    checkout.replace("gitrelease.toml", '[policy.major]\nsoak = "300ms"', '[policy.major]\nsoak = "60s"')
+    checkout.commit("Longer soak")
+    checkout.init().up()
+    checkout.kill(checkout.backend_pid())
+    until(lambda: (now := checkout.state())["person_needed"] and not now["lock"], "a person is needed")
+    until(lambda: checkout.state()["instances"][0]["health"] == "healthy", "it answers again")
+
+    Patient(checkout).type("agent", "a person is needed", "gitrelease recover")
+
+
+@typed("doctor.running.instances: gitrelease restart {name}")
+def test_an_instance_that_hangs_is_replaced_and_no_other(tmp_path: Path) -> None:
+    several = make_several(tmp_path).up()
+    try:
+        several.await_idle()
+        pids = {name: several.backend(instance=name)["identity"]["pid"] for name in ("primary", "second", "other")}
+        os.kill(pids["second"], signal.SIGSTOP)
+
+        Patient(several).type("instances", "is unhealthy", "gitrelease restart second")
+
+        now = {name: several.backend(instance=name)["identity"]["pid"] for name in pids}
+        assert {name for name in pids if pids[name] != now[name]} == {"second"}
+    finally:
+        several.clear_away()
+
+
+@typed("doctor.running.slots: git worktree prune")
+def test_git_forgets_worktrees_that_are_gone(production: Production) -> None:
+    production.git("worktree", "add", "--quiet", "--detach", str(production.root.parent / "gone"))
+    shutil.rmtree(production.root.parent / "gone")
+
+    Patient(production).type("slots", "git remembers 1 worktrees", "git worktree prune")
+
+    assert len(production.git("worktree", "list").splitlines()) == 2  # the checkout, the slot that serves
+
+
+@typed("doctor.repository.branch: gitrelease down && gitrelease up")
+def test_production_follows_the_branch_that_is_set(production: Production) -> None:
+    production.git("checkout", "--quiet", "-b", "other")
+    write_host(production, 'branch = "deploy"', 'branch = "other"')
+
+    Patient(production).type("branch", "other is set", "gitrelease down && gitrelease up")
+
+    assert production.status()["branch"] == "other"
+    production.commit_term("second")
+    production.await_live("release/2")
+
+
+@typed("doctor.running._port: gitrelease down && gitrelease up")
+@pytest.mark.parametrize("says", ["production was started without it", "our front holds"])
+def test_instances_are_served_where_they_are_set(production: Production, says: str) -> None:
+    second = reserved_port()
+    if says == "our front holds":
+        port = f"port = {production.port}\n"
+        write_host(production, port, f'{port}address = "127.0.0.2"\n')
+    else:
+        with (production.home / "host.toml").open("a") as host:
+            host.write(f'\n[[instance]]\nname = "second"\nport = {second}\n')
+
+    Patient(production).type("ports", says, "gitrelease down && gitrelease up")
+
+    if says == "our front holds":
+        socket.create_connection(("127.0.0.2", production.port), timeout=PATIENCE).close()
+    else:
+        assert production.answer(port=second) == "one revenue profit"
+
+
+# -- after a reboot ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(units.systemd_runs(), reason="a unit is of more use there")
+@typed(
+    "doctor.running.boot: gitrelease service --cron",
+    "doctor.running.boot: gitrelease service --supervisor",
+    "doctor.running._by_cron: gitrelease service --supervisor",
+)
+def test_what_is_printed_for_cron_and_supervisor_starts_production(checkout: Production, tmp_path: Path) -> None:
+    checkout.init()
+    fix = fix_of(told(checkout), "boot", "after a reboot nothing starts production")
+    line = checkout.type(fix, "gitrelease service --cron").out
+    stanza = checkout.type(fix, "gitrelease service --supervisor").out
+    if not process_table.runs(*running.CRONS):  # those of this host are not ours to end
+        (tmp_path / "crontab").write_text(f"#!/bin/sh\ncat <<'END'\n{line}END\n")
+        (tmp_path / "crontab").chmod(0o755)
+        ended = checkout.gitrelease("doctor", "--json", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        (said,) = [one["fix"] for one in ended.json["checks"] if one["name"] == "boot"]
+        assert checkout.type(said, "gitrelease service --supervisor").out == stanza
+
+    command = next(row for row in stanza.splitlines() if row.startswith("command=")).partition("=")[2]
+    service = subprocess.Popen(shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: checkout.live() and checkout.status()["instances"][0]["health"] == "healthy", "it is up")
+        assert "boot" not in {name for name, _ in told(checkout)}
+    finally:
+        service.send_signal(signal.SIGTERM)
+        service.wait(timeout=PATIENCE)
+    (row,) = [row for row in line.splitlines() if row.startswith("@reboot")]
+    subprocess.run(["sh", "-c", row.removeprefix("@reboot ").replace("\\%", "%")], check=True, timeout=6 * PATIENCE)
+    assert checkout.answer() == "one revenue profit"
+
+
+# -- who is told -------------------------------------------------------------------------------------------------------
+
+
+@typed("doctor.telling._reached: gitrelease notify test", "doctor.telling.told: gitrelease notify test")
+@pytest.mark.parametrize(
+    ("address", "says"), [("json://127.0.0.1:1/x", "cannot be reached"), ("jzon://127.0.0.1/x", "knows no service")]
+)
+def test_a_receiver_whose_address_is_mended_gets_the_test(checkout: Production, address: str, says: str) -> None:
+    checkout.init()
+    with (checkout.home / "host.toml").open("a") as host:
+        host.write(f'\n[notify]\nurls = ["{address}"]\n')
+    fix = fix_of(told(checkout), "receivers", says)
+
+    with receivers.hook() as hook:
+        write_host(checkout, address, hook.url)
+        ended = checkout.type(fix, "gitrelease notify test")
+
+        assert ended.code == 0, ended.said
+        assert len(hook.got) == 1
+        assert "receivers" not in {name for name, _ in told(checkout)}

@@ -25,6 +25,7 @@ from gitrelease.installation import init
 from tests.checkout import Production, make_checkout, reserved_port, until
 from tests.page import Page
 from tests.remedies import typed
+from tests.stories.test_remedies_doctor import Patient
 
 PYTHONS = [sys.executable, *filter(None, os.environ.get("GITRELEASE_TEST_PYTHONS", "").split(":"))]
 TELLS = (
@@ -411,3 +412,37 @@ def test_a_variable_moves_the_app_and_is_named_where_it_overrules_a_port(
 
     assert "server.port = 9001 (environment variable STREAMLIT_SERVER_PORT) is overruled" in said
     assert shown(production.port)["server.baseUrlPath"] == "variable"
+
+
+@typed("doctor.app.streamlit: git add -f {path} && git commit {path}")
+def test_a_configuration_that_is_in_no_commit_is_committed_alone(make: Make) -> None:
+    production = make()
+    production.write(".streamlit/config.toml", "[server]\nmaxUploadSize = 5\n")
+    production.write("unfinished.txt", "nobody's yet\n")
+    production.git("add", "unfinished.txt")
+    command = "git add -f .streamlit/config.toml && git commit .streamlit/config.toml"
+
+    Patient(production).type("streamlit", ".streamlit/config.toml is in no commit", command)
+
+    assert production.git("show", "--format=", "--name-only", "HEAD") == ".streamlit/config.toml"
+
+
+@typed("doctor.case.Case.restart: gitrelease restart")
+def test_pages_can_move_once_the_process_is_one_that_lets_them(make: Make) -> None:
+    production = make()
+    host = production.home / "host.toml"
+    allowed = host.read_text()
+    forbidden = allowed.replace("[app]\n", "[app]\ncompanion = false\n", 1)
+    host.write_text(forbidden)
+    production.up()
+    production.await_idle()
+    host.write_text(allowed)
+
+    Patient(production).type("open pages", "was started while app.companion was false", "gitrelease restart")
+
+    host.write_text(forbidden)
+    found = production.gitrelease("doctor").said
+    host.write_text(allowed)
+    serves = production.backend_pid()
+    assert production.type(found, "gitrelease restart").code == 0
+    assert production.backend_pid() != serves

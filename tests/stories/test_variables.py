@@ -12,6 +12,7 @@ import pytest
 
 from tests.checkout import Production, until
 from tests.remedies import typed
+from tests.stories.test_remedies_doctor import Patient, fix_of, told
 
 SECRET = "correct-horse-battery"  # nobody's
 
@@ -198,16 +199,16 @@ def test_variables_that_cannot_be_read_are_recorded_anew_by_what_is_said(recorde
     expect_recorded(recorded)
 
 
+@typed("doctor.case.Case.restart: gitrelease restart", "doctor.running.variables: gitrelease up --variables")
 def test_doctor_says_where_the_app_has_others_than_the_next_process_would_get(recorded: Production) -> None:
     assert not [line for line in recorded.gitrelease("doctor").said.splitlines() if "warning  variables" in line]
     recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": "new", "REGION": "north"})
 
-    told = " ".join(recorded.gitrelease("doctor").said.split())
-
-    assert "DB_PASSWORD, REGION" in told
-    assert "gitrelease restart" in told
-    recorded.gitrelease("restart")
-    assert not [line for line in recorded.gitrelease("doctor").said.splitlines() if "warning  variables" in line]
+    fix = fix_of(told(recorded), "variables", "DB_PASSWORD, REGION")
+    assert recorded.type(fix, "gitrelease up --variables", env={"DB_PASSWORD": "newer", "REGION": "east"}).code == 0
+    Patient(recorded).type("variables", "DB_PASSWORD, ", "gitrelease restart")
+    given = variables_of_app(recorded)
+    assert (given["DB_PASSWORD"], given["REGION"]) == ("newer", "east")
 
 
 def test_a_value_that_is_no_text_reaches_the_app_as_it_is(
@@ -226,20 +227,18 @@ def set_on_host(production: Production, lines: str, *, app: str = "") -> None:
     file.write_text(file.read_text().replace("[app]\n", f"[app]\n{app}", 1) + lines)
 
 
+@typed("doctor.case.Case.restart: gitrelease restart")
 def test_what_host_settings_set_wins_with_the_next_process(recorded: Production, tmp_path: Path) -> None:
     secrets = tmp_path / "findoc.env"
     secrets.write_text("# of the host\nexport DB_PASSWORD='from a file'\nREGION=south\nURL=\"${HOME}/x\"\n\n")
     secrets.chmod(0o600)
     set_on_host(recorded, '\n[variables]\nREGION = "north"\n', app=f'variables_file = "{secrets}"\n')
 
-    doctor = " ".join(recorded.gitrelease("doctor").said.split())
-    assert "host settings set others than the app has: DB_PASSWORD, REGION, URL" in doctor
-    assert "gitrelease restart" in doctor
-    assert recorded.gitrelease("restart").code == 0
+    says = "host settings set others than the app has: DB_PASSWORD, REGION, URL"
+    Patient(recorded).type("variables", says, "gitrelease restart")
 
     given = variables_of_app(recorded)
     assert (given["DB_PASSWORD"], given["REGION"], given["URL"]) == ("from a file", "north", "${HOME}/x")
-    assert "warning  variables" not in recorded.gitrelease("doctor").said
     recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": "of a shell"})
     recorded.commit_term("second")
     recorded.await_live("release/2")
@@ -284,19 +283,17 @@ def test_a_file_of_variables_that_is_wrong_is_told_and_what_was_read_last_holds(
     assert "FINE" not in variables_of_app(recorded)
 
 
+@typed("doctor.running._set_by_host: chmod 600 {one}")
 def test_variables_that_others_on_the_host_may_read_are_told_of(recorded: Production, tmp_path: Path) -> None:
-    secrets = tmp_path / "findoc.env"
+    secrets = tmp_path / "fin doc.env"
     secrets.write_text("REGION=south\n")
     secrets.chmod(0o644)
     set_on_host(recorded, "", app=f'variables_file = "{secrets}"\n')
     assert recorded.gitrelease("restart").code == 0
 
-    told = " ".join(recorded.gitrelease("doctor").said.split())
-    remedy = re.search(r"(chmod 600 \S+)", told)
+    Patient(recorded).type("variables", "others may read it", f"chmod 600 '{secrets}'")
 
-    assert remedy is not None, told
-    secrets.chmod(0o600)
-    assert "others may read it" not in recorded.gitrelease("doctor").said
+    assert secrets.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("lines", ['[variables]\nREGION = "north"\n', '[app]\nvariables_file = "x.env"\n'])
