@@ -339,6 +339,6 @@ def _live_is_lost(serving: Serving, ref: str) -> ReleaseError:
     name = release_name(serving.number)
     return ReleaseError(
         f"{name} is served, and {ref} does not name it any more",
-        hint=f"Put it back: git update-ref {ref} $(git rev-parse {name}); then push again",
+        hint=f"Put it back: git update-ref {ref} $(git rev-parse {name}); then once more",
         code=Exit.REFUSED,
     )

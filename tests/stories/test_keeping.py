@@ -315,6 +315,7 @@ def test_what_is_under_way_is_given_up_before_work_comes_back(production: Produc
     production.commit("Other words")
     production.git("checkout", "--quiet", "deploy")
     until(lambda: production.git("rev-parse", "refs/gitrelease/checkout^{commit}") == head, "the agent has seen it")
+    production.await_idle()
     stopped = ("revert", "--no-edit", "HEAD~1") if begun == "revert" else (begun, "side")
     assert "CONFLICT" in production.git(*stopped, ok=False)
 
