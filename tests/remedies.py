@@ -76,8 +76,6 @@ UNTYPED: dict[str, str] = {
     "release.drill.drill: free -m": HOST,
     "release.room.hint: free -m": HOST,
 }
-# No test types these yet; the list only ever gets shorter.
-NOT_YET = {*(Path(__file__).parent / "remedies_not_yet.txt").read_text().splitlines()}
 
 
 def typed(*_remedies: str) -> Callable[[Test], Test]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 _GITRELEASE = r"gitrelease (?=-C \S|--?[a-z]|[a-z])"
 _GIT = (
-    r"git (?:-C|-c|--[a-z-]+|add|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config|diff|fetch|lfs"
+    r"git (?:-C|-c|--[a-z-]+|add|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config|diff|fetch"
     r"|log|merge|pull|push|rebase|reset|restore|revert|rm|switch|tag|update-ref|worktree)\b"
 )
 _OTHERS = (
