@@ -28,7 +28,7 @@ PACKAGES = "installs packages from an index"
 UNTYPED: dict[str, str] = {
     "agent.agent._MORE_WATCHES: sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances": HOST,
     "agent.clients.Clients.take: ulimit -u": HOST,
-    "agent.desk.Desk._answer: sudo -u {owner} gitrelease …": ROOT,
+    "agent.desk.Desk._answer: sudo -u {getuid} gitrelease …": ROOT,
     "commands.dashboard._require_streamlit: {executable} -m pip install 'gitrelease[dashboard]'": PACKAGES,
     "commands.demo._require_streamlit: {executable} -m pip install 'gitrelease[demo]'": PACKAGES,
     "commands.hook._require_own_uid: git push {ssh://{name}@HOST{root}": OTHER_HOST,
@@ -47,7 +47,7 @@ UNTYPED: dict[str, str] = {
     "core.errors._OF_HOST: ulimit -u": HOST,
     "core.service.unit: systemctl --user": SYSTEMD,
     "doctor.app.imports: {python} -m pip install the package that has {…}": PACKAGES,
-    "doctor.case._not_ours: sudo -u {name} gitrelease -C DIR doctor": ROOT,
+    "doctor.case._not_ours: sudo -u {owner} gitrelease -C DIR doctor": ROOT,
     "doctor.examine._within: dmesg": HOST,
     "doctor.examine._within: ps -ef": HOST,
     "doctor.host.disk: dmesg": HOST,

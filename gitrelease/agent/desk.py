@@ -32,7 +32,7 @@ from gitrelease.core.history import release_number
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import wire
 from gitrelease.edges.git import GitError
-from gitrelease.edges.home import user_name
+from gitrelease.edges.home import for_sudo, user_name
 from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import settle
@@ -90,7 +90,7 @@ class Desk:
             owner = user_name(os.getuid())
             return _error(
                 f"the agent belongs to {owner}",
-                f"Run it as {owner}: sudo -u {owner} gitrelease …",
+                f"Run it as {owner}: sudo -u {for_sudo(os.getuid())} gitrelease …",
                 Exit.USAGE,
             )
         if request.version != __version__ and self._agent.renew():

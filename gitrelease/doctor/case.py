@@ -17,7 +17,7 @@ from gitrelease.edges import settings as settings_files
 from gitrelease.edges import wire
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.git import Git
-from gitrelease.edges.home import Home, user_name
+from gitrelease.edges.home import Home, for_sudo, user_name
 from gitrelease.release.production import Production
 from gitrelease.release.running import Running, read_running
 from gitrelease.world import World, open_world
@@ -125,7 +125,7 @@ class Case:
 
 
 def _not_ours(owner: int) -> ReleaseError:
-    name = user_name(owner)
     return ReleaseError(
-        f"production belongs to {name}", hint=f"Run it as that user: sudo -u {name} gitrelease -C DIR doctor"
+        f"production belongs to {user_name(owner)}",
+        hint=f"Run it as that user: sudo -u {for_sudo(owner)} gitrelease -C DIR doctor",
     )
