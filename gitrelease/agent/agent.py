@@ -263,8 +263,9 @@ class Agent:
                 self._watcher = Watcher(production.world, self.poke, branch_moved=self.pushes.go_on)
             except OSError as error:
                 # Production serves; what is not noticed by itself still is by hooks, pushes and commands.
-                log.exception("the watcher")
-                outcome = msgspec.structs.replace(outcome, hint=f"{_NOT_NOTICED}: {error.strerror}; {_MORE_WATCHES}")
+                lacking = f"{_NOT_NOTICED}: {error.strerror or error}; {_MORE_WATCHES}"
+                log.warning("%s", lacking)
+                outcome = msgspec.structs.replace(outcome, hint=lacking)
             wrong = settings_files.told_wrong(home.settings)
             if wrong is not None:
                 outcome = msgspec.structs.replace(outcome, hint=f"nobody is told as it was meant: {wrong}")
