@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 _GITRELEASE = r"gitrelease (?=-C \S|--?[a-z]|[a-z])"
 _GIT = (
-    r"git (?:-C|-c|--[a-z-]+|add|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config|diff|fetch"
-    r"|log|merge|pull|push|rebase|reset|restore|revert|rm|switch|tag|update-ref|worktree)\b"
+    r"git (?:-C|-c|--[a-z-]+|add|am|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config|diff"
+    r"|fetch|log|merge|pull|push|rebase|reset|restore|revert|rm|switch|tag|update-ref|worktree)\b"
 )
 _OTHERS = (
     r"(?:dmesg\b|(?:sudo|chmod|chown|mv|rm|cat|ls|df|free|quota|ulimit|sysctl|mount|ps|service|systemctl|loginctl"

@@ -27,6 +27,7 @@ from gitrelease.edges.kept_tags import way_back, with_copies
 # A person is in the middle of something: the files on disk are no finished edit.
 _IN_PROGRESS = {  # a rebase first: what it does one by one may look like one of the others
     "rebase-merge": "rebase",
+    "rebase-apply/applying": "am",
     "rebase-apply": "rebase",
     "MERGE_HEAD": "merge",
     "CHERRY_PICK_HEAD": "cherry-pick",

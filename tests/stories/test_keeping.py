@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -300,8 +301,10 @@ def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
     assert {'"mine"', '"theirs"'} <= set(production.read("server.py").replace(",", " ").split())
 
 
-@pytest.mark.parametrize("begun", ["merge", "rebase", "cherry-pick", "revert"])
-def test_what_is_under_way_is_given_up_before_work_comes_back(production: Production, begun: str) -> None:
+@pytest.mark.parametrize("begun", ["merge", "rebase", "cherry-pick", "revert", "am"])
+def test_what_is_under_way_is_given_up_before_work_comes_back(
+    production: Production, begun: str, tmp_path: Path
+) -> None:
     production.gitrelease("freeze")
     production.write("notes.txt", "mine\n")
     kept = production.gitrelease("snapshot", "--json").json["backup"]
@@ -316,8 +319,10 @@ def test_what_is_under_way_is_given_up_before_work_comes_back(production: Produc
     production.git("checkout", "--quiet", "deploy")
     until(lambda: production.git("rev-parse", "refs/gitrelease/checkout^{commit}") == head, "the agent has seen it")
     production.await_idle()
-    stopped = ("revert", "--no-edit", "HEAD~1") if begun == "revert" else (begun, "side")
-    assert "CONFLICT" in production.git(*stopped, ok=False)
+    patch = tmp_path / "side.patch"
+    patch.write_text(production.git("format-patch", "-1", "--stdout", "side") + "\n")
+    stops = {"revert": ("revert", "--no-edit", "HEAD~1"), "am": ("am", "-3", str(patch))}
+    assert "CONFLICT" in production.git(*stops.get(begun, (begun, "side")), ok=False)
 
     refused = production.gitrelease("restore", kept)
 
