@@ -53,7 +53,7 @@ def test_what_is_set_on_the_host_holds(tmp_path: Path) -> None:
         (
             '[[notify.to]]\nurl = "json://h"\nevents = ["stuk"]',
             "notify.to.events is 'stuk'",
-            "refused, waiting, rolled_back",
+            "refused, waiting, pending, rolled_back",
         ),
         ('[[notify.to]]\nurl = "json://h"\nlevels = [5]', r"notify.to.levels is \[5\]", "numbers from 0 to 4"),
         ('[[notify.to]]\nurl = "json://h"\nlevel = 2', "there is no setting notify.to.level", "url, events, levels"),

@@ -17,7 +17,7 @@ from gitrelease.agent.background import guarded
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges import wire
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.home import Home
+from gitrelease.edges.home import Home, short_name
 from tests.checkout import PATIENCE, SETTINGS, Clone, Production, until
 from tests.remedies import typed
 from tests.stories.test_disconnect import Gate, commit_behind
@@ -280,8 +280,9 @@ def test_an_agent_that_does_not_know_a_command_is_replaced_as_is_said(production
 @typed("front.control._OTHER_VERSION: gitrelease down", "front.control._OTHER_VERSION: gitrelease up")
 def test_a_front_that_does_not_understand_is_replaced_as_is_said(production: Production) -> None:
     before = (production.front_pid(), production.agent_pid())
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(str(Home(production.root / ".git").front_socket))
+    control = Home(production.root / ".git").front_socket
+    with socket.socket(socket.AF_UNIX) as asking, short_name(control) as name:
+        asking.connect(name)
         asking.sendall(b'{"verb": "levitate"}\n')
         answer = json.loads(asking.makefile().readline())
 
