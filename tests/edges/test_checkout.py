@@ -161,7 +161,7 @@ def test_a_rollback_gives_an_unfinished_am_up(checkout: Checkout) -> None:
     patch = git(root, "format-patch", "--stdout", "HEAD..refs/gitrelease/checkout").replace("-first", "-another")
     ran = subprocess.run(["git", "am", "--quiet"], cwd=root, input=patch, text=True, capture_output=True, check=False)
     assert ran.returncode != 0
-    assert checkout.in_progress() == "rebase"
+    assert checkout.in_progress() == "am"
 
     rolled_back(checkout)
 

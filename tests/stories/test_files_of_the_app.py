@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -269,7 +271,9 @@ def test_a_candidate_that_is_refused_changes_no_data(keeping: Production) -> Non
 
 def test_a_folder_that_has_replaced_its_link_is_taken_over_when_its_slot_ends(keeping: Production) -> None:
     slot = slot_that_serves(keeping)
-    (keeping.home / "data" / "output" / "report.csv").write_text("old\n")
+    old = keeping.home / "data" / "output" / "report.csv"
+    old.write_text("old\n")
+    os.utime(old, (time.time() - 60, time.time() - 60))
     (slot / "output").unlink()
     (slot / "output" / "by day").mkdir(parents=True)
     (slot / "output" / "report.csv").write_text("new\n")
@@ -277,7 +281,7 @@ def test_a_folder_that_has_replaced_its_link_is_taken_over_when_its_slot_ends(ke
 
     assert keeping.gitrelease("restart").code == 0
     data = keeping.home / "data" / "output"
-    until((data / "by day" / "1.csv").exists, "it is taken over")
+    until(lambda: (data / "by day" / "1.csv").exists() and old.read_text() == "new\n", "it is taken over")
 
     assert (data / "report.csv").read_text() == "new\n"
     assert "before.txt" in results(data)

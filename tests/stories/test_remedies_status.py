@@ -116,7 +116,7 @@ def test_what_the_host_lacks_is_told_where_status_says_and_production_is_up_when
     python.put_back()
     well(checkout.type(down, "gitrelease restart"))
 
-    assert f"{python.path} cannot be started" in " ".join(doctor.said.split())
+    assert f"there is no Python at {python.path}" in " ".join(doctor.said.split())
     assert "nobody is served" not in status(checkout)
     assert checkout.status()["person_needed"] is None
     assert checkout.answer() == "one revenue profit"
