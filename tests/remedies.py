@@ -37,6 +37,7 @@ UNTYPED: dict[str, str] = {
     "commands.service._next: systemctl --user": SYSTEMD,
     "commands.service._unit: sudo {line}": ROOT,
     "commands.service.describe: sudo chown -R USER {root}": ROOT,
+    "commands.uninstall._still_starting: sudo rm {path}": ROOT,
     "core.errors._OF_HOST: dmesg": HOST,
     "core.errors._OF_HOST: free -m": HOST,
     "core.errors._OF_HOST: mount -o remount,rw": HOST,

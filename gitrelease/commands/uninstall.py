@@ -38,8 +38,8 @@ def _still_starting(root: Path) -> Iterator[str]:
     from gitrelease.edges.home import user_name
 
     for unit in units.of_checkout(root, user_name(root.stat().st_uid)):
-        by = "sudo " if unit.system else ""
-        ended = f"{unit.manager} disable {unit.path.name}; {by}" + f"rm {quoted(unit.path)}"
+        remove = f"sudo rm {quoted(unit.path)}" if unit.system else f"rm {quoted(unit.path)}"
+        ended = f"{unit.manager} disable {unit.path.name}; {remove}"
         yield f"{unit.path.name} would still start it with the host: {ended}"
     if in_crontab(host.crontab(), str(root)):
         yield "the crontab would still start it with the host: crontab -e"
