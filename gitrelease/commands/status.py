@@ -153,7 +153,7 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
             good = group["last_good"] or "none yet"
             yield Told(f"group     {group['name']} serves {group['live']}{soaking}; good {good}", "live")
         if not group["set"]:
-            yield f"          no instance names {group['name']} any more: end it: gitrelease down && gitrelease up"
+            yield f"          no instance names {group['name']} any more; end it: gitrelease down && gitrelease up"
         if group["person_needed"]:
             yield Told(f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}", "problem")
             yield f"          {_acknowledged(group['emergency'], time.time())}"

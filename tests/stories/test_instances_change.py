@@ -97,7 +97,7 @@ def test_down_ends_a_group_that_no_instance_names_any_more_and_uninstall_forgets
 
     assert "test" in still
     assert "test" not in production.gitrelease("show", name, "--json").json["served_by"]
-    assert "no instance names test any more: end it: gitrelease down && gitrelease up" in status
+    assert "no instance names test any more; end it: gitrelease down && gitrelease up" in status
     assert not production.marked()
     assert production.gitrelease("uninstall").code == 0
     assert len(production.git("worktree", "list").splitlines()) == 1
