@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.page_sites import Killed, Site
@@ -66,8 +67,8 @@ class Happened:
 class Life:
     """Pages in use while a site goes through everything that happens to it."""
 
-    def __init__(self, site: Site, size: Size) -> None:
-        self.site, self.size = site, size
+    def __init__(self, site: Site, size: Size, evidence: Path | None = None) -> None:
+        self.site, self.size, self.evidence = site, size, evidence
         self.record = Record()
         self.events: list[Happened] = []
         self.kills: list[Killed] = []
@@ -87,7 +88,7 @@ class Life:
 
     def run(self) -> Row:
         pause = threading.Event()
-        with tabs_of(self.site.port, self.size.tabs, self.record) as tabs:
+        with tabs_of(self.site.port, self.size.tabs, self.record, self.evidence) as tabs:
             for visitor in self.visitors:
                 visitor.start()
             try:
@@ -103,7 +104,15 @@ class Life:
                     visitor.stop()
             broken = tabs.stop()
         broken += [f"{one.page.name}: {one.broken}" for one in self.visitors if one.broken]
+        if self.evidence is not None and (broken or self.record.losses or self.record.failures):
+            self._keep_evidence(self.evidence)
         return self._told(broken)
+
+    def _keep_evidence(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        happened = [f"{one.begun:.3f} to {one.ended:.3f} {one.name}" for one in self.events]
+        (folder / "events.log").write_text("\n".join(happened))
+        self.site.keep_evidence(folder)
 
     def _happen(self, name: str) -> None:
         begun = time.monotonic()
@@ -215,14 +224,14 @@ class NoTabs:
 
 
 @contextmanager
-def tabs_of(port: int, count: int, record: Record) -> Iterator[Any]:
+def tabs_of(port: int, count: int, record: Record, evidence: Path | None) -> Iterator[Any]:
     """Use tabs of a Chromium while the context is open."""
     if not count:
         yield NoTabs()
         return
     from tests.pages.tabs import Tabs
 
-    tabs = Tabs(port, count, record)
+    tabs = Tabs(port, count, record, evidence)
     try:
         tabs.start()
         yield tabs

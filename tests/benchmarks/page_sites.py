@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import NamedTuple, Protocol
 from gitrelease.core.settings import App, Instance
 from gitrelease.edges import probes
 from gitrelease.edges.backends import command_line, free_port
+from gitrelease.edges.home import Home
 from tests.checkout import make_checkout, until
 from tests.pages.app import SCRIPT_NAME, app_files, commit_release, script_of
 
@@ -48,6 +50,9 @@ class Site(Protocol):
     def kill_agent(self) -> float | None: ...
 
     def live_pid(self) -> int: ...
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Copy what the site has noted of itself to a folder, as far as it notes anything."""
 
     def close(self) -> None: ...
 
@@ -97,6 +102,12 @@ class Gitrelease:
 
     def live_pid(self) -> int:
         return self.production.backend_pid()
+
+    def keep_evidence(self, folder: Path) -> None:
+        home = Home(self.production.root / ".git")
+        shutil.copytree(home.logs, folder / "logs", dirs_exist_ok=True)
+        for noted in (home.journal, home.sessions):
+            shutil.copy(noted, folder)
 
     def close(self) -> None:
         self.production.clear_away()
@@ -170,6 +181,9 @@ class Guide:
 
     def live_pid(self) -> int:
         return self._server.pid
+
+    def keep_evidence(self, folder: Path) -> None:
+        """It notes nothing."""
 
     def close(self) -> None:
         self._server.stop()
@@ -262,6 +276,9 @@ class BlueGreen:
 
     def live_pid(self) -> int:
         return self._servers[self._live].pid
+
+    def keep_evidence(self, folder: Path) -> None:
+        """It notes nothing."""
 
     def close(self) -> None:
         if self._proxy is not None:

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,21 +157,22 @@ def _quantile(values: list[float], share: float) -> float | None:
     return round(sorted(values)[min(int(share * len(values)), len(values) - 1)], 2) if values else None
 
 
-PARTS: dict[str, Callable[[Any, Size], Row]] = {
-    "life": lambda site, size: Life(site, size).run(),
-    "rollback": bad_release,
-    "lifetime": lifetime,
-}
+def parts(evidence: Path | None) -> dict[str, Callable[[Any, Size], Row]]:
+    return {
+        "life": lambda site, size: Life(site, size, evidence).run(),
+        "rollback": bad_release,
+        "lifetime": lifetime,
+    }
 
 
-def measure(site: str, part: str, size: Size) -> Row:
+def measure(site: str, part: str, size: Size, evidence: Path | None = None) -> Row:
     """Measure one part of one site, in a folder of its own; an error is told in the place of the figures."""
     print(f"{site}, {part}", file=sys.stderr, flush=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gitrelease-pages-") as name:
         made = SITES[site](Path(name))
         try:
-            row = PARTS[part](made, size)
+            row = parts(evidence)[part](made, size)
         finally:
             made.close()
     return {"part": part, **row, "took_s": round(time.monotonic() - begun, 1)}
@@ -187,19 +189,23 @@ def main() -> None:
     options.add_argument("--json", action="store_true")
     options.add_argument("--quick", action="store_true", help="fewer of everything")
     options.add_argument("--only", choices=list(SITES), action="append", help="a way of running the app")
-    options.add_argument("--part", choices=list(PARTS), action="append")
+    options.add_argument("--part", choices=list(parts(None)), action="append")
     options.add_argument("--tabs", type=int, help="tabs of a Chromium")
+    options.add_argument("--pages", type=int, help="pages of our websocket client")
+    options.add_argument("--evidence", type=Path, metavar="FOLDER", help="where to write what a lost page had seen")
     given = options.parse_args()
     be_hermetic()
     size = QUICK if given.quick else Size()
     if given.tabs is not None:
-        size = Size(**{**vars(size), "tabs": given.tabs})
+        size = replace(size, tabs=given.tabs)
+    if given.pages is not None:
+        size = replace(size, pages=given.pages)
     rows = []
-    for part in given.part or PARTS:
+    for part in given.part or parts(None):
         for site in given.only or SITES:
             if part == "lifetime" and site != "gitrelease":
                 continue  # the guide has no old process, a blue-green one lives until its place is needed
-            rows.append(measure(site, part, size))
+            rows.append(measure(site, part, size, given.evidence))
             print(json.dumps(rows[-1], indent=2), file=sys.stderr, flush=True)
     if given.json:
         print(json.dumps({"schema": 1, "commit": commit(), "size": vars(size), "figures": rows}))

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,15 @@ from tests.pages.record import Failure, Loss, Record
 from tests.pages.visitor import CYCLE, FIELDS, REACTION, EnteredValues
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page, Response
+    from playwright.async_api import Browser, Page, Response, WebSocket
     from playwright.async_api import Request as Asked
 
 ACTION = 10.0  # seconds for one step of an action
 SETTLE = 8.0  # seconds until what was entered is shown
 LOAD = 30.0
 NOTHING_SENT = "the click did nothing"
+REMEMBERED = 3000  # lines of what a tab has sent, received and said
+FRAME = 300  # bytes of a frame of a websocket that are remembered
 UPLOAD = "/_stcore/upload_file/"
 
 
@@ -36,10 +39,23 @@ class Tab:
         self._uploads_sent = self._uploads_failed = 0
         self._picture: str | None = None
         self._looked = time.monotonic()  # whether the picture was there
+        self._log: deque[str] = deque(maxlen=REMEMBERED)
         page.set_default_timeout(ACTION * 1000)
         page.on("request", self._sent)
         page.on("response", self._answered)
         page.on("requestfailed", self._broke)
+        page.on("websocket", self._connected)
+        page.on("console", lambda said: self._note(f"console: {said.text}"))
+        page.on("pageerror", lambda error: self._note(f"error: {error}"))
+
+    async def keep_evidence(self, folder: Path, why: str) -> None:
+        """Write what the tab shows, and what it has sent, received and said, to files that begin with its name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._note(f"gave up: {why}")
+        begins = folder / f"{self.name.replace(' ', '-')}-{time.monotonic():.0f}"
+        begins.with_suffix(".log").write_text("\n".join(self._log))
+        begins.with_suffix(".html").write_text(await self.page.content())
+        await self.page.screenshot(path=begins.with_suffix(".png"))
 
     async def open(self) -> None:
         await self.page.goto(self.url, timeout=LOAD * 1000)
@@ -189,24 +205,41 @@ class Tab:
             # The browser has asked for it at some time since it had the one before.
             self.record.fail(Failure(self.name, "media", last, time.monotonic(), "the picture is broken", again=None))
 
+    def _note(self, what: str) -> None:
+        self._log.append(f"{time.monotonic():.3f} {what}")
+
+    def _connected(self, websocket: WebSocket) -> None:
+        name = f"websocket {id(websocket) % 10_000}"
+        self._note(f"{name} opens")
+        websocket.on("framesent", lambda frame: self._note(f"{name} sends {len(frame)}: {frame[:FRAME]!r}"))
+        websocket.on("framereceived", lambda frame: self._note(f"{name} receives {len(frame)}: {frame[:FRAME]!r}"))
+        websocket.on("socketerror", lambda error: self._note(f"{name} fails: {error}"))
+        websocket.on("close", lambda _: self._note(f"{name} is closed"))
+
     def _sent(self, request: Asked) -> None:
+        self._note(f"{request.method} {request.url}")
         if UPLOAD in request.url and request.method == "PUT":
             self._uploads_sent += 1
 
     def _answered(self, response: Response) -> None:
+        self._note(f"{response.status} {response.request.method} {response.url}")
         if UPLOAD in response.url and response.status >= 400 and response.request.method == "PUT":
             self._uploads_failed += 1
 
     def _broke(self, request: Asked) -> None:
+        self._note(f"failed: {request.method} {request.url}: {request.failure}")
         if UPLOAD in request.url and request.method == "PUT":
             self._uploads_failed += 1
 
 
 class Tabs:
-    """Some tabs in use from `start` to `stop`, in a thread of their own."""
+    """Some tabs in use from `start` to `stop`, in a thread of their own.
 
-    def __init__(self, port: int, count: int, record: Record) -> None:
-        self.port, self.count, self.record = port, count, record
+    What a tab that gave up had shown and said is written to files in the folder `evidence`, if there is one.
+    """
+
+    def __init__(self, port: int, count: int, record: Record, evidence: Path | None = None) -> None:
+        self.port, self.count, self.record, self.evidence = port, count, record, evidence
         self.broken: list[str] = []
         self._over = threading.Event()
         self._ready = threading.Event()
@@ -258,6 +291,8 @@ class Tabs:
                 await tab.act()
             except Exception as error:  # noqa: BLE001 - it is reported, and the tab begins anew
                 self.broken.append(f"{tab.name}: {str(error).splitlines()[0]}")
+                if self.evidence is not None:
+                    await tab.keep_evidence(self.evidence, str(error))
                 if not await self._reloaded(tab.open):
                     return
                 tab.entered = EnteredValues()

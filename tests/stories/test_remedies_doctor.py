@@ -369,7 +369,7 @@ def test_recover_ends_an_agent_that_hangs_and_has_another_serve(production: Prod
 
     Patient(production).type("agent", "does not answer", "gitrelease recover")
 
-    assert not Path(f"/proc/{hung}").exists()
+    until(lambda: not Path(f"/proc/{hung}").exists(), "the system has put the agent that hung away")
     assert production.answer() == "one revenue profit"
 
 

@@ -84,7 +84,7 @@ def test_after_a_reboot_the_release_that_was_live_is_live_again(oddly_placed: Pr
         service.send_signal(signal.SIGTERM)
     assert service.wait(timeout=PATIENCE) == 0, (tmp_path / "service.log").read_text()
     assert time.monotonic() - begun < int(setting(text, "TimeoutStopSec").removesuffix("s"))
-    assert not any(Path(f"/proc/{pid}").exists() for pid in (backend, front))
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (backend, front)), "nothing of it runs any more")
 
 
 def test_an_agent_that_is_killed_takes_nobody_off_the_page(oddly_placed: Production, tmp_path: Path) -> None:
