@@ -61,6 +61,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WholeModulesFirst(config, log) if config.getoption("dist") == "load" else None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def hermetic_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Likewise for what a module makes once for all of its tests, before the first of them has its own home."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_settings_of_this_machine(patch, tmp_path_factory.mktemp("home"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def hermetic_git(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No settings of this machine, a fixed name and date: commit ids are the same everywhere."""

@@ -18,12 +18,17 @@ IDENTITY = {
 }
 
 
-FORMATS = ("GIT_DEFAULT_HASH", "GIT_DEFAULT_REF_FORMAT")  # the whole suite may be run with one of them
+# The whole suite may be run with one of them.
+FORMATS = ("GIT_DEFAULT_HASH", "GIT_DEFAULT_REF_FORMAT")
 
 
 def without_settings_of_this_machine(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Give git a name, a date and an empty `home`: commit ids are the same everywhere."""
-    for name in (*LOCAL_VARIABLES, *(name for name in os.environ if name.startswith("GIT_") and name not in FORMATS)):
+    """Give git a name, a date and an empty `home`: commit ids are the same everywhere.
+
+    Python is started as on any host, too: what is not flushed, say, stays in its buffer.
+    """
+    settings = [name for name in os.environ if name.startswith(("GIT_", "PYTHON")) and name not in FORMATS]
+    for name in (*LOCAL_VARIABLES, *settings):
         patch.delenv(name, raising=False)
     patch.setenv("HOME", str(home))
     patch.setenv("XDG_CONFIG_HOME", str(home))

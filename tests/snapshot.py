@@ -58,6 +58,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"gitrelease \d[\w.]*, python .*", "gitrelease 1.0, python 3.11, …"),
     (r"(?m)^gitrelease \d[\w.]*$", "gitrelease 1.0"),
     (r"(?m)^(ok       git  +).*", r"\g<1>2.39.5"),
+    (r'("name": "git",\s+"status": "ok",\s+"detail": )"[^"]*"', r'\1"2.39.5"'),
     (r"(?m)^(ok       clock  +).*", r"\1…"),
     (r"(?m)^(warning  boot  +).*\n( +fix: ).*", r"\1…\n\2…"),
     (r"(?m)^2> systemd does not run here now; .*\n", ""),

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+_UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")  # a host with cgroups of the second version only
+_NEEDS_UNIFIED = 256  # the first systemd that runs on no other host
 _NOBODY = 65534  # a user's manager is none of root's on a host that systemd did not start
 
 
@@ -18,8 +20,14 @@ def analyser() -> str | None:
 
 
 def reader() -> str | None:
-    """Return where systemd itself is; it lies in no user's PATH."""
-    return shutil.which("systemd", path="/lib/systemd:/usr/lib/systemd")
+    """Return where systemd itself is, if it can run here; it lies in no user's PATH."""
+    program = shutil.which("systemd", path="/lib/systemd:/usr/lib/systemd")
+    return program if program is not None and (_UNIFIED.exists() or _version(program) < _NEEDS_UNIFIED) else None
+
+
+def _version(program: str) -> int:
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(told.split()[1])
 
 
 def arguments(unit: str) -> list[str]:

@@ -95,7 +95,8 @@ def test_a_wait_for_a_process_ends_with_it(sleeper: subprocess.Popen[bytes]) -> 
 
 
 def test_whoever_has_a_port_is_named_without_secrets_and_escape_sequences() -> None:
-    code = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); sys.stdin.read()"
+    listens = "import socket, sys; s = socket.create_server(('127.0.0.1', 0))"
+    code = f"{listens}; print(s.getsockname()[1], flush=True); sys.stdin.read()"
     arguments = [sys.executable, "-X", "\x1b]0;pwned\x07", "-X", "API_TOKEN=hunter2", "-c", code]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

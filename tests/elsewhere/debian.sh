@@ -15,7 +15,7 @@ folder=$(cd "$2" && pwd)
 shift 2
 source=$(cd "$(dirname "$0")/../.." && pwd)
 certificates=etc/ssl/certs/ca-certificates.crt
-tools=(git python3 python3-venv ca-certificates openssh-client openssh-server gnupg procps tzdata zsh fish chromium)
+tools=(git python3 python3-venv ca-certificates openssh-client openssh-server gnupg less procps tzdata zsh fish chromium)
 
 inside() {
   env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -26,7 +26,7 @@ inside() {
 }
 
 unmount() {
-  for place in dev/shm dev/pts dev proc; do
+  for place in dev/shm dev/pts dev sys proc; do
     if mountpoint -q "$folder/$place"; then umount -R "$folder/$place"; fi
   done
 }
@@ -37,6 +37,8 @@ unmount() {
 trap unmount EXIT
 unmount
 mount -t proc proc "$folder/proc"
+mount --rbind /sys "$folder/sys"  # systemd looks there for its cgroup
+mount --make-rslave "$folder/sys"
 mount --bind /dev "$folder/dev"
 mkdir -p "$folder/dev/shm" "$folder/dev/pts"
 mountpoint -q "$folder/dev/pts" || mount -t devpts devpts "$folder/dev/pts" -o newinstance,ptmxmode=666

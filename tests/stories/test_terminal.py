@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,6 +206,7 @@ def test_a_pager_that_is_left_early_is_no_error(production: Production) -> None:
         assert "instance" not in terminal.shown
 
 
+@pytest.mark.skipif(shutil.which("less") is None, reason="needs less")
 def test_less_is_the_usual_pager_and_shows_our_colours(production: Production) -> None:
     terminal = Terminal(production.root, "status", rows=5, env=dict.fromkeys(("GITRELEASE_PAGER", "PAGER", "LESS")))
 
