@@ -128,6 +128,11 @@ class Ended:
         assert not any(words in self.said for words in UNEXPECTED), self.said
 
     @property
+    def words(self) -> str:
+        """Both outputs on one line, without the word that git puts before what a host says."""
+        return " ".join(self.said.replace("remote:", "").split())
+
+    @property
     def json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.out)
         return found

@@ -150,13 +150,27 @@ class Pushes:
                 for step in push.told:
                     report(*step)
                 return outcome
+        return self._cut_off(report)
+
+    def _cut_off(self, report: Report) -> Outcome:
+        """Say what became of a push that was staged by an agent that has ended, or for a pusher who was too slow."""
         self._office.poke()
-        live = self._office.serving().world.records().live
+        world = self._office.serving().world
+        live = world.records().live
+        if live is not None and live.source == world.git.ref(world.settings.branch_ref):
+            report("promote", f"{live.name} is live", None)
+            return Outcome(
+                outcome="released",
+                release=live.name,
+                kind=live.kind,
+                reason=live.summary,
+                hint="it was cut off in the middle and brought to its end; see it on the host: gitrelease status",
+            )
         return Outcome(
             outcome="unchanged",
             release=live.name if live else None,
-            reason="taken, but its staging was cut off: it is looked at once more, by itself",
-            hint="See what becomes of it: gitrelease status, gitrelease history",
+            reason="taken, but it was cut off in the middle: it is staged once more, by itself",
+            hint="See on the host what becomes of it: gitrelease status, gitrelease history",
         )
 
     def go_on(self) -> None:

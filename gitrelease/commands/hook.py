@@ -106,7 +106,11 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
 
 
 def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
-    end = _ask(client, "push-promote", {"receive_pack": int(receive_pack)}, relay)
+    asked = {"receive_pack": int(receive_pack)}
+    try:
+        end = _ask(client, "push-promote", asked, relay)
+    except AgentEnded:
+        end = _ask(client, "push-promote", asked, relay)  # the next agent goes on with it, and knows how it ended
     if end.get("outcome") == "released":
         relay.line(end["hint"])
     else:
@@ -120,8 +124,8 @@ def _ask(client: Client, verb: str, arguments: wire.Message, relay: Relay) -> wi
         return client.ask_starting(verb, arguments, relay.step)
     except AgentEnded as error:
         taken = verb == "push-promote"
-        hint = "The next agent goes on with it: the next push starts one, or a command on the host"
-        raise ReleaseError(error.message, hint=hint if taken else "Push again", code=error.code) from error
+        error.hint = "The next agent goes on with it; start it on the host: gitrelease up" if taken else "Push again"
+        raise
     except ReleaseError as error:
         hint = f"On the host: {error.hint[:1].lower()}{error.hint[1:]}"
         raise ReleaseError(error.message, hint=hint, code=error.code) from error

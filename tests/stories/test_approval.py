@@ -8,7 +8,7 @@ from tests.checkout import Clone, Ended, Production
 
 
 def said(ended: Ended) -> str:
-    return " ".join(ended.said.replace("remote:", "").split())
+    return ended.words
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def approve(developer: Clone) -> Ended:
 
 def words(pushed: Ended) -> str:
     """Return what a pusher read, as one line."""
-    return " ".join(pushed.said.replace("remote:", "").split())
+    return pushed.words
 
 
 def running(production: Production) -> set[int]:
@@ -386,7 +386,7 @@ def test_a_secret_that_came_after_init_is_named_with_what_gives_it_to_slots(prod
 
     refused = developer.push("-o", "approve", "origin", "deploy")
 
-    told = " ".join(refused.said.replace("remote:", "").split())
+    told = refused.words
     assert refused.code != 0
     assert "secret.env: in the checkout, and no slot gets it. On the host: gitrelease init." in told
     assert "slots/" not in told
@@ -395,4 +395,4 @@ def test_a_secret_that_came_after_init_is_named_with_what_gives_it_to_slots(prod
     (production.root / "secret.env").unlink()
     doctor = production.gitrelease("doctor")
     assert doctor.code != 0
-    assert "secret.env is in app.shared and is not there" in " ".join(doctor.said.split())
+    assert "secret.env is in app.shared and is not there" in doctor.words

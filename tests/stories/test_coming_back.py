@@ -10,7 +10,7 @@ from tests.checkout import Clone, Ended, Production, until
 
 
 def said(ended: Ended) -> str:
-    return " ".join(ended.said.replace("remote:", "").split())
+    return ended.words
 
 
 @pytest.fixture

@@ -358,7 +358,7 @@ def test_a_local_push_that_is_killed_while_git_moves_the_branch_leaves_no_lock_o
     assert_next_push_is_live(scene)
 
 
-@typed("agent.pushes.Pushes.promote: gitrelease status", "agent.pushes.Pushes.promote: gitrelease history")
+@typed("agent.pushes.Pushes._cut_off: gitrelease status", "agent.pushes.Pushes._cut_off: gitrelease history")
 def test_a_pusher_who_goes_on_too_late_is_told_and_finds_his_push_waiting(impatient: Scene) -> None:
     scene = impatient
     pushing, gate = push_as_far_as(scene, "staged")
@@ -369,7 +369,7 @@ def test_a_pusher_who_goes_on_too_late_is_told_and_finds_his_push_waiting(impati
     pushing.send(signal.SIGCONT)
 
     assert pushing.ends() == 0
-    assert "its staging was cut off" in " ".join(pushing.said().replace("remote:", "").split())
+    assert "it was cut off in the middle" in " ".join(pushing.said().replace("remote:", "").split())
     waiting = until(lambda: scene.production.status()["waiting"], "the push waits for approval once more")
     assert waiting[0]["kind"] == "major"
     assert scene.production.answer().startswith("one")

@@ -121,7 +121,7 @@ def _locks(production: Production) -> set[Path]:
 
 
 def said(ended: Ended) -> str:
-    return " ".join(ended.said.replace("remote:", "").split())
+    return ended.words
 
 
 ONE = "one revenue profit"

@@ -309,7 +309,7 @@ def test_folders_that_cannot_be_data_are_refused(keeping: Production, lines: str
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert said in " ".join(pushed.said.replace("remote:", "").split())
+    assert said in pushed.words
     assert keeping.status()["live"]["release"] == "release/1"
 
 
@@ -325,7 +325,7 @@ def test_a_folder_that_git_tracks_cannot_be_data_until_it_is_taken_out_of_git(ke
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "app.data names reports, which git tracks" in " ".join(pushed.said.replace("remote:", "").split())
+    assert "app.data names reports, which git tracks" in pushed.words
     removed = developer.type(pushed.said, "git rm -r --cached reports")
     developer.git("commit", "--quiet", "-m", "Data is no file of git's")
     again = developer.push("-o", "approve", "origin", "deploy")

@@ -22,7 +22,7 @@ def test_a_push_to_a_frozen_production_is_refused_with_who_until_when_and_why(pr
 
     pushed = developer.push()
 
-    said = " ".join(pushed.said.replace("remote:", "").split())
+    said = pushed.words
     assert frozen.code == 0
     assert pushed.code != 0
     assert f"frozen by {frozen.json['by']} until " in said

@@ -18,7 +18,7 @@ if pathlib.Path({place!r}).read_text() not in {fits!r}:
 
 
 def said(ended: Ended) -> str:
-    return " ".join(ended.said.split())
+    return ended.words
 
 
 @pytest.fixture

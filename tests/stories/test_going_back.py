@@ -89,7 +89,7 @@ def test_a_push_to_a_branch_that_went_back_says_what_it_leaves_out(two: Producti
     pushed = developer.push()
 
     assert pushed.code != 0
-    said = " ".join(pushed.said.replace("remote:", "").split())
+    said = pushed.words
     assert "the branch went back: what release/2 has brought is not in" in said
     assert "second" in two.answer()
     told = f"git fetch REMOTE tag release/2 && git merge {live}"
@@ -183,6 +183,6 @@ def test_a_push_during_a_rebase_of_the_branch_is_refused_and_taken_when_that_has
     taken = developer.push()
 
     assert refused.code != 0
-    assert "deploy is being rebased on the production host" in " ".join(refused.said.split())
+    assert "deploy is being rebased on the production host" in refused.words
     assert ended.code == 0, ended.said
     assert taken.code == 0, taken.said

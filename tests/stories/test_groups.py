@@ -152,8 +152,8 @@ def test_what_a_group_never_had_is_not_live_again_there(grouped: Grouped) -> Non
     again = grouped.production.gitrelease("rollback", "--in", "test")
 
     assert first.code == 0, first.said
-    assert "release/1 is live on" in " ".join(first.said.split())
-    assert "release/1 is live again on" in " ".join(again.said.split())
+    assert "release/1 is live on" in first.words
+    assert "release/1 is live again on" in again.words
 
 
 def test_a_group_comes_up_again_with_production(grouped: Grouped) -> None:
@@ -199,7 +199,7 @@ def test_a_policy_sends_a_kind_through_a_group_first(guarded: Grouped) -> None:
     guarded.await_proved()
     carried = production.type(refused.said, "gitrelease deploy RELEASE", RELEASE="release/2")
 
-    said = " ".join(refused.said.replace("remote:", "").split())
+    said = refused.words
     assert refused.code != 0
     assert "a major change goes to test first, and this has not proved good there (policy.major.via)" in said
     assert (aside.code, tried.code) == (0, 0), aside.said + tried.said
@@ -252,9 +252,9 @@ def test_a_way_through_a_group_that_is_none_is_said_by_the_refusal_and_by_doctor
     finally:
         made.production.clear_away()
 
-    said = " ".join(refused.said.replace("remote:", "").split())
+    said = refused.words
     assert refused.code != 0
-    for told in (said, " ".join(looked.said.split())):
+    for told in (said, looked.words):
         assert "policy.major.via is 'nowhere', and no instance beside production is in such a group" in told
         assert "put an instance into it: instance.group" in told
     assert attempts[0]["outcome"] == "refused"

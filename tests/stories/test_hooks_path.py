@@ -35,9 +35,9 @@ def test_hooks_that_are_looked_for_elsewhere_are_told_of_put_right_and_taken_bac
     assert f"git looks for them in {folder}: pushes are not checked" in status
     assert "gitrelease doctor --fix" in status
     assert doctor.code != 0
-    assert "pushes are not checked" in " ".join(doctor.said.split())
+    assert "pushes are not checked" in doctor.words
     fixed = production.type(production.agent_log(), "gitrelease doctor --fix")
-    assert f"those of {folder} run first: post-receive" in " ".join(fixed.said.split())
+    assert f"those of {folder} run first: post-receive" in fixed.words
     until(lambda: not production.status()["hooks"]["elsewhere"], "it is seen to be put right")
     developer.commit_term("second")
     pushed = developer.push()

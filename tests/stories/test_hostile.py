@@ -171,7 +171,7 @@ def test_a_secret_in_the_output_of_the_app_does_not_reach_the_pusher(production:
     production.gitrelease("status")
 
     assert pushed.code != 0
-    assert "postgresql://app:***@db/app" in " ".join(pushed.said.replace("remote:", "").split())
+    assert "postgresql://app:***@db/app" in pushed.words
     everywhere = [pushed.said, production.agent_log(), (production.home / "journal.jsonl").read_text()]
     everywhere.append(production.gitrelease("history", "--json").out)
     assert not any("hunter2" in text for text in everywhere)

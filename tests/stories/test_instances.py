@@ -133,7 +133,7 @@ def test_an_instance_that_does_not_come_up_stops_the_release_for_all(several: Se
 
     pushed = several.developer.push("-o", "approve", "origin", "deploy")
 
-    said = " ".join(pushed.said.replace("remote:", "").split())
+    said = pushed.words
     assert pushed.code != 0
     assert "instance visual: start: it exited with code 3" in said
     assert several.answers() == before
@@ -198,7 +198,7 @@ def test_memory_has_to_suffice_for_every_instance(several: Several) -> None:
     pushed = several.developer.push()
     drill = several.production.gitrelease("drill")
 
-    said = " ".join(pushed.said.replace("remote:", "").split())
+    said = pushed.words
     assert pushed.code == 1
     assert f"room: 5 more backends are reckoned to need {5 * each} MB of memory" in said
     assert several.pids() == first

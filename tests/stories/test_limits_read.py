@@ -22,7 +22,7 @@ def test_a_limit_counts_for_the_next_candidate_and_its_refusal_names_it(producti
     set_on_host(production, 'start = "30s"')
     released = developer.push("-o", "approve", "origin", "deploy")
 
-    said = " ".join(refused.said.replace("remote:", "").split())
+    said = refused.words
     assert refused.code != 0
     assert "(limits.start is 1s, set in .git/gitrelease/host.toml)" in said
     assert released.code == 0, released.said
@@ -37,7 +37,7 @@ def test_a_soak_counts_from_the_next_release_on(production: Production) -> None:
 
     pushed = developer.push()
 
-    assert "soaking for 47 s" in " ".join(pushed.said.split())
+    assert "soaking for 47 s" in pushed.words
 
 
 def test_a_limit_of_the_repository_is_named_as_such(production: Production) -> None:
@@ -48,5 +48,5 @@ def test_a_limit_of_the_repository_is_named_as_such(production: Production) -> N
 
     refused = developer.push("-o", "approve", "origin", "deploy")
 
-    said = " ".join(refused.said.replace("remote:", "").split())
+    said = refused.words
     assert "(limits.start is 5s, set in gitrelease.toml of what is live)" in said

@@ -75,7 +75,7 @@ def push(developer: Clone, old: str, new: str, *options: str, message: str = "Ch
 
 def said(ended: Ended) -> str:
     """Return what a person was told, on one line and without git's `remote:`."""
-    return " ".join(ended.said.replace("remote:", "").split())
+    return ended.words
 
 
 PATTERN = r'"eps": ['

@@ -387,7 +387,7 @@ def test_a_process_that_makes_room_ends_when_its_pages_are_at_their_new_one(tmp_
 
         assert not ended
         assert select.select([process], [], [], PATIENCE)[0]
-        assert "gave up the standby of release/1" in " ".join(restarted.said.split())
+        assert "gave up the standby of release/1" in restarted.words
         page.wait(lambda: page.shown is not None and page.shown.release == newest, PATIENCE, "the new release")
         os.close(process)
     finally:

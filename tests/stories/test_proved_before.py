@@ -61,7 +61,7 @@ def test_a_push_that_could_not_be_recorded_is_refused_and_goes_through_when_that
     mend()
 
     assert refused.code != 0
-    assert "it could not be recorded" in " ".join(refused.said.replace("remote:", "").split())
+    assert "it could not be recorded" in refused.words
     assert moved == before
     assert production.status()["live"]["release"] == "release/1"
     assert developer.push().code == 0

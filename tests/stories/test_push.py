@@ -52,7 +52,7 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
     restarted = production.gitrelease("restart")
 
     assert restarted.code == 0
-    assert "gave up the standby of release/1" in " ".join(restarted.said.split())
+    assert "gave up the standby of release/1" in restarted.words
     assert not Path(f"/proc/{first}").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_
     pushed = developer.push()
     back = production.gitrelease("rollback")
 
-    said = " ".join(pushed.said.replace("remote:", "").split())
+    said = pushed.words
     assert pushed.code == 1
     assert "room: one more backend is reckoned to need 99999999 MB of memory" in said
     assert "then push again" in said

@@ -414,7 +414,7 @@ def test_a_folder_in_the_place_of_the_journal_is_put_aside(two: Production) -> N
     ended = two.type(told["hint"], "gitrelease recover")
 
     assert ended.code == 0, ended.said
-    assert "journal.jsonl was a folder; it is kept as journal.jsonl.broken-" in " ".join(ended.said.split())
+    assert "journal.jsonl was a folder; it is kept as journal.jsonl.broken-" in ended.words
     assert len(list(two.home.glob("journal.jsonl.broken-*/whose"))) == 1
     assert two.live() == "release/2"
     assert two.answer() == "one revenue second profit"

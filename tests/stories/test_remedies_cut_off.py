@@ -55,16 +55,41 @@ def test_a_push_whose_agent_ends_before_it_is_taken_is_pushed_again(production: 
     production.await_live("release/2")
 
 
-def test_what_was_taken_before_the_agent_ended_goes_live_with_the_next_one(production: Production) -> None:
-    """It is started by what follows the push, and by nobody who types something."""
+@pytest.mark.parametrize(
+    ("point", "ended"), [("refs: before", "it is staged once more, by itself"), ("record: done", "release/2 is live")]
+)
+def test_what_was_taken_before_the_agent_ended_goes_live_with_the_next_one(
+    production: Production, point: str, ended: str
+) -> None:
+    """It is started by what follows the push, and by nobody who types something; who pushed hears how it ended."""
     developer = production.clone()
     developer.commit_term("margin")
-    agent = with_agent(production, {FAULT: "refs: before"})
+    agent = with_agent(production, {FAULT: point})
 
     pushed = developer.push()
 
     assert ends(agent)
     assert pushed.code == 0, pushed.said
+    assert ended in pushed.words
+    production.await_live("release/2")
+    assert "margin" in production.answer()
+
+
+@typed("commands.hook._ask: gitrelease up")
+def test_who_pushed_is_told_to_start_it_where_the_next_agent_ends_as_well(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    developer = production.clone()
+    developer.commit_term("margin")
+    agent = with_agent(production, {FAULT: "record: done"})
+    monkeypatch.setenv(FAULT, "up: production serves, the groups not yet")  # what the push starts has it, too
+
+    pushed = developer.push()
+    monkeypatch.delenv(FAULT)
+
+    assert ends(agent)
+    assert "taken, not live yet: the agent ended before it had answered" in pushed.words
+    assert production.type(pushed.said, "gitrelease up").code == 0
     production.await_live("release/2")
     assert "margin" in production.answer()
 

@@ -179,7 +179,7 @@ def test_a_pointer_that_is_lost_is_put_back_and_the_push_goes_through(production
     refused = developer.push()
 
     assert refused.code != 0
-    assert "refs/gitrelease/live does not name it any more" in " ".join(refused.said.replace("remote:", "").split())
+    assert "refs/gitrelease/live does not name it any more" in refused.words
     mended = production.type(refused.said, "git update-ref refs/gitrelease/live $(git rev-parse release/1)")
     assert (mended.code, production.git("rev-parse", "refs/gitrelease/live")) == (0, tag), mended.said
     production.gitrelease("unfreeze")

@@ -157,7 +157,7 @@ def test_what_the_agent_notices_is_told_with_what_explains_it_and_puts_it_right(
 
     checkout.commit_term("second")
     files = checkout.type(next_of(hook, "files that will not stay"), f"{ours} doctor")
-    assert 'data = ["output/"]' in " ".join(files.said.split())
+    assert 'data = ["output/"]' in files.words
 
     checkout.git("config", "fetch.pruneTags", "true")
     checkout.git("config", "fetch.prune", "true")

@@ -116,7 +116,7 @@ def test_what_the_host_lacks_is_told_where_status_says_and_production_is_up_when
     python.put_back()
     well(checkout.type(down, "gitrelease restart"))
 
-    assert f"there is no Python at {python.path}" in " ".join(doctor.said.split())
+    assert f"there is no Python at {python.path}" in doctor.words
     assert "nobody is served" not in status(checkout)
     assert checkout.status()["person_needed"] is None
     assert checkout.answer() == "one revenue profit"
@@ -254,7 +254,7 @@ def test_what_is_in_the_way_of_a_release_is_named_and_cleared_away_as_it_is_said
     doctor = production.type(said, "gitrelease doctor")
     recovered = production.type(said, "gitrelease recover")
 
-    assert "refs/gitrelease/live.lock" in " ".join(doctor.said.split())
+    assert "refs/gitrelease/live.lock" in doctor.words
     well(recovered)
     assert not lock.exists()
     production.await_live("release/2")
@@ -311,7 +311,7 @@ def test_what_keeps_the_files_of_the_app_is_told_where_it_is_said(checkout: Prod
 
     doctor = checkout.type(status(checkout), "gitrelease doctor")
 
-    assert 'data = ["output/"]; then: gitrelease restart' in " ".join(doctor.said.split())
+    assert 'data = ["output/"]; then: gitrelease restart' in doctor.words
 
 
 # -- what came in and is not live ------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_content_that_was_rolled_back_is_refused_when_pushed_again(production: P
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "taken back before: too many hits" in " ".join(pushed.said.replace("remote:", "").split())
+    assert "taken back before: too many hits" in pushed.words
     assert production.live() == "release/1"
     aside = developer.type(pushed.said, f"git push REMOTE {commit[:10]}:refs/heads/NAME", REMOTE="origin")
     assert (aside.code, production.live()) == (0, "release/1"), aside.said
@@ -208,7 +208,7 @@ def test_edits_that_make_way_for_a_part_are_kept_and_named(checkout: Production)
 
     assert ended.code == 0
     (backup,) = checkout.git("tag", "--list", "backup/*").splitlines()
-    assert f"what lay on disk is kept as {backup}" in " ".join(ended.said.split())
+    assert f"what lay on disk is kept as {backup}" in ended.words
     assert "unfinished" in checkout.git("show", f"{backup}:server.py")
     assert "unfinished" not in checkout.read("server.py")
 

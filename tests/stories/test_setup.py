@@ -807,7 +807,7 @@ def test_an_edit_of_the_carried_file_waits_as_long_as_it_lies_there_and_deploy_m
     approved = checkout.gitrelease("deploy", "--approve")
 
     assert plain.code != 0
-    assert "loses text" in " ".join(plain.said.split())
+    assert "loses text" in plain.words
     assert [one["commit"] for one in still] == [waiting[0]["commit"]]
     assert approved.code == 0, approved.said
     checkout.await_live("release/2")

@@ -148,7 +148,7 @@ def test_recover_keeps_it_and_names_it_again_where_its_ref_was_lost(two: Product
 
     assert kept == before
     assert states(two) == before
-    assert "how things stood is named again, before release/2" in " ".join(ended.said.split())
+    assert "how things stood is named again, before release/2" in ended.words
 
 
 @pytest.mark.long

@@ -103,7 +103,7 @@ def test_a_broken_candidate_is_refused_and_never_served(
 
     pushed = developer.push("-o", "approve", "origin", "deploy")
 
-    said = " ".join(pushed.said.replace("remote:", "").split())
+    said = pushed.words
     assert pushed.code != 0
     assert reason in said, said
     assert "production untouched, production serves release/1" in said

@@ -305,7 +305,7 @@ def test_a_commit_cannot_set_variables(recorded: Production, lines: str) -> None
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "for host settings only" in " ".join(pushed.said.replace("remote:", "").split())
+    assert "for host settings only" in pushed.words
     assert recorded.status()["live"]["release"] == "release/1"
 
 
