@@ -106,6 +106,12 @@ def _told(case: Case, status: dict[str, Any]) -> Iterator[Diagnosis]:
         fix = f"gitrelease rollback RELEASE; or, once it serves again, {case.recover}"
         yield problem("agent", f"a person is needed: {status['person_needed']}", fix=fix)
         return
+    for group in (one for one in status["groups"] if one["person_needed"]):
+        name = quoted(group["name"])
+        detail = f"a person is needed for {group['name']}: {group['person_needed']}"
+        yield problem(
+            "agent", detail, fix=f"gitrelease history --in {name}; then: gitrelease rollback RELEASE --in {name}"
+        )
     if "error" in status:
         yield problem("agent", str(status["error"]), fix=str(status.get("hint") or case.recover))
         return

@@ -7,6 +7,7 @@ release is live.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -35,6 +36,8 @@ from tests.checkout import (
 )  # fmt: skip
 from tests.remedies import typed
 from tests.stories.test_doctor import write_host
+from tests.stories.test_groups import Grouped
+from tests.stories.test_instances import answer
 
 Break = Callable[[Production], object]
 Told = dict[tuple[str, str], str]
@@ -518,6 +521,39 @@ def test_a_release_that_does_not_stay_up_is_left_for_the_one_that_is_named(produ
     assert production.answer() == "one revenue profit"
     production.await_idle()
     expect_mended(before, told(production), "agent", "a person is needed")
+
+
+@typed(
+    "doctor.running._told: gitrelease history --in {name}",
+    "doctor.running._told: gitrelease rollback RELEASE --in {name}",
+)
+def test_a_group_that_needs_a_person_is_told_of_and_goes_back_as_it_is_said(tmp_path: Path) -> None:
+    grouped = Grouped(tmp_path, SETTINGS)
+    production = grouped.production
+    try:
+        for name in ("two", "three", "four"):
+            grouped.branch_with(name)
+            grouped.deploy("next", "--to", "test", "--approve")
+            grouped.await_proved()
+        while not grouped.group()["person_needed"]:  # it goes back by itself once
+            pid = production.backend(instance="test-1")["identity"]["pid"]
+            production.kill(pid)
+            until(lambda pid=pid: production.backend(instance="test-1")["identity"]["pid"] != pid, "another one serves")
+        says = "a person is needed for test"
+        fix, live = fix_of(told(production), "agent", says), str(grouped.group()["live"])
+
+        history = production.type(fix, "gitrelease history --in test").out
+        releases = re.findall(r"(?m)^release/\d+", history)  # the newest first
+        older = releases[releases.index(live) + 1]
+        back = production.type(fix, "gitrelease rollback RELEASE --in test", RELEASE=older)
+
+        assert back.code == 0, back.said
+        assert answer(grouped.ports["test-1"]).startswith("two")
+        assert production.answer() == "one revenue profit"
+        assert not grouped.group()["person_needed"]
+        assert not [detail for _, detail in told(production) if says in detail]
+    finally:
+        production.clear_away()
 
 
 @typed("doctor.case.Case.recover: gitrelease recover")
