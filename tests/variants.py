@@ -62,6 +62,10 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     "test_what_only_looks_works_without_an_agent": ("history",),
     "test_a_group_that_is_none_is_named": ("deploy",),
     "test_a_receiver_that_refuses_is_named_in_the_log_without_its_secrets": ("500",),
+    "test_hooks_that_are_looked_for_elsewhere_are_told_of_put_right_and_taken_back": ("--local",),
+    "test_a_length_of_time_is_understood_as_the_example_has_it": ("--every",),
+    # open pages
+    "test_pages_of_an_old_process_that_has_to_end_go_to_the_one_that_serves": ("its time is over",),
     # repositories
     "test_a_clone_without_the_whole_history_is_a_production_checkout": ("--depth=1", "--filter=blob:none"),
     "test_a_shared_repository_shares_its_objects_and_nothing_of_ours": ("group",),

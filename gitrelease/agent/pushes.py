@@ -26,6 +26,7 @@ from gitrelease.core.errors import Busy, ReleaseError, is_known
 from gitrelease.core.events import Attempted
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.remedy import TAKE_BACK
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import quoted, short
 from gitrelease.edges import locks
@@ -352,11 +353,11 @@ def _way_out(world: World, edited: Collection[str]) -> str:
     """Say what becomes of edits that are in the way, for which nobody can commit what git ignores."""
     carried = world.checkout.carried
     if carried not in edited or not world.checkout.carries():
-        return "commit it or take it back (git checkout HEAD -- FILE)"
+        return f"commit it or take it back ({TAKE_BACK})"
     ignored = f"take {carried} back, which git ignores (git restore --source={refs.CHECKOUT} -W {quoted(carried)})"
     if len(edited) == 1:
         return ignored
-    return f"commit or take back what else was edited (git checkout HEAD -- FILE); {ignored}"
+    return f"commit or take back what else was edited ({TAKE_BACK}); {ignored}"
 
 
 def _refused(production: Production, reason: str, hint: str) -> Outcome:

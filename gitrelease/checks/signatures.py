@@ -14,6 +14,7 @@ from typing import Literal
 from gitrelease.candidate import Candidate
 from gitrelease.core import refs
 from gitrelease.core.outcome import SIGNATURE, Check
+from gitrelease.core.remedy import TAKE_BACK
 from gitrelease.core.signing import Format, format_of, signature_of
 from gitrelease.core.text import one_line, quoted, short
 from gitrelease.edges.cancel import Cancel
@@ -57,7 +58,7 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
         if mode == "tags":
             on = "git checkout HEAD -- FILE && git merge --ff-only NAME"
             say = f"Sign it as a commit: git tag -s NAME {name}; then: {on}"
-        return f"It stays on disk. {say}; or take it back: git checkout HEAD -- FILE"
+        return f"It stays on disk. {say}; or take it back: {TAKE_BACK}"
     if candidate.trigger in ("branch", "pull"):  # the branch goes back to what is live
         say = f"git cherry-pick -S HEAD..{name}"
         if mode == "tags":

@@ -21,6 +21,7 @@ from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.moments import since, when
 from gitrelease.core.pages import in_minutes
+from gitrelease.core.remedy import TAKE_BACK
 from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, counted, one_line, short
 from gitrelease.core.variables import told
@@ -250,7 +251,8 @@ def _waiting(state: dict[str, Any]) -> Iterator[str]:
     """Yield what came in and is not live, with what to do about it."""
     for reason in state["refused_edits"]:
         yield Told(f"refused   the edit on disk: {one_line(reason, 300)}", "refused")
-        yield "          see it: gitrelease diff --worktree; take it back: git checkout HEAD -- FILE"
+        yield "          see it: gitrelease diff --worktree"
+        yield f"          take it back: {TAKE_BACK}"
     for waiting in state["waiting"]:
         what = f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']})"
         yield Told(f"{what}: {one_line(waiting['reason'], 300)}", "waiting")

@@ -13,6 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+# Of an edit on disk. Git does not know at HEAD what is new, and leaves the file where it is.
+TAKE_BACK = "git checkout HEAD -- FILE, or for a new one: git rm --cached FILE"
+
 _GITRELEASE = r"gitrelease (?=-C \S|--?[a-z]|[a-z])"
 _GIT = (
     r"git (?:-C|-c|--[a-z-]+|add|am|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config|diff"

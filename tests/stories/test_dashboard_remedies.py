@@ -90,7 +90,7 @@ def test_an_agent_that_is_gone_is_started_as_the_page_says(
     shown.await_idle()
 
 
-@typed("dashboard.missed.waiting: gitrelease diff --worktree", "dashboard.missed.waiting: git checkout HEAD -- FILE")
+@typed("dashboard.missed.waiting: gitrelease diff --worktree", "core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 @pytest.mark.parametrize("staged", [False, True])
 def test_an_edit_that_is_refused_is_seen_and_taken_back_as_the_page_says(
     shown: Production, looking: Page, tab: Tab, staged: bool  # noqa: F811

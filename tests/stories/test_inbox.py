@@ -235,7 +235,7 @@ def test_a_burst_of_saves_is_one_release(production: Production) -> None:
     assert "burst 19" in production.answer()
 
 
-@typed("core.decide.mend_hint: git checkout HEAD -- FILE")
+@typed("core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 def test_an_edit_that_does_not_start_is_left_alone_and_never_served(production: Production) -> None:
     production.replace("server.py", "TERMS = [", "TERMS = undefined + [")
 

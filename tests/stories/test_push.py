@@ -295,7 +295,7 @@ def test_two_pushes_at_once_both_get_an_answer(production: Production) -> None:
     until(lambda: production.state()["lock"] is None, "the turn is free again")
 
 
-@typed("agent.pushes._way_out: git checkout HEAD -- FILE")
+@typed("core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 @pytest.mark.parametrize("staged", [False, True], ids=["on disk", "added"])
 def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(
     production: Production, staged: bool

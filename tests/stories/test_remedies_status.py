@@ -317,7 +317,7 @@ def test_what_keeps_the_files_of_the_app_is_told_where_it_is_said(checkout: Prod
 # -- what came in and is not live ------------------------------------------------------------------------------------
 
 
-@typed("commands.status._waiting: gitrelease diff --worktree", "commands.status._waiting: git checkout HEAD -- FILE")
+@typed("commands.status._waiting: gitrelease diff --worktree", "core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 @pytest.mark.parametrize("added", [False, True], ids=["on disk", "in the index too"])
 def test_an_edit_that_is_refused_is_seen_and_taken_back_as_it_is_said(production: Production, added: bool) -> None:
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "well",\n')  # which is released, and stays
@@ -341,7 +341,23 @@ def test_an_edit_that_is_refused_is_seen_and_taken_back_as_it_is_said(production
     assert production.read("README.md") == "Words\n"
 
 
-@typed("commands.status._waiting: git checkout HEAD -- FILE")
+@typed("core.remedy.TAKE_BACK: git rm --cached FILE")
+def test_a_new_file_of_a_refused_edit_is_taken_back_as_it_is_said_and_stays_on_disk(production: Production) -> None:
+    production.write("helper.py", "def broken(:\n")
+    production.git("add", "helper.py")
+    production.replace("server.py", "import http.server\n", "import http.server, helper\n")
+    until(lambda: "refused   the edit on disk" in status(production) and not production.busy(), "it is refused")
+    refused = status(production)
+
+    well(production.type(refused, "git checkout HEAD -- FILE", FILE="server.py"))
+    well(production.type(refused, "git rm --cached FILE", FILE="helper.py"))
+
+    until(lambda: "refused" not in status(production), "the edit is gone")
+    assert "in sync with live" in status(production)
+    assert production.read("helper.py") == "def broken(:\n"
+
+
+@typed("core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 def test_an_edit_is_taken_back_in_part_as_it_is_said_and_the_rest_is_judged_by_itself(production: Production) -> None:
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "well",\n')
     production.write("broken.py", "def broken(:\n")
@@ -356,7 +372,7 @@ def test_an_edit_is_taken_back_in_part_as_it_is_said_and_the_rest_is_judged_by_i
     assert '"well"' in production.read("server.py")
 
 
-@typed("commands.status._waiting: git checkout HEAD -- FILE")
+@typed("core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 def test_an_edit_that_was_refused_is_taken_back_as_it_is_said_on_another_branch_too(production: Production) -> None:
     production.replace("server.py", "import http.server\n", "import http.server(\n")
     until(lambda: "refused   the edit on disk" in status(production) and not production.busy(), "it is refused")

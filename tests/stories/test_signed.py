@@ -293,7 +293,7 @@ def test_an_edit_on_disk_is_refused_stays_and_can_be_committed_signed(
     assert checkout.git("status", "--porcelain") == ""
 
 
-@typed("checks.signatures.signing_hint: git checkout HEAD -- FILE")
+@typed("core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 def test_an_edit_that_nobody_signed_can_be_taken_back(checkout: Production, developer: Clone) -> None:
     said = edited_unsigned(checkout)
 
