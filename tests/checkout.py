@@ -86,16 +86,22 @@ assign = "TERMS"
 PATIENCE = 20.0  # seconds until something that should happen by itself counts as not happening
 
 
-_held: list[socket.socket] = []
+_held: dict[int, socket.socket] = {}
 
 
 def reserved_port() -> int:
-    """Return a port that nobody else is given as long as these tests run; whoever listens with SO_REUSEADDR may."""
+    """Return a port that nobody else is given until it is given back; whoever listens with SO_REUSEADDR may."""
     held = socket.socket()
     held.bind(("127.0.0.1", 0))
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _held.append(held)
-    return int(held.getsockname()[1])
+    port = int(held.getsockname()[1])
+    _held[port] = held
+    return port
+
+
+def give_back_port(port: int) -> None:
+    if (held := _held.pop(port, None)) is not None:
+        held.close()
 
 
 def until(condition: Callable[[], Any], what: str = "it") -> Any:
@@ -368,16 +374,16 @@ class Production(Clone):
             self.gitrelease("down")
         log = self.agent_log()
         shutil.rmtree(self.root, ignore_errors=True)
+        for place in self.places.values():
+            give_back_port(place.port)
         assert "Traceback" not in log, log
 
 
 def make_checkout(folder: Path, files: dict[str, str] | None = None) -> Production:
     """Make a repository with the small server in it, on the branch `deploy`; not initialised yet."""
-    from gitrelease.edges.backends import free_port
-
     root = folder / "production"
     root.mkdir()
-    production = Production(root, free_port())
+    production = Production(root, reserved_port())
     production.git("init", "--quiet", "--initial-branch", "deploy")
     for name, text in (files or {"server.py": SERVER, "gitrelease.toml": SETTINGS, "README.md": "The app\n"}).items():
         production.write(name, text)

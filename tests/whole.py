@@ -20,7 +20,7 @@ ONLY = "refs/gitrelease/only/"
 REFS = re.compile(
     r"refs/(stash|heads/.+|remotes/.+|tags/release/\d+|tags/backup/.+"
     r"|gitrelease/((live|good)(-[\w-]+)?|only/[\w-]+/\d+|checkout|frozen|host|tags/(release/\d+|backup/.+)"
-    r"|(bad|pinned|state)/\d+|(kept|quarantine)/[0-9a-f]{40}))"
+    r"|(bad|pinned|state)/\d+|(kept|quarantine)/[0-9a-f]{40,64}))"
 )
 
 

@@ -163,7 +163,7 @@ def _quarantined(known: Records) -> list[dict[str, Any]]:
     releases = {note: release_name(number) for number, note in known.bad.ids.items()}
     return [
         {"commit": item.commit, "reason": item.reason, "release": releases.get(item.note)}
-        for item in sorted(known.quarantined.every(), key=lambda item: item.at)
+        for item in sorted(known.quarantined.every(), key=lambda item: (item.at, item.number))
     ]
 
 

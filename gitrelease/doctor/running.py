@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 import stat
+import time
 from collections.abc import Generator, Iterator
 from ipaddress import ip_address
 from typing import Any
 
 from gitrelease.core.errors import SettingsError
 from gitrelease.core.service import in_crontab
-from gitrelease.core.settings import Instance
+from gitrelease.core.settings import Instance, seconds
 from gitrelease.core.text import quoted
 from gitrelease.core.variables import told
 from gitrelease.doctor.case import Case
@@ -23,8 +24,10 @@ from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import CHECK, NAMES
 from gitrelease.release.running import Running
+from gitrelease.world import World
 
 _UP = "gitrelease up"
+_MOST_ENDING = 7.0  # seconds that are given to what ends just now: a look has ten in all
 
 
 def agent(case: Case) -> Iterator[Diagnosis]:
@@ -219,12 +222,11 @@ def slots(case: Case) -> Iterator[Diagnosis]:
     busy = status is not None and status.get("lock") is not None
     seen = False
     for world, running in case.groups():
-        held = set() if busy else set(world.slots.held())
-        strange = sorted(held - {backend.slot for backend in running.backends()})
+        strange = [] if busy else _strange(world, running)
         if strange:
             seen = True
             detail = f"processes that nobody knows hold slot {', '.join(strange)}"
-            tell = problem if len(held) == len(NAMES) else warning
+            tell = problem if len(world.slots.held()) == len(NAMES) else warning
             yield tell("slots", detail, fix=case.recover)
         folder = world.slots.folder
         damaged = [name for name in (*NAMES, CHECK) if (folder / name).exists() and world.slots.standing(name) is None]
@@ -244,6 +246,18 @@ def slots(case: Case) -> Iterator[Diagnosis]:
         yield warning("slots", detail, fix="git worktree prune", mend=lambda: _pruned(case))
     if not seen:
         yield well("slots", "a release is under way" if busy else "nothing is left over")
+
+
+def _strange(world: World, running: Running) -> list[str]:
+    """Return the slots that are held by what is not written down.
+
+    What has been told to end is written down no more, and may take its time: only who stays is a stranger.
+    """
+    known = {backend.slot for backend in running.backends()}
+    limit = time.monotonic() + min(seconds(world.settings.limits.stop) + 1, _MOST_ENDING)
+    while (strange := sorted(set(world.slots.held()) - known)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    return strange
 
 
 def _cleared(names: list[str]) -> str:

@@ -55,15 +55,16 @@ _BUT_THOSE = (OURS + "[!st]*", OURS + "[!st]*/**")
 
 @dataclass(frozen=True)
 class Quarantined:
-    """Content that went bad: the commit that showed it, when (seconds since 1970), and the first reason.
+    """Content that went bad: the commit that showed it, when (whole seconds since 1970), and the first reason.
 
-    `note` is the tag that says so.
+    `number` is the release that it was, 0 where it never became one; `note` is the tag that says so.
     """
 
     key: str
     commit: str
     at: float
     reason: str
+    number: int
     note: str
 
 
@@ -203,7 +204,10 @@ def groups(git: Git) -> tuple[str, ...]:
 
 
 def _quarantined(key: str, note: Tag) -> Quarantined:
-    return Quarantined(key=key, commit=note.target, at=note.at, reason=note.message.strip(), note=note.id)
+    number = release_number(note.name) or 0
+    return Quarantined(
+        key=key, commit=note.target, at=note.at, reason=note.message.strip(), number=number, note=note.id
+    )
 
 
 def released_commits(git: Git) -> set[str]:

@@ -136,7 +136,9 @@ class Scene:
         until(lambda: not self.left_over(), f"the end of what is left over: {self.left_over()}")
         production.await_idle()
         live = production.live()
-        source = re.search("^Source: ([0-9a-f]{40})$", production.git("cat-file", "-p", "refs/gitrelease/live"), re.M)
+        source = re.search(
+            "^Source: ([0-9a-f]{40,64})$", production.git("cat-file", "-p", "refs/gitrelease/live"), re.M
+        )
         assert source is not None
         assert production.git("rev-parse", "refs/gitrelease/live") == production.git("rev-parse", f"refs/tags/{live}")
         assert production.git("rev-parse", "deploy") == source[1]

@@ -392,6 +392,21 @@ def test_a_managed_file_that_git_ignores_is_told(tmp_path: Path) -> None:
     assert ".env" in lines["run-time files"][0]["detail"]
 
 
+def test_a_process_that_is_just_ending_is_no_stranger(production: Production) -> None:
+    """It is written down no more, and still runs for as long as it takes: after a restart, say."""
+    lock = production.home / "slots" / "d.lock"
+    lock.touch()
+    holds = "import fcntl, sys, time; lock = open(sys.argv[1]); fcntl.flock(lock, fcntl.LOCK_SH)"
+    holds += "; print(flush=True); time.sleep(3)"
+    with subprocess.Popen([sys.executable, "-c", holds, str(lock)], stdout=subprocess.PIPE) as ending:
+        assert ending.stdout is not None
+        ending.stdout.readline()
+        _, lines = examined(production)
+        assert ending.wait() == 0
+
+    assert [line["detail"] for line in lines["slots"]] == ["nothing is left over"]
+
+
 def test_a_slot_that_a_stranger_holds_is_named(production: Production) -> None:
     with (production.home / "slots" / "d.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

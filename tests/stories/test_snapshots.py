@@ -15,7 +15,7 @@ import pytest
 
 from gitrelease.commands.application import VERBS
 from gitrelease.core.variables import unusual, usable
-from tests.hermetic import without_settings_of_this_machine
+from tests.hermetic import FORMATS, without_settings_of_this_machine
 from tests.snapshot import FOLDER, difference
 from tests.stories.outputs import SURROUNDINGS, tell
 
@@ -42,6 +42,8 @@ def _tell() -> dict[str, str]:
         home = Path(folder, "home")
         home.mkdir()
         without_settings_of_this_machine(patch, home)
+        for name in FORMATS:  # the snapshots have ids of SHA-1, also where the suite is run with another format
+            patch.delenv(name, raising=False)
         for name in unusual(usable(os.environ)):  # the names of what is left are told
             if name != "XDG_CONFIG_HOME":
                 patch.delenv(name)
