@@ -151,26 +151,17 @@ class Pushes:
                 for step in push.told:
                     report(*step)
                 return outcome
-        return self._cut_off(report)
+        return self._cut_off()
 
-    def _cut_off(self, report: Report) -> Outcome:
-        """Say what became of a push that was staged by an agent that has ended, or for a pusher who was too slow."""
+    def _cut_off(self) -> Outcome:
+        """Answer for a push that was staged by an agent that has ended, or whose pusher was too slow."""
+        passing("push: asked for one that was cut off")
         self._office.poke()
-        world = self._office.serving().world
-        live = world.records().live
-        if live is not None and live.source == world.git.ref(world.settings.branch_ref):
-            report("promote", f"{live.name} is live", None)
-            return Outcome(
-                outcome="released",
-                release=live.name,
-                kind=live.kind,
-                reason=live.summary,
-                hint="it was cut off in the middle and brought to its end; see it on the host: gitrelease status",
-            )
+        live = self._office.serving().world.records().live
         return Outcome(
             outcome="unchanged",
             release=live.name if live else None,
-            reason="taken, but it was cut off in the middle: it is staged once more, by itself",
+            reason="taken, but it was cut off in the middle: the agent goes on with it by itself",
             hint="See on the host what becomes of it: gitrelease status, gitrelease history",
         )
 

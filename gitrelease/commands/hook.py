@@ -66,9 +66,15 @@ def main(arguments: list[str]) -> int:
             return 0
         return _push(client, relay, name, rest)
     except ReleaseError as error:
-        became = "the push is refused: " if name == "update" else "taken, not live yet: "
-        relay.end({"error": f"{became}{error.message}", "hint": error.hint})
+        relay.end({"error": f"{_became(name, error)}: {error.message}", "hint": error.hint})
         return int(error.code)
+
+
+def _became(name: str, error: ReleaseError) -> str:
+    """Say what became of a push whose hook `name` ends with an error."""
+    if name == "update":
+        return "the push is refused"
+    return "taken, and whether it is live is not known" if isinstance(error, AgentEnded) else "taken, not live yet"
 
 
 def _push(client: Client, relay: Relay, name: str, rest: list[str]) -> int:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 
 # Of an edit on disk. Git does not know at HEAD what is new, and leaves the file where it is.
-TAKE_BACK = "git checkout HEAD -- FILE, or for a new one: git rm --cached FILE"
+TAKE_BACK = "git checkout HEAD -- FILE, or for a new one: git rm -f --cached FILE"
 
 _GITRELEASE = r"gitrelease (?=-C \S|--?[a-z]|[a-z])"
 _GIT = (

@@ -24,7 +24,6 @@ from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import CHECK, NAMES
 from gitrelease.release.running import Running
-from gitrelease.world import World
 
 _UP = "gitrelease up"
 _MOST_ENDING = 7.0  # seconds that are given to what ends just now: a look has ten in all
@@ -112,9 +111,8 @@ def _told(case: Case, status: dict[str, Any]) -> Iterator[Diagnosis]:
     for group in (one for one in status["groups"] if one["person_needed"]):
         name = quoted(group["name"])
         detail = f"a person is needed for {group['name']}: {group['person_needed']}"
-        yield problem(
-            "agent", detail, fix=f"gitrelease history --in {name}; then: gitrelease rollback RELEASE --in {name}"
-        )
+        back = f"gitrelease history --in {name}; then: gitrelease rollback RELEASE --in {name}"
+        yield problem("agent", detail, fix=f"mend what it needs, then: gitrelease restart {name}; or go back: {back}")
     if "error" in status:
         yield problem("agent", str(status["error"]), fix=str(status.get("hint") or case.recover))
         return
@@ -221,8 +219,9 @@ def slots(case: Case) -> Iterator[Diagnosis]:
     status = case.agent.status
     busy = status is not None and status.get("lock") is not None
     seen = False
+    strangers = {} if busy else _strangers(case)
     for world, running in case.groups():
-        strange = [] if busy else _strange(world, running)
+        strange = strangers.get(world.group)
         if strange:
             seen = True
             detail = f"processes that nobody knows hold slot {', '.join(strange)}"
@@ -248,16 +247,26 @@ def slots(case: Case) -> Iterator[Diagnosis]:
         yield well("slots", "a release is under way" if busy else "nothing is left over")
 
 
-def _strange(world: World, running: Running) -> list[str]:
-    """Return the slots that are held by what is not written down.
+def _strangers(case: Case) -> dict[str, list[str]]:
+    """Return the slots of each group that are held by what is not written down.
 
-    What has been told to end is written down no more, and may take its time: only who stays is a stranger.
+    What has been told to end is written down no more and may take its time, what is staged is not written down yet:
+    only who is there all the while is a stranger.
     """
-    known = {backend.slot for backend in running.backends()}
-    limit = time.monotonic() + min(seconds(world.settings.limits.stop) + 1, _MOST_ENDING)
-    while (strange := sorted(set(world.slots.held()) - known)) and time.monotonic() < limit:
+    limit = time.monotonic() + min(seconds(case.world.settings.limits.stop) + 1, _MOST_ENDING)
+    strange = _not_written_down(case)
+    while any(strange.values()) and time.monotonic() < limit:
         time.sleep(0.1)
+        now = _not_written_down(case)
+        strange = {group: [slot for slot in slots if slot in now[group]] for group, slots in strange.items()}
     return strange
+
+
+def _not_written_down(case: Case) -> dict[str, list[str]]:
+    return {
+        world.group: sorted(set(world.slots.held()) - {backend.slot for backend in running.backends()})
+        for world, running in case.groups()
+    }
 
 
 def _cleared(names: list[str]) -> str:

@@ -107,7 +107,8 @@ class Gitrelease:
         home = Home(self.production.root / ".git")
         shutil.copytree(home.logs, folder / "logs", dirs_exist_ok=True)
         for noted in (home.journal, home.sessions):
-            shutil.copy(noted, folder)
+            if noted.exists():
+                shutil.copy(noted, folder)
 
     def close(self) -> None:
         self.production.clear_away()

@@ -172,7 +172,7 @@ def measure(site: str, part: str, size: Size, evidence: Path | None = None) -> R
     with tempfile.TemporaryDirectory(prefix="gitrelease-pages-") as name:
         made = SITES[site](Path(name))
         try:
-            row = parts(evidence)[part](made, size)
+            row = parts(evidence / site if evidence else None)[part](made, size)
         finally:
             made.close()
     return {"part": part, **row, "took_s": round(time.monotonic() - begun, 1)}
@@ -192,7 +192,7 @@ def main() -> None:
     options.add_argument("--part", choices=list(parts(None)), action="append")
     options.add_argument("--tabs", type=int, help="tabs of a Chromium")
     options.add_argument("--pages", type=int, help="pages of our websocket client")
-    options.add_argument("--evidence", type=Path, metavar="FOLDER", help="where to write what a lost page had seen")
+    options.add_argument("--evidence", type=Path, metavar="FOLDER", help="where to write what a tab that gave up saw")
     given = options.parse_args()
     be_hermetic()
     size = QUICK if given.quick else Size()

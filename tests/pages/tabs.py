@@ -292,12 +292,18 @@ class Tabs:
             except Exception as error:  # noqa: BLE001 - it is reported, and the tab begins anew
                 self.broken.append(f"{tab.name}: {str(error).splitlines()[0]}")
                 if self.evidence is not None:
-                    await tab.keep_evidence(self.evidence, str(error))
+                    await self._keep_evidence(tab, self.evidence, str(error))
                 if not await self._reloaded(tab.open):
                     return
                 tab.entered = EnteredValues()
             due = max(due + 1.0, time.monotonic() + REACTION)
             await asyncio.sleep(max(due - time.monotonic(), 0))
+
+    async def _keep_evidence(self, tab: Tab, folder: Path, why: str) -> None:
+        try:
+            await tab.keep_evidence(folder, why)
+        except Exception as error:  # noqa: BLE001 - a page that has crashed shows nothing; it is reported
+            self.broken.append(f"{tab.name}: no evidence: {str(error).splitlines()[0]}")
 
     async def _reloaded(self, opened: Callable[[], Awaitable[None]]) -> bool:
         try:

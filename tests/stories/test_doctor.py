@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from gitrelease.doctor import running
+from gitrelease.doctor.case import Case
 from gitrelease.edges import backends, process_table
 from gitrelease.edges.journal import Journal
 from gitrelease.edges.units import systemd_runs
@@ -397,14 +398,16 @@ def test_a_process_that_is_just_ending_is_no_stranger(production: Production) ->
     lock = production.home / "slots" / "d.lock"
     lock.touch()
     holds = "import fcntl, sys, time; lock = open(sys.argv[1]); fcntl.flock(lock, fcntl.LOCK_SH)"
-    holds += "; print(flush=True); time.sleep(3)"
+    holds += "; print(flush=True); time.sleep(1)"
+    case = Case(production.root, lambda: None)
+    assert case.agent.status is not None
     with subprocess.Popen([sys.executable, "-c", holds, str(lock)], stdout=subprocess.PIPE) as ending:
         assert ending.stdout is not None
         ending.stdout.readline()
-        _, lines = examined(production)
+        found = list(running.slots(case))
         assert ending.wait() == 0
 
-    assert [line["detail"] for line in lines["slots"]] == ["nothing is left over"]
+    assert [one.detail for one in found] == ["nothing is left over"]
 
 
 def test_a_slot_that_a_stranger_holds_is_named(production: Production) -> None:

@@ -524,6 +524,7 @@ def test_a_release_that_does_not_stay_up_is_left_for_the_one_that_is_named(produ
 
 
 @typed(
+    "doctor.running._told: gitrelease restart {name}",
     "doctor.running._told: gitrelease history --in {name}",
     "doctor.running._told: gitrelease rollback RELEASE --in {name}",
 )
@@ -542,6 +543,8 @@ def test_a_group_that_needs_a_person_is_told_of_and_goes_back_as_it_is_said(tmp_
         says = "a person is needed for test"
         fix, live = fix_of(told(production), "agent", says), str(grouped.group()["live"])
 
+        assert production.type(fix, "gitrelease restart test").code == 0
+        assert not grouped.group()["person_needed"]
         history = production.type(fix, "gitrelease history --in test").out
         releases = re.findall(r"(?m)^release/\d+", history)  # the newest first
         older = releases[releases.index(live) + 1]
