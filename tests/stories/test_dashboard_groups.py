@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser import Page, chromium, running_page
-from tests.checkout import SETTINGS
+from tests.checkout import SETTINGS, until
 from tests.remedies import typed
 from tests.stories.test_dashboard import (  # fixtures
     browser,  # noqa: F401
@@ -104,6 +104,7 @@ def test_the_way_back_in_a_group_is_typed_in_both_directions(
         tab.goto(served.url)
         view(tab, "Releases")
         choose(tab, "release/2")
+        until(lambda command=command: f"{command}\n" in text(tab), "the page has read how the group stands now")
 
         ended = grouped.production.type(text(tab), command)
 
