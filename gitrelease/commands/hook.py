@@ -116,7 +116,7 @@ def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
     try:
         end = _ask(client, "push-promote", asked, relay)
     except AgentEnded:
-        end = _ask(client, "push-promote", asked, relay)  # the next agent goes on with it, and knows how it ended
+        end = _ask(client, "push-promote", asked, relay)  # it starts the next agent, which goes on with it
     if end.get("outcome") == "released":
         relay.line(end["hint"])
     else:
