@@ -294,7 +294,14 @@ class Desk:
             )
 
     def _push_promote(self, request: Request) -> Outcome:
-        return self._agent.pushes.promote(int(request.arguments["receive_pack"]), report=request.report)
+        return self._agent.pushes.promote(
+            int(request.arguments["receive_pack"]),
+            pushed=request.text("new") or "",
+            approval=request.text("approval") or "",
+            by=request.by,
+            cancel=request.cancel,
+            report=request.report,
+        )
 
 
 def _within(production: Production, outcome: Outcome) -> Outcome:

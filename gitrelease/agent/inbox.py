@@ -64,6 +64,7 @@ class Inbox:
 
     waiting: dict[str, Waiting] = field(default_factory=dict)  # by content key
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
+    approvals: dict[str, str] = field(default_factory=dict)  # of pushes that were cut off, by commit
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
     settles_in: float | None = None  # seconds: somebody has only just written what lies on disk, or git may just do so
     failed: int = 0  # looks in a row that came to no end, those for which somebody has poked left out,
@@ -253,7 +254,8 @@ def _take_branch(
 ) -> Outcome:
     """Release what the branch has moved to; when it is unfit, the branch goes back to what is live."""
     waiting = _have_waited(production, known.live, candidate.source)
-    prepared = prepare(production, known, candidate, waiting=waiting, cancel=cancel, report=report)
+    approval = inbox.approvals.get(candidate.source, "")
+    prepared = prepare(production, known, candidate, approval=approval, waiting=waiting, cancel=cancel, report=report)
     if isinstance(prepared, Prepared):
         return promote(production, prepared, report=report)
     if prepared.outcome == "unchanged":

@@ -8,6 +8,7 @@ touched.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 import threading
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 
 from gitrelease.agent.background import guarded, log
 from gitrelease.agent.office import Office
+from gitrelease.agent.resume import resume
 from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
@@ -123,13 +125,12 @@ class Pushes:
         with ThreadPoolExecutor(max_workers=1) as beside:
             edited = beside.submit(_refuse_edited, production)
             known = world.records()
-            candidate = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
+            pushed = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
+            candidate = dataclasses.replace(pushed, refusable=True)
             refusal = edited.result()
         if refusal is not None:
             return _told(production, new, by, refusal)
-        prepared = prepare(
-            production, known, candidate, approval=approval, refusable=True, cancel=cancel, report=report
-        )
+        prepared = prepare(production, known, candidate, approval=approval, cancel=cancel, report=report)
         if isinstance(prepared, Outcome) and prepared.outcome != "unchanged":
             return prepared
         home = world.home.root
@@ -140,8 +141,14 @@ class Pushes:
             return _refused(production, "the disk is full: it filled up while the candidate was staged", hint)
         return candidate, prepared
 
-    def promote(self, receive_pack: int, *, report: Report) -> Outcome:
-        """Say how the push went live; its refs have moved."""
+    def promote(
+        self, receive_pack: int, *, pushed: str, approval: str, by: str, cancel: Cancel, report: Report
+    ) -> Outcome:
+        """Say how the push of the commit `pushed` went live; its refs have moved.
+
+        An agent that has ended since it staged the push has taken along what it knew: it is resumed, with the approval
+        that came with it.
+        """
         with self._lock:
             push = self._pushes.get(receive_pack)
         if push is not None:
@@ -151,19 +158,11 @@ class Pushes:
                 for step in push.told:
                     report(*step)
                 return outcome
-        return self._cut_off()
-
-    def _cut_off(self) -> Outcome:
-        """Answer for a push that was staged by an agent that has ended, or whose pusher was too slow."""
         passing("push: asked for one that was cut off")
-        self._office.poke()
-        live = self._office.serving().world.records().live
-        return Outcome(
-            outcome="unchanged",
-            release=live.name if live else None,
-            reason="taken, but it was cut off in the middle: the agent goes on with it by itself",
-            hint="See on the host what becomes of it: gitrelease status, gitrelease history",
-        )
+        office, production = self._office, self._office.serving()
+        wait = seconds(production.world.settings.limits.wait)
+        with office.has_turn(owner=by, pid=receive_pack, doing=PUSH, cancel=cancel, wait=wait):
+            return resume(production, office.inbox, pushed, approval=approval, cancel=cancel, report=report)
 
     def go_on(self) -> None:
         """The branch has moved: what was pushed there goes live now, `post-receive` only hears of it."""

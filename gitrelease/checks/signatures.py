@@ -59,13 +59,15 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
             on = "git checkout HEAD -- FILE && git merge --ff-only NAME"
             say = f"Sign it as a commit: git tag -s NAME {name}; then: {on}"
         return f"It stays on disk. {say}; or take it back: {TAKE_BACK}"
-    if candidate.trigger in ("branch", "pull"):  # the branch goes back to what is live
+    if (
+        candidate.trigger in ("branch", "pull", "push") and not candidate.refusable
+    ):  # the branch goes back to what is live
         say = f"git cherry-pick -S HEAD..{name}"
         if mode == "tags":
             say = f"git tag -s NAME {name}; then: git merge --ff-only NAME"
         return f"Sign it with a key that is known here: {say}"
     if mode == "tags":
-        first = "push that tag first (git push REMOTE NAME), " if candidate.trigger == "push" else ""
+        first = "push that tag first (git push REMOTE NAME), " if candidate.refusable else ""
         return f"Sign it: git tag -s NAME {name}; {first}then again"
     return (
         "Sign each commit where it was made, with a key that the production host knows: git rebase --exec "

@@ -56,7 +56,7 @@ class Relay:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the hook that `arguments` name: `update ROOT PID OLD NEW`, `post-receive ROOT PID`, `wake ROOT`."""
+    """Run the hook that `arguments` name: `update ROOT PID OLD NEW`, `post-receive ROOT PID NEW`, `wake ROOT`."""
     name, root, *rest = arguments
     client = Client(Path(root), Home(Path(root) / ".git"))
     relay = Relay()
@@ -111,8 +111,9 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
     return 0 if accepted else int(end.get("code", 3)) or 3
 
 
-def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
-    asked = {"receive_pack": int(receive_pack)}
+def _post_receive(client: Client, relay: Relay, receive_pack: str, new: str = "") -> int:
+    approval = read_push_options(_push_options(), new).approval
+    asked = {"receive_pack": int(receive_pack), "new": new, "approval": approval, "by": pusher()}
     try:
         end = _ask(client, "push-promote", asked, relay)
     except AgentEnded:
@@ -122,6 +123,12 @@ def _post_receive(client: Client, relay: Relay, receive_pack: str) -> int:
     else:
         relay.end(end)
     return 0
+
+
+def _push_options() -> list[str]:
+    """Return the options of the push, which git gives to `post-receive` but not to `update`."""
+    count = int(os.environ.get("GIT_PUSH_OPTION_COUNT", "0"))
+    return [os.environ.get(f"GIT_PUSH_OPTION_{number}", "") for number in range(count)]
 
 
 def _ask(client: Client, verb: str, arguments: wire.Message, relay: Relay) -> wire.Message:

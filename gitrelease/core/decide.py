@@ -109,30 +109,30 @@ def approval_reason(diff: Diff, policy: Policy) -> str:
     return f"a {diff.kind} change is {policy.risk} risk and needs approval: {named or diff.kind}"
 
 
-def approval_hint(trigger: str, commit: str, branch: str) -> str:
-    """Say how the one who waits can approve."""
-    if trigger == "push":
+def approval_hint(commit: str, branch: str, *, refusable: bool) -> str:
+    """Say how the one who waits can approve; `refusable`: a push that is refused, what was taken is on the branch."""
+    if refusable:
         short = commit[:10]
         return f"Approve it, with the remote that you pushed to: git push -o approve={short} REMOTE {short}:{branch}"
     return f"Approve it: gitrelease deploy {commit[:10]} --approve"
 
 
-def thaw_hint(trigger: str, commit: str) -> str:
+def thaw_hint(commit: str, *, refusable: bool) -> str:
     """Say what can be done about a freeze."""
     end = "End it on the host: gitrelease unfreeze"
-    if trigger == "push":
-        return f"{end}; then push again; {_all_the_same(trigger, commit)}"
-    return f"It is released when that is over; {end[0].lower()}{end[1:]}; {_all_the_same(trigger, commit)}"
+    if refusable:
+        return f"{end}; then push again; {_all_the_same(commit, refusable=True)}"
+    return f"It is released when that is over; {end[0].lower()}{end[1:]}; {_all_the_same(commit, refusable=False)}"
 
 
-def quarantine_hint(trigger: str, commit: str) -> str:
+def quarantine_hint(commit: str, *, refusable: bool) -> str:
     """Say what can be done about content that was taken back before."""
-    return f"{'Push' if trigger == 'push' else 'Put'} a fix on top of it; {_all_the_same(trigger, commit)}"
+    return f"{'Push' if refusable else 'Put'} a fix on top of it; {_all_the_same(commit, refusable=refusable)}"
 
 
-def _all_the_same(trigger: str, commit: str) -> str:
+def _all_the_same(commit: str, *, refusable: bool) -> str:
     """How does a person release what does not go live by itself? A push that was refused is not on the host."""
-    if trigger == "push":
+    if refusable:
         there = f"git push REMOTE {commit[:10]}:refs/heads/NAME"
         return f"to release it all the same: {there}, then on the host: gitrelease deploy NAME"
     return f"to release it all the same: gitrelease deploy {commit[:10]}"

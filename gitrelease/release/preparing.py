@@ -84,7 +84,6 @@ def prepare(
     approval: str = "",
     explicit: bool = False,
     by_hand: bool = False,
-    refusable: bool = False,
     waiting: Iterable[str] = (),
     cancel: Cancel,
     report: Report,
@@ -93,8 +92,7 @@ def prepare(
 
     `approved`: it needs nobody's word; `approval`: how a person gave it, see core/approval.py, which counts where the
     policy does not ask for another one. `explicit`: a person named the commit, which overrides a quarantine; `by_hand`:
-    a person asked for a release, which a freeze does not bind; `refusable`: it is a push that can still be refused;
-    `waiting`: see `leaves_out`.
+    a person asked for a release, which a freeze does not bind; `waiting`: see `leaves_out`.
     """
     begun = time.monotonic()
     if known.live is not None:  # what somebody has set on the host a moment ago counts
@@ -143,7 +141,8 @@ def prepare(
     way = way_missing(world, candidate, kind) if isinstance(decision, Go | AfterApproval) and live else None
     if way is not None:
         why, hint = way
-        return attempt.end("refused" if candidate.trigger in ("push", "shell") else "waiting", why, hint=hint)
+        refused = candidate.refusable or candidate.trigger == "shell"
+        return attempt.end("refused" if refused else "waiting", why, hint=hint)
     if not isinstance(decision, Go | AfterApproval):
         return _turned_away(attempt, decision)
     short_of = room.lacking(production, candidate.commit)
@@ -160,7 +159,7 @@ def prepare(
     needed = _ask_for_approval(attempt, decision, without, staged, known, approved=approved, back=back, returns=returns)
     if isinstance(needed, Outcome):
         return needed
-    started = _ready(attempt, known, staged, refusable=refusable, cancel=cancel, report=report)
+    started = _ready(attempt, known, staged, cancel=cancel, report=report)
     if isinstance(started, Outcome):
         return started
     counted = approval if approved and needed else ""
@@ -168,7 +167,7 @@ def prepare(
 
 
 def _ready(
-    attempt: Attempt, known: Records, staged: Staged, *, refusable: bool, cancel: Cancel, report: Report
+    attempt: Attempt, known: Records, staged: Staged, *, cancel: Cancel, report: Report
 ) -> dict[str, Backend] | Outcome:
     """Let what was found fit run for every instance, on the app's data; an `Outcome` says that it ends here."""
     production, candidate = attempt.production, attempt.candidate
@@ -181,7 +180,7 @@ def _ready(
                 _prove(production, known)
         except (GitError, OSError) as error:
             production.end_all(started.values())
-            if not refusable:
+            if not candidate.refusable:
                 raise  # nobody can be refused: it is tried again
             return _unrecorded(attempt, error, known)
         with _told_when_cut_off(attempt):
@@ -226,11 +225,11 @@ def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outco
         case NothingToDo():
             return attempt.end("unchanged", decision.why)
         case No():
-            hint = quarantine_hint(candidate.trigger, candidate.known_as)
+            hint = quarantine_hint(candidate.known_as, refusable=candidate.refusable)
             return attempt.end("refused", decision.why, hint=hint)
         case Frozen():
-            fate: AttemptOutcome = "refused" if candidate.trigger == "push" else "waiting"
-            hint = thaw_hint(candidate.trigger, candidate.known_as)
+            fate: AttemptOutcome = "refused" if candidate.refusable else "waiting"
+            hint = thaw_hint(candidate.known_as, refusable=candidate.refusable)
             return attempt.end(fate, decision.why, hint=hint, frozen=True)
         case _:
             assert_never(decision)
@@ -311,8 +310,8 @@ def _how_to_approve(
     `back`: the branch went back behind what is live; `returns`: what was taken back comes back.
     """
     candidate, world = attempt.candidate, attempt.production.world
-    hint = approval_hint(candidate.trigger, candidate.known_as, world.settings.app.branch)
-    if back and candidate.trigger == "push":
+    hint = approval_hint(candidate.known_as, world.settings.app.branch, refusable=candidate.refusable)
+    if back and candidate.refusable:
         merge = f"git fetch REMOTE tag {live.name} && git merge {short(live.source)}"
         hint = f"Merge what is live: {merge}; then push again. To leave it out: {hint}"
     elif back and world.git.is_ancestor(candidate.source, live.source):

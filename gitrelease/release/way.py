@@ -25,7 +25,7 @@ def way_missing(world: World, candidate: Candidate, kind: Kind) -> tuple[str, st
     if any(records.content_key(world.git, release.commit) == candidate.key for release in tried):
         return None
     commit = candidate.known_as[:10]
-    if candidate.trigger == "push":
+    if candidate.refusable:
         first = (
             f"Push it under another name (git push REMOTE {commit}:refs/heads/NAME), then on the host: "
             f"gitrelease deploy NAME --to {via}"

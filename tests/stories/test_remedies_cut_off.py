@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,10 +68,74 @@ def test_what_was_taken_before_the_agent_ended_goes_live_with_the_next_one(produ
 
     assert ends(agent)
     assert pushed.code == 0, pushed.said
-    assert "taken, but it was cut off in the middle: the agent goes on with it by itself" in pushed.words
-    assert "production serves release/" in pushed.words
-    production.await_live("release/2")
+    assert "it was cut off in the middle, and is taken up again" in pushed.words
+    assert "release/2" in pushed.words
+    assert production.live() == "release/2"
     assert "margin" in production.answer()
+
+
+def look(production: Production) -> str:
+    """Return the command that lets the next agent look at what has arrived, before the push asks for it."""
+    return f"{sys.executable} -m gitrelease -C {production.root} deploy"
+
+
+def meanwhile(production: Production, agent: int, command: str) -> None:
+    """Let a command run on the host as soon as the agent has ended, before the push goes on."""
+    hook = production.root / ".git" / "hooks" / "post-receive.chained"
+    hook.write_text(f"#!/bin/sh\nunset GIT_DIR; while kill -0 {agent} 2>&-; do sleep 0.05; done\n{command}\n")
+    hook.chmod(0o755)
+
+
+@pytest.mark.parametrize("looked_at_first", [False, True])
+def test_the_approval_of_a_push_outlives_the_agent_that_heard_it(production: Production, looked_at_first: bool) -> None:
+    developer = production.clone()
+    developer.commit_version("two")
+    agent = with_agent(production, {FAULT: "refs: before"})
+    meanwhile(production, agent, look(production) if looked_at_first else "true")
+
+    pushed = developer.push("-o", "approve")
+
+    assert ends(agent)
+    assert pushed.code == 0, pushed.said
+    assert production.live() == "release/2", pushed.said
+    assert production.answer().startswith("two")
+
+
+@pytest.mark.parametrize("looked_at_first", [False, True])
+def test_who_pushed_hears_that_it_waits_with_the_next_agent(production: Production, looked_at_first: bool) -> None:
+    developer = production.clone()
+    commit = developer.commit_term("margin")
+    agent = with_agent(production, {FAULT: "refs: before"})
+    asked = f"printf '[policy.dictionary]\\nautomation = \"approve\"\\n' >> {production.home}/host.toml"
+    meanwhile(production, agent, f"{asked}; {look(production) if looked_at_first else 'true'}")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert "waits for approval: production untouched, production serves release/1" in pushed.words
+    approve = f"gitrelease deploy {commit[:10]} --approve"
+    assert production.type(pushed.said, approve).code == 0
+    production.await_live("release/2")
+
+
+def test_who_pushed_hears_that_the_next_agent_has_turned_it_away(production: Production, tmp_path: Path) -> None:
+    """It is not on the branch any more, so "Everything up-to-date" will not be the answer to what is pushed next."""
+    developer, gone = production.clone(), tmp_path / "gone"
+    developer.replace(
+        "server.py",
+        "import sys\n",
+        f"import sys\nfrom pathlib import Path\n\nif Path({str(gone)!r}).exists():\n    sys.exit(9)\n",
+    )
+    developer.commit("Runs as long as the host is as it was")
+    agent = with_agent(production, {FAULT: "refs: before"})
+    meanwhile(production, agent, f"touch {gone}")
+
+    pushed = developer.push("-o", "approve")
+
+    assert pushed.code == 0, pushed.said
+    assert "refused: production untouched, production serves release/1" in pushed.words
+    assert "start: it exited with code 9" in pushed.words
+    assert production.git("rev-parse", "deploy") != developer.git("rev-parse", "HEAD")
 
 
 @typed("commands.hook._ask: gitrelease up")
