@@ -10,7 +10,6 @@ from gitrelease.agent.inbox import Inbox, reconcile
 from gitrelease.checks.staging import Report
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.records import Records
 from gitrelease.release.production import Production
 
 
@@ -21,33 +20,38 @@ def resume(
     has ended.
     """
     report("push", "it was cut off in the middle, and is taken up again", None)
-    world = production.world
-    head = world.git.ref(world.settings.branch_ref) or ""
-    pushed = pushed or head  # a hook of an earlier version names none
-    if world.git.is_ancestor(pushed, head) and not _is_done(production, world.records(), pushed):
-        waiting = inbox.find(pushed)
+    git, branch = production.world.git, production.world.settings.branch_ref
+    pushed = pushed or git.ref(branch) or ""  # a hook of an earlier version names none
+    if _is_on_branch(production, pushed) and not _is_done(production, pushed):
         if approval:
             inbox.approvals[pushed] = approval
-            if waiting is not None:
-                inbox.forget(waiting.key)  # whoever looked at it first did not know of the approval
+            for waiting in list(inbox.waiting.values()):
+                if git.is_ancestor(waiting.candidate.source, pushed):  # whoever looked at it did not know of that
+                    inbox.forget(waiting.candidate.key)
         outcome = reconcile(production, inbox, cancel=cancel, report=report)
         if outcome is not None:
             return outcome
     return _found(production, inbox, pushed)
 
 
-def _is_done(production: Production, known: Records, pushed: str) -> bool:
+def _is_on_branch(production: Production, pushed: str) -> bool:
+    git, head = production.world.git, production.world.git.ref(production.world.settings.branch_ref)
+    return head is not None and git.is_ancestor(pushed, head)
+
+
+def _is_done(production: Production, pushed: str) -> bool:
     """Is it live, or did it change nothing that runs?"""
     if pushed == production.memory.settled:
         return True
-    return known.live is not None and production.world.git.is_ancestor(pushed, known.live.source)
+    live = production.world.records().live
+    return live is not None and production.world.git.is_ancestor(pushed, live.source)
 
 
 def _found(production: Production, inbox: Inbox, pushed: str) -> Outcome:
-    """Say what has become of what was pushed: it is live, it waits, or it was turned away."""
-    known = production.world.records()
-    live = known.live.name if known.live else None
-    if _is_done(production, known, pushed):
+    """Say what has become of what was pushed: it is live, it waits, it was turned away, or somebody undid it."""
+    known = production.world.records().live
+    live = known.name if known else None
+    if _is_done(production, pushed):
         return Outcome(outcome="unchanged", release=live, reason=f"{live} is live, with all that was pushed")
     for waiting in inbox.waiting.values():
         if production.world.git.is_ancestor(pushed, waiting.candidate.source):
@@ -55,9 +59,7 @@ def _found(production: Production, inbox: Inbox, pushed: str) -> Outcome:
     told = next((one for one in reversed(production.memory.attempts) if one.commit == pushed), None)
     if told is not None and told.outcome == "refused":
         return Outcome(outcome="refused", release=live, reason=told.reason, hint="Mend it, then push again")
-    return Outcome(
-        outcome="unchanged",
-        release=live,
-        reason="taken, and not live yet",
-        hint="See on the host what is in its way: gitrelease status",
-    )
+    on_branch = _is_on_branch(production, pushed)
+    reason = "taken, and not live yet" if on_branch else "taken, and not on the branch any more"
+    hint = "See on the host what is live and what is in the way: gitrelease status"
+    return Outcome(outcome="unchanged", release=live, reason=reason, hint=hint)

@@ -138,6 +138,21 @@ def test_who_pushed_hears_that_the_next_agent_has_turned_it_away(production: Pro
     assert production.git("rev-parse", "deploy") != developer.git("rev-parse", "HEAD")
 
 
+@typed("agent.resume._found: gitrelease status")
+def test_who_pushed_hears_that_somebody_has_set_the_branch_back_meanwhile(production: Production) -> None:
+    developer, before = production.clone(), production.git("rev-parse", "deploy")
+    developer.commit_term("margin")
+    agent = with_agent(production, {FAULT: "refs: before"})
+    meanwhile(production, agent, f"git -C {production.root} update-ref refs/heads/deploy {before}")
+
+    pushed = developer.push()
+    status = production.type(pushed.said, "gitrelease status")
+
+    assert "taken, and not on the branch any more; production serves release/1" in pushed.words
+    assert "live      release/1" in status.out
+    assert "in sync" in status.out
+
+
 @typed("commands.hook._ask: gitrelease up")
 def test_who_pushed_is_told_to_start_it_where_the_next_agent_ends_as_well(
     production: Production, monkeypatch: pytest.MonkeyPatch
