@@ -56,7 +56,7 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
             return f"It stays on disk. Take it back: git restore --source={refs.CHECKOUT} -W {path}"
         say = "Commit it signed: git add FILE && git commit -S"
         if mode == "tags":
-            on = "git checkout HEAD -- FILE && git merge --ff-only NAME"
+            on = "git add FILE && git merge --ff-only NAME"  # git goes on over what is the same in the index
             say = f"Sign it as a commit: git tag -s NAME {name}; then: {on}"
         return f"It stays on disk. {say}; or take it back: {TAKE_BACK}"
     if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -263,9 +264,15 @@ def test_deploy_with_approval_needs_a_signature_too(checkout: Production, develo
     assert "is not signed" in words(deployed.said)
 
 
-def edited_unsigned(production: Production) -> str:
-    """Edit a file on the host; return what is said of the edit."""
+def edited_unsigned(production: Production, *new: str) -> str:
+    """Edit a file on the host, beside files that are new in git; return what is said of the edit."""
+    agent = production.agent_pid()
+    os.kill(agent, signal.SIGSTOP)  # it sees all of it or nothing
+    for name in new:
+        production.write(name, "MARGINS = []\n")
+        production.git("add", name)
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
+    os.kill(agent, signal.SIGCONT)
     refused = until(lambda: production.state()["refused_edits"], "the edit is refused")
     assert refused == ["signature: an edit on disk is signed by nobody"]
     return str(until(lambda: said_of_refusals(production)[-1:], "what to type is said")[0])
@@ -465,19 +472,23 @@ def test_a_commit_that_is_deployed_from_elsewhere_is_signed_by_a_tag_on_the_host
     assert checkout.answer() == "one revenue carbon footprint profit"
 
 
-@typed("checks.signatures.signing_hint: git checkout HEAD -- FILE && git merge --ff-only NAME")
+@typed("checks.signatures.signing_hint: git add FILE && git merge --ff-only NAME")
+@pytest.mark.parametrize("with_new_file", [False, True])
 def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
-    checkout: Production, tagger: Clone, signer: Signer
+    checkout: Production, tagger: Clone, signer: Signer, with_new_file: bool
 ) -> None:
-    said = edited_unsigned(checkout)
+    said = edited_unsigned(checkout, *(["margins.py"] if with_new_file else []))
     signer.sign_with(checkout, signer.known)
     checkout.git("config", "commit.gpgSign", "false")
     commit = said.partition("git tag -s NAME ")[2].partition(";")[0]
 
     tagged = checkout.type(said, f"git tag -s NAME {commit}", NAME="v2")
-    merged = checkout.type(said, "git checkout HEAD -- FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
+    merged = checkout.type(said, "git add FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
 
     assert (tagged.code, merged.code) == (0, 0), tagged.said + merged.said
+    if with_new_file:  # which is a major change, signed or not
+        until(lambda: checkout.status()["waiting"], "it waits for approval")
+        assert checkout.gitrelease("deploy", "--approve").code == 0
     checkout.await_live("release/2")
     assert checkout.answer() == "one revenue edited profit"
     assert checkout.git("status", "--porcelain") == ""
