@@ -34,8 +34,9 @@ from gitrelease.agent.tidying import Tidying
 from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError
-from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.events import AnyEvent
 from gitrelease.core.history import release_name
+from gitrelease.core.memory import Memory
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.text import counted
 from gitrelease.edges import hooks, wire

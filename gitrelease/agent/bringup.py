@@ -17,8 +17,9 @@ import msgspec
 from gitrelease.candidate import of_branch
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import RECENT_ATTEMPTS, Abandoned, Memory
+from gitrelease.core.events import Abandoned
 from gitrelease.core.history import Release
+from gitrelease.core.memory import RECENT_ATTEMPTS, Memory
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import Instance, seconds
 from gitrelease.edges import backends, process_table, processes, variables

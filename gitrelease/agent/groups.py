@@ -22,8 +22,9 @@ from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.turn import Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.events import RECENT_ATTEMPTS, Abandoned, AnyEvent, Memory
+from gitrelease.core.events import Abandoned, AnyEvent
 from gitrelease.core.groups import ALL, PRODUCTION
+from gitrelease.core.memory import RECENT_ATTEMPTS, Memory
 from gitrelease.core.outcome import Outcome
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gitrelease import __version__
 from gitrelease.agent.request import Request
 from gitrelease.agent.status import status
-from gitrelease.core.events import Memory
 from gitrelease.core.groups import PRODUCTION
+from gitrelease.core.memory import Memory
 from gitrelease.release.past import from_journal, history, tells
 from gitrelease.release.production import Production
 from gitrelease.world import World

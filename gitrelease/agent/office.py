@@ -8,7 +8,8 @@ from typing import Protocol
 
 from gitrelease.agent.inbox import Inbox
 from gitrelease.agent.turn import Holder, Turn
-from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.events import AnyEvent
+from gitrelease.core.memory import Memory
 from gitrelease.edges.cancel import Cancel
 from gitrelease.release.production import Production
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gitrelease.agent import instances, sessions
 from gitrelease.core.errors import SettingsError
-from gitrelease.core.events import Memory
 from gitrelease.core.history import release_name
 from gitrelease.core.kinds import Kind
+from gitrelease.core.memory import Memory
 from gitrelease.edges import leftovers, records, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.front import FrontControl

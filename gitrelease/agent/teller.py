@@ -18,8 +18,9 @@ import msgspec
 
 from gitrelease.agent.background import guarded
 from gitrelease.core.bound import Bound, Held
-from gitrelease.core.events import AnyEvent, Memory
+from gitrelease.core.events import AnyEvent
 from gitrelease.core.history import Release
+from gitrelease.core.memory import Memory
 from gitrelease.core.notices import Notice, notice_of
 from gitrelease.core.reading import ReadAs
 from gitrelease.edges.home import write_atomically

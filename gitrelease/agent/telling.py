@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from gitrelease.agent.background import log
 from gitrelease.agent.teller import LEAVE, Teller
 from gitrelease.core.errors import SettingsError
-from gitrelease.core.events import AnyEvent, Emergency, Escalated, Memory
+from gitrelease.core.events import AnyEvent, Escalated
 from gitrelease.core.history import Release, release_name
+from gitrelease.core.memory import Emergency, Memory
 from gitrelease.core.notices import Notice, Scene, body_of, receivers, title_of, until_told_again, variables, wants
 from gitrelease.core.settings import Receiver, seconds
 from gitrelease.core.settings_text import Written

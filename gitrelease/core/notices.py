@@ -16,11 +16,9 @@ import msgspec
 from gitrelease.core.events import (
     AnyEvent,
     Attempted,
-    Emergency,
     Escalated,
     FilesFound,
     HooksElsewhere,
-    Memory,
     Promoted,
     Recovered,
     SoakFailed,
@@ -31,6 +29,7 @@ from gitrelease.core.events import (
 )
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, release_name
+from gitrelease.core.memory import Emergency, Memory
 from gitrelease.core.redaction import HIDDEN, redacted
 from gitrelease.core.settings import Notify, Receiver
 from gitrelease.core.text import one_line, quoted, short

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from gitrelease.core.events import MOST_ATTEMPTS, AnyEvent, Memory, replay
+from gitrelease.core.events import AnyEvent
+from gitrelease.core.memory import MOST_ATTEMPTS, Memory, replay
 from gitrelease.edges.home import write_all, write_atomically
 
 _decode = msgspec.json.Decoder(AnyEvent).decode  # made here, once: see core/reading.py

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gitrelease.candidate import belonging_to
-from gitrelease.core.events import Memory, Promoting
+from gitrelease.core.events import Promoting
 from gitrelease.core.history import Release, good_after
+from gitrelease.core.memory import Memory
 from gitrelease.core.refs import BAD, CHECKOUT, GOOD, LIVE, ONLY, RELEASES, STATE
 from gitrelease.core.text import counted
 from gitrelease.edges import kept_tags, records

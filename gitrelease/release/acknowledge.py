@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from gitrelease.core.events import Acknowledged, AnyEvent, Memory
+from gitrelease.core.events import Acknowledged, AnyEvent
+from gitrelease.core.memory import Memory
 from gitrelease.core.redaction import redacted
 from gitrelease.core.text import one_line
 

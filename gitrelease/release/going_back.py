@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gitrelease.checks.staging import Report, Unfit
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.events import Memory, Promoting, WentBack
+from gitrelease.core.events import Promoting, WentBack
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, good_after, no_release, rollback_target, trodden
 from gitrelease.core.kinds import Kind
+from gitrelease.core.memory import Memory
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.pages import moved_pages
 from gitrelease.core.text import short

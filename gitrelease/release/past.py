@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from gitrelease.core.events import Attempted, Emergency, Memory
+from gitrelease.core.events import Attempted
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import Release, outcome_of, release_name, release_number
+from gitrelease.core.memory import Emergency, Memory
 from gitrelease.core.redaction import redacted
 from gitrelease.core.sheets import is_missed
 from gitrelease.core.text import one_line

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gitrelease.core.diff import Diff
-from gitrelease.core.events import Memory
+from gitrelease.core.memory import Memory
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, limits, probes, process_table, processes
 from gitrelease.edges import front as fronts

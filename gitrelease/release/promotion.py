@@ -16,11 +16,7 @@ from gitrelease.checks.findings import Findings
 from gitrelease.checks.staging import Report, Staged
 from gitrelease.core.diff import Diff
 from gitrelease.core.errors import ReleaseError
-from gitrelease.core.events import (
-    Promoted,
-    Promoting,
-    Superseded,
-)
+from gitrelease.core.events import Promoted, Promoting, Superseded
 from gitrelease.core.history import Release, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome

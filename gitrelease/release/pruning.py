@@ -9,8 +9,9 @@ import msgspec
 
 from gitrelease.checks.baseline import drop_baselines
 from gitrelease.core.errors import Exit, ReleaseError
-from gitrelease.core.events import Pruned, compacted
+from gitrelease.core.events import Pruned
 from gitrelease.core.history import Release
+from gitrelease.core.memory import compacted
 from gitrelease.core.pruning import droppable
 from gitrelease.core.refs import KEPT
 from gitrelease.edges import disk_cache, records

@@ -16,8 +16,8 @@ from gitrelease.core.events import (
     Stopped,
     Superseded,
     WentBack,
-    replay,
 )
+from gitrelease.core.memory import replay
 
 moments = st.floats(0, 2e9)
 numbers = st.integers(1, 9)

@@ -14,9 +14,7 @@ from gitrelease.core.events import (
     AnyEvent,
     Attempted,
     Drilled,
-    Emergency,
     Escalated,
-    Memory,
     Promoted,
     Promoting,
     Proved,
@@ -25,11 +23,10 @@ from gitrelease.core.events import (
     Stopped,
     Superseded,
     WentBack,
-    compacted,
-    replay,
 )
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
+from gitrelease.core.memory import Emergency, Memory, compacted, replay
 from gitrelease.core.notices import Notice, Scene, notice_of, receivers, shown_address, wants, without_address
 from gitrelease.core.settings import Notify, Receiver
 

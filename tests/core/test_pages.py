@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from gitrelease.core.course import course_of
 from gitrelease.core.errors import SettingsError
-from gitrelease.core.events import PagesGone, PagesMoved, Promoted, compacted, replay
+from gitrelease.core.events import PagesMoved, Promoted
+from gitrelease.core.memory import PagesGone, compacted, replay
 from gitrelease.core.pages import beyond_kept, in_minutes, moved_pages, staying_pages
 from gitrelease.core.settings_text import read
 

@@ -17,12 +17,11 @@ from gitrelease.core.events import (
     Stopped,
     Superseded,
     WentBack,
-    compacted,
-    replay,
 )
 from gitrelease.core.freeze import Freeze, freeze_from_message, freeze_message, moment
 from gitrelease.core.history import Release
 from gitrelease.core.kinds import Kind
+from gitrelease.core.memory import compacted, replay
 from gitrelease.core.pruning import droppable
 
 NOW = 1_800_000_000.0

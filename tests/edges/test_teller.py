@@ -11,7 +11,8 @@ import pytest
 
 from gitrelease.agent.teller import Teller
 from gitrelease.core.bound import MOST
-from gitrelease.core.events import Attempted, Drilled, compacted
+from gitrelease.core.events import Attempted, Drilled
+from gitrelease.core.memory import compacted
 from gitrelease.core.notices import Notice
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.journal import Journal, Place

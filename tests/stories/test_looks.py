@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from gitrelease.commands.history import lines
-from gitrelease.core.events import RECENT_ATTEMPTS, Attempted, AttemptOutcome
+from gitrelease.core.events import Attempted, AttemptOutcome
+from gitrelease.core.memory import RECENT_ATTEMPTS
 from gitrelease.core.sheets import missed
 from gitrelease.edges import wire
 from gitrelease.edges.git import Git
