@@ -30,10 +30,15 @@ class Candidate:
     by: str
     reason: str = ""
     at: float = 0.0  # when it came in
-    refusable: bool = False  # a push whose branch has not moved: whoever pushed still has it, and the host has not
+    refusable: bool = False  # a push whose branch has not moved yet
     made_here: bool = False  # our own commit, of what was released before: nobody else signs it
     made_on: str | None = None  # of an edit: the head of the branch then, which is `source` where git ignores the file
     carries: Release | None = None  # what another group has tried: it becomes no new release
+
+    @property
+    def taken(self) -> bool:
+        """Is it a push that is on the branch already? Who pushed it may be gone, and pushed again it is up to date."""
+        return self.trigger == "push" and not self.refusable
 
     @property
     def known_as(self) -> str:

@@ -31,7 +31,7 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     "test_who_stays_is_served_while_others_come_and_go": ("",),
     "test_a_push_that_is_cut_off_completes_or_never_starts": ("local-killed-moved", "ssh-killed-moved"),
     "test_a_pusher_who_is_suspended_keeps_nobody_waiting": ("local-staged",),
-    "test_a_pusher_who_goes_on_too_late_is_told_and_finds_his_push_waiting": ("local",),
+    "test_the_push_of_one_who_goes_on_too_late_is_looked_at_once_more_with_its_approval": ("local",),
     "test_a_suspended_client_whose_output_is_full_stops_no_hook_for_good": (),
     "test_an_agent_that_a_push_has_started_holds_no_session_open_and_outlives_it": ("local",),
     "test_an_approval_is_heard_on_every_road": ("ssh",),

@@ -296,7 +296,7 @@ class Desk:
     def _push_promote(self, request: Request) -> Outcome:
         return self._agent.pushes.promote(
             int(request.arguments["receive_pack"]),
-            pushed=request.text("new") or "",
+            commit=request.text("new") or "",
             approval=request.text("approval") or "",
             by=request.by,
             cancel=request.cancel,

@@ -58,13 +58,22 @@ class Waiting:
     frozen: bool  # it is looked at again when that is over
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """What is known of a push that was cut off and goes on: who pushed, and how it was approved (core/approval.py)."""
+
+    by: str
+    approval: str
+
+
 @dataclass
 class Inbox:
     """What has been judged already and must not be tried again by itself."""
 
     waiting: dict[str, Waiting] = field(default_factory=dict)  # by content key
     refused: dict[str, str] = field(default_factory=dict)  # edits, by content key: why
-    approvals: dict[str, str] = field(default_factory=dict)  # of pushes that were cut off, by commit
+    resumed: dict[str, Pushed] = field(default_factory=dict)  # pushes that go on, by commit, until they are looked at
+    turned_away: tuple[str, Outcome] | None = None  # the commit that the branch has gone back from last, and why
     again_in: float | None = None  # seconds: the last look came to no end, a lock of git's was in its way, say
     settles_in: float | None = None  # seconds: somebody has only just written what lies on disk, or git may just do so
     failed: int = 0  # looks in a row that came to no end, those for which somebody has poked left out,
@@ -206,13 +215,15 @@ def _look(production: Production, inbox: Inbox, *, cancel: Cancel, report: Repor
         take_effect(production, known, known.live, soak=soak)
         world = production.world
     _drop_stale(production, inbox, frozen=frozen_now(known) is not None)
-    if head not in (known.live.source, production.memory.settled):
+    done = head in (known.live.source, production.memory.settled)
+    inbox.resumed = {commit: pushed for commit, pushed in inbox.resumed.items() if commit == head and not done}
+    if not done:
         candidate = of_branch(
             world,
             head,
             live=known.live,
             trigger=_moved_by(production),
-            by=_committer(production, head),
+            by=inbox.resumed[head].by if head in inbox.resumed else _committer(production, head),
             at=time.time(),
         )
         if world.checkout.disk_follows(candidate.commit):
@@ -254,15 +265,21 @@ def _take_branch(
 ) -> Outcome:
     """Release what the branch has moved to; when it is unfit, the branch goes back to what is live."""
     waiting = _have_waited(production, known.live, candidate.source)
-    approval = inbox.approvals.get(candidate.source, "")
-    prepared = prepare(production, known, candidate, approval=approval, waiting=waiting, cancel=cancel, report=report)
+    resumed = inbox.resumed.get(candidate.source)
+    prepared = prepare(
+        production, known, candidate, approval=resumed.approval if resumed else "", waiting=waiting,
+        cancel=cancel, report=report,
+    )  # fmt: skip
     if isinstance(prepared, Prepared):
         return promote(production, prepared, report=report)
+    if not (prepared.waiting and frozen_now(known)):  # what waits for the end of a freeze is looked at once more
+        inbox.resumed.pop(candidate.source, None)
     if prepared.outcome == "unchanged":
         settle(production, candidate)
     elif prepared.waiting:
         inbox.wait(candidate, prepared, known)
     else:
+        inbox.turned_away = (candidate.source, prepared)
         # What could not be judged, or is not signed, is not condemned: it may be tried again.
         turn_away(production, candidate, prepared.reason, condemn=prepared.condemns)
     return prepared

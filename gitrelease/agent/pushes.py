@@ -18,8 +18,9 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gitrelease.agent.background import guarded, log
+from gitrelease.agent.inbox import Pushed
 from gitrelease.agent.office import Office
-from gitrelease.agent.resume import resume
+from gitrelease.agent.resume import not_yet, resume
 from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
@@ -125,8 +126,8 @@ class Pushes:
         with ThreadPoolExecutor(max_workers=1) as beside:
             edited = beside.submit(_refuse_edited, production)
             known = world.records()
-            pushed = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
-            candidate = dataclasses.replace(pushed, refusable=True)
+            arriving = of_branch(world, new, live=known.live, trigger="push", by=by, at=time.time())
+            candidate = dataclasses.replace(arriving, refusable=True)
             refusal = edited.result()
         if refusal is not None:
             return _told(production, new, by, refusal)
@@ -142,9 +143,9 @@ class Pushes:
         return candidate, prepared
 
     def promote(
-        self, receive_pack: int, *, pushed: str, approval: str, by: str, cancel: Cancel, report: Report
+        self, receive_pack: int, *, commit: str, approval: str, by: str, cancel: Cancel, report: Report
     ) -> Outcome:
-        """Say how the push of the commit `pushed` went live; its refs have moved.
+        """Say how the push of `commit` went live; its refs have moved.
 
         An agent that has ended since it staged the push has taken along what it knew: it is resumed, with the approval
         that came with it.
@@ -159,10 +160,20 @@ class Pushes:
                     report(*step)
                 return outcome
         passing("push: asked for one that was cut off")
-        office, production = self._office, self._office.serving()
+        report("push", "it was cut off in the middle, and is taken up again", None)
+        office, pushed = self._office, Pushed(by=by, approval=approval)
+        if commit:  # a hook of an earlier version names none
+            office.inbox.resumed[commit] = pushed  # whoever looks at it first knows
+        production = office.serving()
+        commit = commit or production.world.git.ref(production.world.settings.branch_ref) or ""
+        if office.turn.holder is not None:
+            report("wait", office.turn.busy().message, None)
         wait = seconds(production.world.settings.limits.wait)
-        with office.has_turn(owner=by, pid=receive_pack, doing=PUSH, cancel=cancel, wait=wait):
-            return resume(production, office.inbox, pushed, approval=approval, cancel=cancel, report=report)
+        try:
+            with office.has_turn(owner=by, pid=receive_pack, doing=PUSH, cancel=cancel, wait=wait):
+                return resume(office.serving(), office.inbox, commit, pushed, cancel=cancel, report=report)
+        except Busy as busy:
+            return not_yet(production, busy.message)
 
     def go_on(self) -> None:
         """The branch has moved: what was pushed there goes live now, `post-receive` only hears of it."""

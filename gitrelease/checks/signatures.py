@@ -54,20 +54,18 @@ def signing_hint(world: World, candidate: Candidate, check: Check) -> str:
         if candidate.source == candidate.made_on:  # no commit can have it
             path = quoted(world.settings.app.schema)
             return f"It stays on disk. Take it back: git restore --source={refs.CHECKOUT} -W {path}"
-        say = "Commit it signed: git add FILE && git commit -S"
+        say = "Commit it signed: git add -u && git commit -S"
         if mode == "tags":
-            on = "git add FILE && git merge --ff-only NAME"  # git goes on over what is the same in the index
+            on = "git add -u && git merge --ff-only NAME"  # git goes on over what is the same in the index
             say = f"Sign it as a commit: git tag -s NAME {name}; then: {on}"
         return f"It stays on disk. {say}; or take it back: {TAKE_BACK}"
-    if (
-        candidate.trigger in ("branch", "pull", "push") and not candidate.refusable
-    ):  # the branch goes back to what is live
+    if candidate.trigger in ("branch", "pull"):  # the branch goes back to what is live
         say = f"git cherry-pick -S HEAD..{name}"
         if mode == "tags":
             say = f"git tag -s NAME {name}; then: git merge --ff-only NAME"
         return f"Sign it with a key that is known here: {say}"
     if mode == "tags":
-        first = "push that tag first (git push REMOTE NAME), " if candidate.refusable else ""
+        first = "push that tag first (git push REMOTE NAME), " if candidate.trigger == "push" else ""
         return f"Sign it: git tag -s NAME {name}; {first}then again"
     return (
         "Sign each commit where it was made, with a key that the production host knows: git rebase --exec "

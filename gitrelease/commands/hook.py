@@ -112,12 +112,16 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
 
 
 def _post_receive(client: Client, relay: Relay, receive_pack: str, new: str = "") -> int:
-    approval = read_push_options(_push_options(), new).approval
+    approval = read_push_options(_push_options(), new).approval if new else ""
     asked = {"receive_pack": int(receive_pack), "new": new, "approval": approval, "by": pusher()}
     try:
         end = _ask(client, "push-promote", asked, relay)
     except AgentEnded:
         end = _ask(client, "push-promote", asked, relay)  # it starts the next agent, which goes on with it
+    if "error" in end:
+        end["error"] = f"taken, not live yet: {end['error']}"
+    elif end.get("waiting"):
+        end["hint"] = _on_host(end["hint"])
     if end.get("outcome") == "released":
         relay.line(end["hint"])
     else:
@@ -140,8 +144,11 @@ def _ask(client: Client, verb: str, arguments: wire.Message, relay: Relay) -> wi
         error.hint = "The next agent goes on with it; start it on the host: gitrelease up" if taken else "Push again"
         raise
     except ReleaseError as error:
-        hint = f"On the host: {error.hint[:1].lower()}{error.hint[1:]}"
-        raise ReleaseError(error.message, hint=hint, code=error.code) from error
+        raise ReleaseError(error.message, hint=_on_host(error.hint), code=error.code) from error
+
+
+def _on_host(hint: str) -> str:
+    return f"On the host: {hint[:1].lower()}{hint[1:]}"
 
 
 def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -> int:

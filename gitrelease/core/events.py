@@ -30,6 +30,7 @@ class Attempted(Event, frozen=True, tag="attempted"):
     key: str = ""  # of the content, documents left out
     kind: str = ""
     frozen: bool = False  # it waits for the end of a freeze alone: nobody has to act
+    taken: bool = False  # a push that is on the branch: who pushed it may not hear of it
 
 
 class Promoting(Event, frozen=True, tag="promoting"):

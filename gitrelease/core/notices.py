@@ -140,8 +140,9 @@ def _attempted(name: str, level: int, event: Attempted) -> Notice:
 
 
 def _how_urgent(event: Attempted) -> int:
-    """Must a person act? Git has told who pushes or deploys; what waits for the end of a freeze goes on by itself."""
-    return PERSON if event.trigger in ("pull", "branch", "edit") and not event.frozen else TOLD
+    """Must a person act? Git has told whose push was refused; what waits for the end of a freeze goes on by itself."""
+    nobody_told = event.trigger in ("pull", "branch", "edit") or event.taken
+    return PERSON if nobody_told and not event.frozen else TOLD
 
 
 def _waited(event: Attempted, before: Memory) -> bool:

@@ -61,20 +61,21 @@ def tell(
 ) -> None:
     """Write to the journal what became of a candidate; once, where a timer pulls the same one again and again."""
     last = production.memory.attempts[-1] if production.memory.attempts else None
-    by_itself = candidate.trigger in ("pull", "branch")
+    by_itself = candidate.trigger in ("pull", "branch") or candidate.taken
     told = (candidate.known_as, candidate.trigger, outcome, _subject(reason))
     if by_itself and last is not None and told == (last.commit, last.trigger, last.outcome, _subject(last.reason)):
         return
     event = Attempted(
         at=time.time(), commit=candidate.known_as, trigger=candidate.trigger, outcome=outcome,
-        reason=reason, by=candidate.by, key=candidate.key, kind=kind.value, frozen=frozen,
+        reason=reason, by=candidate.by, key=candidate.key, kind=kind.value, frozen=frozen, taken=candidate.taken,
     )  # fmt: skip
     record(production, event)
 
 
-def cut_off(trigger: str) -> AttemptOutcome:
+def cut_off(candidate: Candidate) -> AttemptOutcome:
     """Return what became of a candidate that was cut off: what came by itself is looked at again by itself."""
-    return "superseded" if trigger in ("pull", "branch", "edit") else "refused"
+    by_itself = candidate.trigger in ("pull", "branch", "edit") or candidate.taken
+    return "superseded" if by_itself else "refused"
 
 
 def _subject(reason: str) -> str:

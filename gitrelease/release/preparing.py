@@ -266,7 +266,7 @@ def _told_when_cut_off(attempt: Attempt) -> Iterator[None]:
     try:
         yield
     except Cancelled as cut:
-        attempt.tell(cut_off(attempt.candidate.trigger), f"cut off: {cut}")
+        attempt.tell(cut_off(attempt.candidate), f"cut off: {cut}")
         raise
 
 

@@ -49,8 +49,10 @@ def refused(reason: str = "class X is gone") -> Attempted:
     return Attempted(at=1.0, commit="c" * 40, trigger="push", outcome="refused", reason=reason, by="Ann")
 
 
-def waits(trigger: str, *, frozen: bool = False, key: str = "k") -> Attempted:
-    return msgspec.structs.replace(refused("major"), outcome="waiting", trigger=trigger, frozen=frozen, key=key)
+def waits(trigger: str, *, frozen: bool = False, taken: bool = False, key: str = "k") -> Attempted:
+    return msgspec.structs.replace(
+        refused("major"), outcome="waiting", trigger=trigger, frozen=frozen, taken=taken, key=key
+    )
 
 
 BACK = Promoting(at=1.0, number=1, tag="t", commit="c", source="s", previous=2)
@@ -65,6 +67,7 @@ BACK = Promoting(at=1.0, number=1, tag="t", commit="c", source="s", previous=2)
         pytest.param(waits("edit"), ("waiting", 2), id="an edit that waits for approval"),
         pytest.param(waits("branch", frozen=True), ("waiting", 0), id="one that waits for the end of a freeze"),
         pytest.param(waits("push"), ("waiting", 0), id="one whose pusher reads that it needs approval"),
+        pytest.param(waits("push", taken=True), ("waiting", 2), id="a push that is on the branch"),
         pytest.param(msgspec.structs.replace(refused(), outcome="released"), None, id="told as a release already"),
         pytest.param(
             WentBack(at=1.0, number=2, to=1, reason="", by="Ann", automatic=False), ("rolled_back", 0), id="by a person"

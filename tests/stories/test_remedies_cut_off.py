@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.edges.faults import FAULT
-from tests.checkout import Production
+from tests.checkout import Production, until
 from tests.remedies import typed
 from tests.stories.test_killed import ends, with_agent
 
@@ -74,46 +74,76 @@ def test_what_was_taken_before_the_agent_ended_goes_live_with_the_next_one(produ
     assert "margin" in production.answer()
 
 
-def look(production: Production) -> str:
-    """Return the command that lets the next agent look at what has arrived, before the push asks for it."""
-    return f"{sys.executable} -m gitrelease -C {production.root} deploy"
-
-
-def meanwhile(production: Production, agent: int, command: str) -> None:
-    """Let a command run on the host as soon as the agent has ended, before the push goes on."""
+def meanwhile(production: Production, agent: int, *commands: str) -> None:
+    """Let commands run on the host as soon as the agent has ended, before the push goes on."""
     hook = production.root / ".git" / "hooks" / "post-receive.chained"
-    hook.write_text(f"#!/bin/sh\nunset GIT_DIR; while kill -0 {agent} 2>&-; do sleep 0.05; done\n{command}\n")
+    lines = [f'gitrelease() {{ {sys.executable} -m gitrelease -C {production.root} "$@"; }}', *commands]
+    hook.write_text(
+        f"#!/bin/sh\nunset GIT_DIR; while kill -0 {agent} 2>&-; do sleep 0.05; done\n" + "\n".join(lines) + "\n"
+    )
     hook.chmod(0o755)
 
 
-@pytest.mark.parametrize("looked_at_first", [False, True])
-def test_the_approval_of_a_push_outlives_the_agent_that_heard_it(production: Production, looked_at_first: bool) -> None:
-    developer = production.clone()
-    developer.commit_version("two")
-    agent = with_agent(production, {FAULT: "refs: before"})
-    meanwhile(production, agent, look(production) if looked_at_first else "true")
+def until_it_says(words: str) -> str:
+    return f"until gitrelease status | grep -q '{words}'; do sleep 0.1; done"
 
-    pushed = developer.push("-o", "approve")
+
+LOOKED_AT = ("gitrelease up", until_it_says("^waiting"))
+
+
+@pytest.mark.parametrize("before", [(), LOOKED_AT], ids=["", "looked at first"])
+def test_the_approval_of_a_push_outlives_the_agent_that_heard_it(
+    production: Production, before: tuple[str, ...]
+) -> None:
+    developer = production.clone()
+    commit = developer.commit_version("two")
+    agent = with_agent(production, {FAULT: "refs: before"})
+    meanwhile(production, agent, *before)
+
+    pushed = developer.push("-o", f"approve={commit[:10]}", "origin", "deploy")
 
     assert ends(agent)
     assert pushed.code == 0, pushed.said
     assert production.live() == "release/2", pushed.said
     assert production.answer().startswith("two")
+    assert production.git("cat-file", "tag", "release/2").endswith("\nApproval: commit")
 
 
-@pytest.mark.parametrize("looked_at_first", [False, True])
-def test_who_pushed_hears_that_it_waits_with_the_next_agent(production: Production, looked_at_first: bool) -> None:
+def test_an_approval_is_of_one_commit_for_once(production: Production) -> None:
+    """What somebody has put on top was approved by nobody, nor is what comes back later."""
+    developer = production.clone()
+    approved = developer.commit_version("two")
+    agent = with_agent(production, {FAULT: "refs: before"})
+    meanwhile(production, agent)
+    pushed = developer.push("-o", "approve", "origin", "deploy")
+    production.await_live("release/2")
+    production.commit_version("three")
+    until(lambda: production.status()["waiting"], "what was put on top waits")
+    assert production.gitrelease("deploy", "--approve").code == 0
+    production.await_idle()
+
+    production.git("reset", "--quiet", "--hard", approved)
+
+    assert pushed.code == 0, pushed.said
+    waiting = until(lambda: production.status()["waiting"], "what comes back waits")
+    assert waiting[0]["commit"] == approved
+    assert production.live() == "release/3"
+
+
+@pytest.mark.parametrize("before", [(), LOOKED_AT], ids=["", "looked at first"])
+def test_who_pushed_hears_that_it_waits_with_the_next_agent(production: Production, before: tuple[str, ...]) -> None:
     developer = production.clone()
     commit = developer.commit_term("margin")
     agent = with_agent(production, {FAULT: "refs: before"})
     asked = f"printf '[policy.dictionary]\\nautomation = \"approve\"\\n' >> {production.home}/host.toml"
-    meanwhile(production, agent, f"{asked}; {look(production) if looked_at_first else 'true'}")
+    meanwhile(production, agent, asked, *before)
 
     pushed = developer.push()
 
     assert pushed.code == 0, pushed.said
     assert "waits for approval: production untouched, production serves release/1" in pushed.words
     approve = f"gitrelease deploy {commit[:10]} --approve"
+    assert f"On the host: approve it: {approve}" in pushed.words
     assert production.type(pushed.said, approve).code == 0
     production.await_live("release/2")
 
@@ -130,12 +160,43 @@ def test_who_pushed_hears_that_the_next_agent_has_turned_it_away(production: Pro
     agent = with_agent(production, {FAULT: "refs: before"})
     meanwhile(production, agent, f"touch {gone}")
 
-    pushed = developer.push("-o", "approve")
+    pushed = developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code == 0, pushed.said
     assert "refused: production untouched, production serves release/1" in pushed.words
     assert "start: it exited with code 9" in pushed.words
     assert production.git("rev-parse", "deploy") != developer.git("rev-parse", "HEAD")
+
+
+def while_there_is(gate: Path) -> str:
+    """Return lines of an app that waits at its start as long as a file is there."""
+    return f"import time\nfrom pathlib import Path\n\nwhile Path({str(gate)!r}).exists():\n    time.sleep(0.05)\n"
+
+
+@typed("agent.resume.not_yet: gitrelease status")
+def test_who_pushed_hears_what_is_under_way_where_the_next_agent_does_not_get_at_it(
+    checkout: Production, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    checkout.replace("server.py", "import sys\n", f"import sys\n{while_there_is(gate)}")
+    checkout.replace("gitrelease.toml", 'start = "5s"', 'start = "20s"\nwait = "1s"')
+    checkout.commit("Starts slowly where a file says so")
+    checkout.init().up()
+    developer = checkout.clone()
+    developer.commit_term("margin")
+    agent = with_agent(checkout, {FAULT: "refs: before"})
+    restart = "(until gitrelease restart; do :; done) </dev/null >/dev/null 2>&1 &"
+    meanwhile(checkout, agent, f"touch {gate}", restart, until_it_says("^busy *restart"))
+
+    pushed = developer.push()
+    status = checkout.type(pushed.said, "gitrelease status")
+    gate.unlink()
+
+    assert pushed.code == 0, pushed.said
+    assert "taken, and not live yet: another release is under way: restart by" in pushed.words
+    assert "busy      restart" in status.out
+    checkout.await_live("release/2")
+    assert "margin" in checkout.answer()
 
 
 @typed("agent.resume._found: gitrelease status")

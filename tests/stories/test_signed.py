@@ -282,7 +282,7 @@ def said_of_refusals(production: Production) -> list[str]:
     return [line for line in production.agent_log().splitlines() if " refused: signature: " in line]
 
 
-@typed("checks.signatures.signing_hint: git add FILE && git commit -S")
+@typed("checks.signatures.signing_hint: git add -u && git commit -S")
 def test_an_edit_on_disk_is_refused_stays_and_can_be_committed_signed(
     checkout: Production, developer: Clone, signer: Signer
 ) -> None:
@@ -292,7 +292,7 @@ def test_an_edit_on_disk_is_refused_stays_and_can_be_committed_signed(
     signer.sign_with(checkout, signer.known)
     checkout.git("config", "commit.gpgSign", "false")
 
-    committed = checkout.type(said, "git add FILE && git commit -S", FILE="server.py")
+    committed = checkout.type(said, "git add -u && git commit -S")
 
     assert committed.code == 0, committed.said
     checkout.await_live("release/2")
@@ -472,7 +472,7 @@ def test_a_commit_that_is_deployed_from_elsewhere_is_signed_by_a_tag_on_the_host
     assert checkout.answer() == "one revenue carbon footprint profit"
 
 
-@typed("checks.signatures.signing_hint: git add FILE && git merge --ff-only NAME")
+@typed("checks.signatures.signing_hint: git add -u && git merge --ff-only NAME")
 @pytest.mark.parametrize("with_new_file", [False, True])
 def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     checkout: Production, tagger: Clone, signer: Signer, with_new_file: bool
@@ -483,7 +483,7 @@ def test_an_edit_on_disk_goes_live_as_a_commit_with_a_signed_tag(
     commit = said.partition("git tag -s NAME ")[2].partition(";")[0]
 
     tagged = checkout.type(said, f"git tag -s NAME {commit}", NAME="v2")
-    merged = checkout.type(said, "git add FILE && git merge --ff-only NAME", FILE="server.py", NAME="v2")
+    merged = checkout.type(said, "git add -u && git merge --ff-only NAME", NAME="v2")
 
     assert (tagged.code, merged.code) == (0, 0), tagged.said + merged.said
     if with_new_file:  # which is a major change, signed or not
