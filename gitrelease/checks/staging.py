@@ -159,6 +159,8 @@ def stage(
         findings = msgspec.structs.replace(
             findings, checks=(*static, *(_plain(check, slot) for check in findings.checks))
         )
+        if checking_only:
+            undo.close()  # what is live may have to be asked, in the same slot
         findings = _judged(world, candidate, diff, findings, live)
         checks = findings.checks
         unfit = backend is None or any(check.status in ("failed", "unknown") for check in checks)

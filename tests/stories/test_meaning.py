@@ -228,6 +228,25 @@ def test_a_push_cannot_weaken_its_own_checks(production: Production, developer: 
     assert "we always report revenue" in said(pushed)
 
 
+def test_a_check_asks_what_is_live_anew_after_the_questions_have_changed(
+    production: Production, developer: Clone
+) -> None:
+    """What is live runs in the same slot as the candidate, which has to be gone by then."""
+    developer.write("gitrelease_checks.py", OWN + "\n\ndef check_more(app):\n    return 'more was looked at'\n")
+    developer.commit("One more check")
+    released = developer.push("-o", "approve", "origin", "deploy")
+    developer.replace(SCRIPT, PATTERN, r'"units": [r"units sold: (\d+)"], "eps": [')
+    developer.commit("A pattern")
+    developer.push("origin", "HEAD:units")
+
+    checked = production.gitrelease("check", "units", "--json")
+
+    assert released.code == 0, released.said
+    assert checked.code == 0, checked.said
+    found = {check["name"]: check["status"] for check in checked.json["checks"]}
+    assert (found["check_more"], found["samples of units"]) == ("warned", "warned")
+
+
 BAD_CHECKS = {
     "raises": ("raise RuntimeError('boom')", "boom"),
     "exits": ("sys.exit(0)", "SystemExit"),
