@@ -8,15 +8,17 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gitrelease.agent.background import guarded
-from gitrelease.core.health import SOAK_MARKERS, unhealthy
+from gitrelease.agent.background import guarded, log
+from gitrelease.core.health import SOAK_MARKERS, at_work, unhealthy
 from gitrelease.core.redaction import redacted
+from gitrelease.core.settings import seconds
 from gitrelease.core.text import one_line
 from gitrelease.edges import probes
-from gitrelease.edges.process_table import Identity
+from gitrelease.edges.process_table import Identity, activity
 from gitrelease.edges.processes import await_any
 from gitrelease.release import app_files, fresh_start
 from gitrelease.release.drain import Drainer
@@ -53,6 +55,16 @@ class OnDuty(Protocol):
     def all_well(self) -> None: ...
 
 
+@dataclass
+class Unanswered:
+    """A backend that has not answered for some time."""
+
+    since: float  # monotonic
+    spent: float  # seconds of a processor until then
+    times: int = 0  # in a row
+    told: bool = False
+
+
 class Supervisor(threading.Thread):
     """Looks at the live release until `stop`; wakes at once when one of its processes ends."""
 
@@ -62,7 +74,7 @@ class Supervisor(threading.Thread):
         self._duty = duty
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopping = False
-        self._failures: dict[str, int] = {}  # in a row, of each backend
+        self._unanswered: dict[str, Unanswered] = {}  # by the backend's id
         self._front_failures = 0
         self._upkeep_at = 0.0  # monotonic
         self._files_at = time.monotonic() + FILES
@@ -115,7 +127,7 @@ class Supervisor(threading.Thread):
             self._end_of_backend(live, name, why)
         if not wrong:
             known = {backend.id for backend in live.backends}
-            self._failures = {name: count for name, count in self._failures.items() if name in known}
+            self._unanswered = {name: one for name, one in self._unanswered.items() if name in known}
             self._judge_soak(live)
         # Also while an instance does not start: that may last.
         leaving = production.running.leaving
@@ -130,7 +142,7 @@ class Supervisor(threading.Thread):
             self._files_at = time.monotonic() + FILES
             guarded("files of the app", lambda _: app_files.look(production))
             guarded("a fresh start", lambda _: fresh_start.try_once_more(production))
-        if not wrong and not any(self._failures.values()) and _was_down(production):
+        if not wrong and not self._unanswered and _was_down(production):
             self._duty.all_well()
 
     def _wrong_with(self, worker: Worker) -> str:
@@ -138,12 +150,36 @@ class Supervisor(threading.Thread):
         backend = worker.backend
         if not backend.identity.alive:
             return "it ended by itself"
+        asked = time.monotonic()
         well, said = probes.healthy(self._production.world.settings.app, backend.endpoint)
-        self._failures[backend.id] = 0 if well else self._failures.get(backend.id, 0) + 1
-        if unhealthy(self._failures[backend.id]):
-            self._failures[backend.id] = 0
-            return f"it does not answer ({said})"
-        return ""
+        if well:
+            self._unanswered.pop(backend.id, None)
+            return ""
+        missed = self._unanswered.setdefault(backend.id, Unanswered(asked, activity(backend.identity).spent))
+        missed.times += 1
+        if not unhealthy(missed.times) or self._is_waited_for(missed, worker):
+            return ""
+        del self._unanswered[backend.id]
+        return f"it does not answer ({said})"
+
+    def _is_waited_for(self, missed: Unanswered, worker: Worker) -> bool:
+        """Is it at work, so that whoever has a page there loses nothing by waiting? In its soak a release is not."""
+        production, elapsed = self._production, time.monotonic() - missed.since
+        patience = seconds(production.world.settings.limits.busy)
+        now = activity(worker.backend.identity)
+        if (
+            production.soak is not None
+            or elapsed >= patience
+            or not at_work(now.spent - missed.spent, elapsed, runnable=now.runnable)
+        ):
+            return False
+        if not missed.told:
+            missed.told = True
+            log.warning(
+                "%s does not answer and is at work: it is waited for, %g s at most (limits.busy)",
+                worker.backend.id, patience,
+            )  # fmt: skip
+        return True
 
     def _end_of_backend(self, live: Serving, name: str, why: str) -> None:
         soak = self._production.soak

@@ -18,6 +18,16 @@ def unhealthy(failures_in_a_row: int) -> bool:
     return failures_in_a_row >= FAILURES_IN_A_ROW
 
 
+AT_WORK = 0.05  # of one processor; threads that only wait wake now and then
+
+
+def at_work(spent: float, elapsed: float, *, runnable: bool) -> bool:
+    """Does a process that does not answer do something: `spent` seconds of a processor in the `elapsed` ones, or waits
+    for one? Who parses a large document, or stands in a queue of a busy host, answers again.
+    """
+    return runnable or spent >= AT_WORK * elapsed
+
+
 def crashed_too_often(crashes: Sequence[float], *, now: float) -> bool:
     """Has the live release crashed three times within five minutes? `crashes` are moments in seconds."""
     return recent(crashes, now=now) >= CRASHES_ALLOWED

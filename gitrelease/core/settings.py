@@ -96,6 +96,7 @@ class Limits(Setting, frozen=True):
     start: str = "30s"  # from spawn to the first finished script run
     checks: str = "30s"  # the contract, import of the app included
     checks_memory_mb: int = 4096  # address space of the process that runs it
+    busy: str = "60s"  # a backend that is at work and answers nobody, before it is started again
     stop: str = "5s"  # between TERM and KILL
     hold: str = "30s"  # a connection held while a backend is being replaced
     linger: str = "30m"  # an old backend that still has open connections

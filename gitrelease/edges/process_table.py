@@ -50,11 +50,18 @@ class Identity(msgspec.Struct, frozen=True):
 def identify(pid: int) -> Identity:
     """Return the identity of a running process; `ProcessLookupError` when there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        words = _words(Path(f"/proc/{pid}/stat"))
     except (FileNotFoundError, ProcessLookupError) as error:
         raise ProcessLookupError(pid) from error
-    # The name, in parentheses, may hold anything; the start is the 22nd word, see proc_pid_stat(5).
-    return Identity(pid, int(stat.rpartition(b")")[2].split()[19]), _boot())
+    return Identity(pid, int(words[19]), _boot())
+
+
+def _words(stat: Path) -> list[bytes]:
+    """Return the words of a line of the kernel's from the third on; the name before may hold anything.
+
+    See proc_pid_stat(5).
+    """
+    return stat.read_bytes().rpartition(b")")[2].split()
 
 
 @functools.cache
@@ -105,8 +112,7 @@ def table() -> Iterator[Member]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                # The name, in parentheses, may hold anything; see proc_pid_stat(5).
-                words = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+                words = _words(folder / "stat")
                 # A leader that has ended is a zombie as long as its other threads run.
                 if words[0] not in (b"Z", b"X") or (words[0] == b"Z" and int(words[17]) > 1):
                     resident = int(words[21]) * _PAGE / 1_048_576
@@ -209,7 +215,7 @@ def runs_from(identity: Identity, folder: Path, control: Path) -> bool:
     place = Path(f"/proc/{identity.pid}")
     # Another user's cannot be read, and is none of ours.
     with contextlib.suppress(OSError):
-        if int((place / "stat").read_bytes().rpartition(b")")[2].split()[4]) != 0:
+        if int(_words(place / "stat")[4]) != 0:
             return False
         argv = (place / "cmdline").read_bytes().split(b"\0")
         if b"gitrelease.front" in argv and os.fsencode(control) in argv:
@@ -255,6 +261,25 @@ def arguments(identity: Identity) -> tuple[str, ...]:
         return tuple(process.cmdline()) if process is not None else ()
     except psutil.Error:
         return ()
+
+
+class Activity(NamedTuple):
+    """What a process has done: seconds of processor time since its start, and whether one of its threads runs, waits
+    for a processor, or for a disk, just now.
+    """
+
+    spent: float
+    runnable: bool
+
+
+def activity(identity: Identity) -> Activity:
+    """Return what a process has done until now; nothing when it is gone."""
+    spent, runnable = 0, False
+    with contextlib.suppress(OSError):  # a thread ends, or all of it
+        spent = sum(map(int, _words(Path(f"/proc/{identity.pid}/stat"))[11:13]))
+        for thread in Path(f"/proc/{identity.pid}/task").iterdir():
+            runnable = runnable or _words(thread / "stat")[0] in (b"R", b"D")
+    return Activity(spent / _TICKS, runnable)
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -223,6 +223,66 @@ def test_a_front_that_hangs_is_replaced_in_the_middle_of_a_release(production: P
     assert "through" in production.answer()
 
 
+BUSY = """\
+import pathlib
+
+
+class Busy(Answer):
+    def do_GET(self):
+        while pathlib.Path({gate!r}).exists():
+            pass
+        super().do_GET()
+
+
+Answer = Busy
+
+"""
+
+
+def make_busy(checkout: Production, gate: Path, patience: str) -> int:
+    """Let production serve an app that works and answers nobody as long as the gate is there; return its pid."""
+    main = 'if __name__ == "__main__":\n'
+    checkout.replace("server.py", main, BUSY.format(gate=str(gate)) + main)
+    checkout.replace("gitrelease.toml", 'start = "5s"', f'start = "5s"\nbusy = "{patience}"')
+    checkout.commit("Busy where a file says so")
+    checkout.init().up().await_idle()
+    gate.touch()
+    return checkout.backend_pid()
+
+
+def test_a_backend_that_answers_nobody_and_is_at_work_is_waited_for(checkout: Production, tmp_path: Path) -> None:
+    """What people have entered there would be gone."""
+    gate = tmp_path / "gate"
+    backend = make_busy(checkout, gate, "60s")
+    until(lambda: "does not answer and is at work" in checkout.agent_log(), "it is seen")
+
+    gate.unlink()
+
+    assert checkout.answer() == "one revenue profit"
+    until(lambda: checkout.status()["instances"][0]["health"] == "healthy", "it is seen to be well")
+    assert checkout.backend_pid() == backend
+
+
+def test_a_backend_is_not_waited_for_longer_than_the_host_says(checkout: Production, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    backend = make_busy(checkout, gate, "1s")
+
+    until(lambda: checkout.backend_pid() != backend, "it is started again")
+
+    gate.unlink()
+    assert checkout.answer() == "one revenue profit"
+
+
+def test_a_backend_that_does_nothing_and_answers_nobody_is_started_again(production: Production) -> None:
+    backend = production.backend_pid()
+
+    os.kill(backend, signal.SIGSTOP)
+
+    until(lambda: production.backend_pid() != backend, "it is started again")
+    assert production.answer() == "one revenue profit"
+    assert "is at work" not in production.agent_log()
+
+
 @pytest.mark.long
 def test_a_backend_that_was_seen_to_hang_and_is_not_live_any_more_is_left_alone(production: Production) -> None:
     production.commit_term("two")
