@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 from gitrelease.core.outcome import Check
-from gitrelease.edges import inside
+from gitrelease.edges import inside, page_trials
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.companion import Companion, CompanionError
+from gitrelease.edges.companion import CompanionError
+from gitrelease.edges.page_trials import Trial
 from gitrelease.edges.slots import Slot
 from gitrelease.world import World
 
@@ -40,14 +41,14 @@ def page_moves(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tu
 
 
 def _why_not(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> str:
-    companion = Companion(Path(backend.companion))
-    state = companion.status()
+    socket = Path(backend.companion)
+    state = page_trials.status(world.home, socket)
     if state.moves is not None:
         return "" if state.moves else state.why
     why = _tried(world, slot, backend, cancel)
     why = f"Streamlit {state.streamlit} was tried and does not carry a page: {why}" if why else ""
-    companion.tried(not why, why)
-    return why
+    page_trials.keep(world.home, state.streamlit, Trial(not why, why))
+    return page_trials.status(world.home, socket).why
 
 
 def _tried(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, warning, well
+from gitrelease.edges import page_trials
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.companion import Companion, CompanionError
+from gitrelease.edges.home import Home
 
 _SHOWN = 'what a refused candidate has cached on disk (persist="disk") is shown by every release'
 _LOST = "whoever has a page open when its process ends loses what was entered there"
@@ -26,7 +28,7 @@ def pages(case: Case) -> Iterator[Diagnosis]:
         return
     live = [running.live for _, running in case.groups() if running.live is not None]
     looked = [backend for serving in live for backend in serving.backends if backend.identity.alive]
-    reasons = dict.fromkeys(filter(None, map(_why_not, looked)))
+    reasons = dict.fromkeys(why for backend in looked if (why := _why_not(case.world.home, backend)))
     for why in reasons:
         yield warning("open pages", f"{why}: {_LOST}", fix=f"{case.restart}, while nobody uses the app")
     shared = dict.fromkeys(filter(None, map(_why_shared, looked)))
@@ -38,14 +40,14 @@ def pages(case: Case) -> Iterator[Diagnosis]:
         yield well("open pages", "they move with what was entered when their process has to end")
 
 
-def _why_not(backend: Backend) -> str:
+def _why_not(home: Home, backend: Backend) -> str:
     """Say why pages of a process cannot move; nothing where they can."""
     if backend.tls:
         return ""  # said with the app's Streamlit configuration
     if not backend.companion:
         return "the app runs in a process that was started while app.companion was false, or by an earlier gitrelease"
     try:
-        state = Companion(Path(backend.companion)).status()
+        state = page_trials.status(home, Path(backend.companion))
     except CompanionError as error:
         return error.message
     return "" if state.moves else state.why or f"Streamlit {state.streamlit} was never tried"

@@ -36,6 +36,7 @@ class Home:
         self.front_log = self.logs / "front.log"
         self.pushes = self.root / "push"  # push options, by the pid of git receive-pack
         self.baselines = self.root / "baselines"  # check results of what was released, by commit
+        self.page_trials = top / "page-trials.json"  # do pages move in a Streamlit that was never tried before?
         self.caches = self.root / "caches"  # what apps keep on disk, by code and packages
         self.data = self.root / "data"  # folders of the app that outlive its releases
         self.leftovers = self.root / "leftovers"  # what apps wrote beside their script, from slots that were used again

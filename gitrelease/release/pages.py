@@ -20,10 +20,12 @@ from gitrelease.core.events import PagesMoved
 from gitrelease.core.history import release_name
 from gitrelease.core.pages import moved_pages
 from gitrelease.core.text import one_line
+from gitrelease.edges import page_trials
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.companion import Companion, CompanionError, Sent
 from gitrelease.edges.faults import passing
 from gitrelease.edges.front import FrontGone, PageSession
+from gitrelease.edges.home import Home
 from gitrelease.release.execute import record
 from gitrelease.release.production import PageMoves, Production
 
@@ -65,7 +67,7 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
         if not pages:
             return moves
         moved, dropped = moves.moved, len(moves.dropped)
-        why, for_good = _cannot_move(backend, worker.backend)
+        why, for_good = _cannot_move(production.world.home, backend, worker.backend)
         if why:
             for page in pages:
                 _note(moves, page, why, for_good=for_good)
@@ -82,13 +84,13 @@ def move_pages(production: Production, backend: Backend, *, number: int, instanc
         return moves
 
 
-def _cannot_move(old: Backend, new: Backend) -> tuple[str, bool]:
+def _cannot_move(home: Home, old: Backend, new: Backend) -> tuple[str, bool]:
     """Say why no page can move between two backends, and whether that is for good; nothing where they can."""
     if not old.companion or not new.companion:
         return _OFF, True
     try:
         for backend in (old, new):
-            state = Companion(Path(backend.companion)).status()
+            state = page_trials.status(home, Path(backend.companion))
             if not state.moves:
                 return state.why or f"sessions of Streamlit {state.streamlit} cannot be moved", True
     except CompanionError as error:

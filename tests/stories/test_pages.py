@@ -81,12 +81,15 @@ class Releases:
         assert ended, f"process {pid} has not ended"
 
 
-def make_production(folder: Path, settings: str = SETTINGS, *, config: str = "") -> Production:
+def make_production(
+    folder: Path, settings: str = SETTINGS, *, config: str = "", variables: dict[str, str] | None = None
+) -> Production:
     files = app_files(settings)
     production = make_checkout(folder, {**files, ".streamlit/config.toml": config} if config else files)
     ended = production.gitrelease("init", "--port", str(production.port), "--python", sys.executable)
     assert ended.code == 0, ended.said
-    production.up()
+    ended = production.gitrelease("up", env=variables)
+    assert ended.code == 0, ended.said
     production.await_idle()
     return production
 
@@ -322,6 +325,38 @@ def test_after_a_restart_a_page_goes_on_in_the_new_process(person: BrowserContex
         tab.upload("later.txt", LATER)
         tab.expect_picture()
         assert tab.download() == tab.shown.result
+    finally:
+        production.clear_away()
+
+
+UNKNOWN = """\
+import importlib.metadata
+
+known = importlib.metadata.version
+importlib.metadata.version = lambda name: "1.0.7" if name == "streamlit" else known(name)
+"""
+
+
+def test_with_a_streamlit_that_nobody_has_tried_pages_move_from_whatever_process_was_started(
+    person: BrowserContext, tmp_path: Path
+) -> None:
+    """The one that was staged was tried; the one that takes its place after a crash was not."""
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(UNKNOWN)
+    production = make_production(tmp_path, variables={"PYTHONPATH": str(tmp_path / "path")})
+    try:
+        crashed = production.backend_pid()
+        production.kill(crashed)
+        until(lambda: production.backend_pid() != crashed, "the app is started again")
+        tab = OpenTab(person, production.port)
+        fill(tab)
+        pid = production.backend_pid()
+
+        assert production.gitrelease("restart").code == 0
+
+        until(lambda: not psutil.pid_exists(pid), "the process has ended")
+        expect_filled(tab)
+        assert "Streamlit 1.0.7" not in production.gitrelease("doctor").said
     finally:
         production.clear_away()
 
