@@ -11,21 +11,28 @@ from gitrelease.edges.backends import Backend
 from gitrelease.edges.front import FrontControl, FrontGone, FrontStatus
 from gitrelease.release.running import Running
 
+_MOVED = 60.0  # seconds after which what could move has moved
+
 
 def rows(front: FrontControl, running: Running, *, group: str, now: float) -> list[dict[str, Any]]:
     """Return a row for each release whose processes run: live first, then the standby, then the others.
 
     `open`: pages; `oldest_s`: since the first of them was opened; `ends_in_s`: until they move, None where they may
-    stay; both None without any. `now` is in seconds since 1970. Without an answer of the front there are no rows.
+    stay, or are still there long after: those cannot move. Both None without any. `now` is in seconds since 1970.
+    Without an answer of the front there are no rows.
     """
     try:
         state = front.status()
     except FrontGone:
         return []
     return [
-        _row(state, number, role, backends, group=group, ends_in_s=None if until is None else max(until - now, 0.0))
-        for number, role, backends, until in _processes(running)
+        _row(state, number, role, backends, group=group, ends_in_s=_left(moves_at, now))
+        for number, role, backends, moves_at in _processes(running)
     ]
+
+
+def _left(moves_at: float | None, now: float) -> float | None:
+    return None if moves_at is None or now > moves_at + _MOVED else max(moves_at - now, 0.0)
 
 
 def _processes(running: Running) -> Iterator[tuple[int, str, Sequence[Backend], float | None]]:

@@ -35,7 +35,9 @@ def page_moves(world: World, slot: Slot, backend: Backend, cancel: Cancel) -> tu
             why = error.message
     if not why:
         return ()
-    detail = f"{why}: open pages are not moved to the next process, they stay until their own ends"
+    detail = (
+        f"{why}: open pages are not moved to the next process, they stay until they are closed, or its room is needed"
+    )
     spent = round(time.monotonic() - begun, 3)
     return (Check(name="open pages", kind="major", status="skipped", detail=detail, seconds=spent),)
 

@@ -62,9 +62,10 @@ def _hasten(production: Production, now: float) -> None:
 
 def _due(leaving: Leaving, now: float) -> Leaving:
     """Return it with its pages to be moved now, and its end soon after that; as it is where they move already."""
-    if leaving.moves_at <= now:
+    if leaving.moves_at <= now and leaving.must_end:
         return leaving
-    return msgspec.structs.replace(leaving, moves_at=now, until=min(leaving.until, now + leaving.wait + MOVE_MARGIN))
+    until = min(leaving.until, now + leaving.wait + MOVE_MARGIN)
+    return msgspec.structs.replace(leaving, moves_at=now, until=until, must_end=True)
 
 
 def _is_over(production: Production, leaving: Leaving, opened: int, now: float) -> bool:
@@ -74,9 +75,13 @@ def _is_over(production: Production, leaving: Leaving, opened: int, now: float) 
     made, until its first run at the new one has ended.
     """
     backend = leaving.backend
-    if not backend.identity.alive or now >= leaving.until:
-        return True
     moves = production.moves.get(backend.id)
+    if not backend.identity.alive:
+        return True
+    if moves is not None and moves.lock.locked():
+        return False  # pages are being handed over: each has its own limit
+    if now >= leaving.until and (leaving.must_end or moves is None or not moves.stay_for_good):
+        return True
     shown = moves is not None and now - moves.moved_at < SHOWN
     return not opened and not shown and not production.front.sessions(backend.id)
 

@@ -1,7 +1,8 @@
 """Moves open pages from a backend that has to end to the one that serves its instance.
 
 For each page: the old process hands its session to the new one under a ticket, the front sends the page there when it
-reconnects, and its old connection is ended. A page that cannot be moved stays until its process ends.
+reconnects, and its old connection is ended. A page that cannot be moved stays until it is closed, or its process has to
+end.
 """
 
 from __future__ import annotations

@@ -58,6 +58,11 @@ class PageMoves:
     dropped: list[str] = field(default_factory=list)  # what could not be carried: "name: why"
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def stay_for_good(self) -> bool:
+        """Are there open pages that can never move: without proof of their browser, or of a process that cannot?"""
+        return bool(self.open & self.stayed.keys() - self.again)
+
 
 @dataclass
 class Watch:
@@ -128,7 +133,9 @@ class Production:
             replaced = _replaced(before, serving)
             if before is not None and replaced and then is Fate.STANDS_BY:
                 if standby is not None:
-                    leaving += self._leaving(standby.number, standby.workers, Fate.LEAVES, now)
+                    leaving += self._leaving(
+                        standby.number, standby.workers, Fate.LEAVES, now, moves_at=standby_moves_at
+                    )
                 standby, standby_moves_at = before, now + self._linger
             elif before is not None:
                 leaving += self._leaving(before.number, replaced, then, now)
@@ -158,14 +165,22 @@ class Production:
         except OSError as error:  # a full disk: users come first
             log.warning("what serves has a copy of the app's data, until there is room: %s", error)
 
-    def _leaving(self, number: int, workers: Mapping[str, Worker], then: Fate, now: float) -> list[Leaving]:
-        """Return the backends of a release as they are on their way out from `now` on."""
-        wait = BAD_WAIT if then is Fate.BAD else seconds(self.world.settings.sessions.wait)
-        moves_at = now + self._linger if then is Fate.LEAVES else now
+    def _leaving(
+        self, number: int, workers: Mapping[str, Worker], then: Fate, now: float, *, moves_at: float | None = None
+    ) -> list[Leaving]:
+        """Return the backends of a release as they are on their way out from `now` on.
+
+        The time of pages counts from when they were left: `moves_at` is when those of a standby were to move.
+        """
+        bad = then is Fate.BAD
+        wait = BAD_WAIT if bad else seconds(self.world.settings.sessions.wait)
+        rest = 0.0 if moves_at is not None else self._linger
+        if moves_at is None:
+            moves_at = now + self._linger if then is Fate.LEAVES else now
         # What cannot be moved has the rest of its time, but on a release that went bad.
-        until = now + BAD_LINGER if then is Fate.BAD else now + self._linger + wait + MOVE_MARGIN
+        until = now + BAD_LINGER if bad else max(moves_at, now + rest) + wait + MOVE_MARGIN
         return [
-            Leaving(worker.backend, until, number, name, moves_at=moves_at, wait=wait)
+            Leaving(worker.backend, until, number, name, moves_at=moves_at, wait=wait, must_end=bad)
             for name, worker in workers.items()
         ]
 

@@ -63,7 +63,10 @@ class Serving(msgspec.Struct, frozen=True):
 
 
 class Leaving(msgspec.Struct, frozen=True):
-    """A backend that gets no new pages; it ends when it has none left, at `until` at the latest.
+    """A backend that gets no new pages; it ends when it has none left.
+
+    At `until` it ends all the same, but for pages that cannot move: those stay until they are closed, unless it
+    `must_end`.
 
     Times are in seconds since 1970.
     """
@@ -74,6 +77,7 @@ class Leaving(msgspec.Struct, frozen=True):
     instance: str = ""
     moves_at: float = 0.0  # from then on its pages are handed to the live release
     wait: float = 30.0  # seconds that a run under way gets before its page moves
+    must_end: bool = True  # its release is bad, or its room is needed; True: written down by an earlier version
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
