@@ -19,6 +19,14 @@ OVERRULED = (
     "server.scriptHealthCheckEnabled", "browser.gatherUsageStats",
 )  # fmt: skip
 
+_HELD = "a release is a commit, what is edited in its slot must not reach users"
+# Of these what is started with, and why.
+_AS_STARTED: dict[str, tuple[Value, str]] = {
+    "server.headless": (True, "nobody sits at the screen of a host"),
+    "server.fileWatcherType": ("none", _HELD),
+    "server.runOnSave": (False, _HELD),
+}
+
 
 class Option(msgspec.Struct, frozen=True):
     """An option that somebody set; `where` is a file, relative to the app's working directory, or a variable."""
@@ -79,7 +87,7 @@ class StreamlitConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def overruled(config: StreamlitConfig, instances: Sequence[Instance]) -> list[tuple[str, str]]:
-    """Return what is set and is gitrelease's to say, each with the remedy: users' port and address."""
+    """Return what is set and is gitrelease's to say, each with the remedy: users' port and address, how it starts."""
     found: list[tuple[str, str]] = []
     reached = f"users reach the app at {' and '.join(f'{one.address}:{one.port}' for one in instances)} ([[instance]])"
     port = config.options.get(PORT)
@@ -91,6 +99,10 @@ def overruled(config: StreamlitConfig, instances: Sequence[Instance]) -> list[tu
         what = f"{config.source(ADDRESS)} is overruled: {reached}"
         remedy = f'To use that address: address = "{address.value}" under [[instance]] in .git/gitrelease/host.toml'
         found.append((what, f"{remedy}; else take the option out"))
+    for name, (ours, why) in _AS_STARTED.items():
+        option = config.options.get(name)
+        if option is not None and option.value != ours:
+            found.append((f"{config.source(name)} is overruled: {why}", "It has no effect here: take the option out"))
     return found
 
 

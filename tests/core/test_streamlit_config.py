@@ -49,6 +49,22 @@ def test_a_port_or_an_address_that_an_instance_has_is_not_overruled():
     assert 'address = "::" under [[instance]]' in found[1][1]
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"server_headless": False}, "server.headless = false"),
+        ({"server_runOnSave": True}, "server.runOnSave = true"),
+        ({"server_fileWatcherType": "poll"}, 'server.fileWatcherType = "poll"'),
+        ({"server_headless": True, "server_runOnSave": False, "server_fileWatcherType": "none"}, None),
+    ],
+)
+def test_how_an_app_is_started_is_overruled_and_said_where_it_differs(options, said):
+    found = overruled(config(**options), [Instance()])
+
+    assert [what.partition(" (")[0] for what, _ in found] == ([said] if said else [])
+    assert all("take the option out" in remedy for _, remedy in found)
+
+
 def test_tls_is_remarked_upon_and_nothing_else_that_is_honoured():
     both = config(server_sslCertFile="c", server_sslKeyFile="k", server_baseUrlPath="fin", server_maxUploadSize=5)
 

@@ -233,6 +233,9 @@ def test_the_port_and_the_address_of_the_app_are_overruled_and_init_check_and_do
     production = make(f'[server]\nport = {port}\naddress = "0.0.0.0"\nheadless = false\nrunOnSave = true\n')
     wanted = [f"server.port = {port} (.streamlit/config.toml) is overruled", f"gitrelease init --port {port}"]
     wanted += ['server.address = "0.0.0.0" (.streamlit/config.toml) is overruled', ".git/gitrelease/host.toml"]
+    wanted += [
+        f"server.{one} (.streamlit/config.toml) is overruled" for one in ("headless = false", "runOnSave = true")
+    ]
 
     said = [production.gitrelease(verb).said for verb in ("init", "check", "doctor")]
 
