@@ -201,7 +201,7 @@ def main() -> None:
                     f"{found['name']:<40} {found['value']:>10} {found['unit']:<3} {found['target']:<9} {found['note']}"
                 )
     if wanted.json:
-        print(json.dumps({"schema": 1, "python": platform.python_version(), "rows": rows}))
+        print(json.dumps({"schema": 1, "python": platform.python_version(), "figures": rows}))
 
 
 if __name__ == "__main__":

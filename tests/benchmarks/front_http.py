@@ -27,9 +27,11 @@ from gitrelease.edges import front as fronts
 from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl
 from tests.checkout import until
+from tests.edges.page_client import new_session
 
 SIZE = 200_000_000  # bytes of a body
 RATE = 500  # requests a second
+KEPT = 8  # connections, each way
 PAGES = 1_000
 UPGRADE = (
     b"GET /_stcore/stream HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -159,7 +161,7 @@ def serve_pages(port: Connection) -> None:
             if listener in ready:
                 client, _ = listener.accept()
                 client.recv(4096)
-                client.sendall(SWITCHING)
+                client.sendall(SWITCHING + new_session(f"{len(clients):036}"))
                 clients.append(client)
             if talks and time.monotonic() >= following:
                 following += 1
@@ -209,16 +211,18 @@ def upload(port: int, content: bytes, target: str = "/") -> tuple[float, str]:
 
 
 def paced(ports: tuple[int, int], seconds: float) -> tuple[list[float], list[float]]:
-    """Ask 500 times a second over kept connections, straight and through by turns; return milliseconds of each."""
+    """Ask 500 times a second straight and as often through, over kept connections; return milliseconds of each."""
     request = b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n"
     pause = threading.Event()
     times: tuple[list[float], list[float]] = ([], [])
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for port in ports]
+        clients = [
+            [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(KEPT)] for port in ports
+        ]
         begun = time.perf_counter()
-        for number in range(int(RATE * seconds)):
-            pause.wait(max(0.0, begun + number / RATE - time.perf_counter()))
-            client = clients[number % 2]
+        for number in range(int(2 * RATE * seconds)):
+            pause.wait(max(0.0, begun + number / (2 * RATE) - time.perf_counter()))
+            client = clients[number % 2][number // 2 % KEPT]
             asked = time.perf_counter()
             client.sendall(request)
             received = b""
@@ -328,6 +332,7 @@ def pages(folder: Path, seconds: float) -> Iterator[Row]:
             for client in clients:
                 if not client.recv(4096).startswith(b"HTTP/1.1 101"):
                     raise AssertionError("a websocket was refused")
+            until(lambda: len(control.sessions("pages")) == PAGES, "each names its session")
             yield row("resident, 1,000 idle websockets", front.memory_info().rss / 1e6, "MB", "<= 30 MB")
             yield row("CPU, 1,000 idle websockets", cpu(front, seconds), "%", "< 0.5 %")
             mine.send("talk")

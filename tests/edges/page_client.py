@@ -18,6 +18,16 @@ from tests.edges.running_front import reset
 BINARY, CLOSE, PING = 0x82, 0x88, 0x89
 
 
+def new_session(identity: str) -> bytes:
+    """Return the first frame of Streamlit's to a page, which names its session."""
+    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+    message = ForwardMsg()
+    message.new_session.initialize.session_id = identity
+    content: bytes = message.SerializeToString()
+    return bytes((BINARY, len(content))) + content
+
+
 class Browser:
     """Cookies of one browser at one port; every request has a connection of its own."""
 
