@@ -12,7 +12,10 @@ from gitrelease.core.text import counted, one_line
 WIDTH = 78
 _TOGETHER = "\0"  # stands for a blank at which no line is broken
 # The state that a step tells of; any other one was done.
-_OF_STEP = {"warning": "warning", "memory": "warning", "disk": "warning", "wait": "waiting", "replay": "changed"}
+_OF_STEP = {
+    "warning": "warning", "memory": "warning", "slots": "warning", "disk": "warning", "wait": "waiting",
+    "replay": "changed",
+}  # fmt: skip
 
 
 def step_lines(step: str, text: str, seconds: float | None, width: int = WIDTH) -> list[str]:

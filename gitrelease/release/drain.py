@@ -110,6 +110,7 @@ def make_room(production: Production, report: Report) -> None:
     """
     begun = time.monotonic()
     given_up: list[str] = []
+    short = "memory" if not fits_one_more(production) else "slots"
     while production.running.leaving and _is_short(production):
         given_up.append(_give_up_oldest(production))
     if not fits_one_more(production) and (standby := production.running.standby) is not None:
@@ -122,7 +123,8 @@ def make_room(production: Production, report: Report) -> None:
         given_up.append(f"the standby of release/{standby.number}")
         _end(production, last)
     if given_up:
-        report("memory", f"is short: gave up {', '.join(given_up)}", time.monotonic() - begun)
+        are = "is" if short == "memory" else "are"
+        report(short, f"{are} short: gave up {', '.join(given_up)}", time.monotonic() - begun)
 
 
 def _leaving_now(production: Production, standby: Serving) -> list[Leaving]:

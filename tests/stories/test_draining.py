@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from gitrelease.edges.front import FrontControl
+from gitrelease.edges.slots import NAMES
 from gitrelease.release.drain import drain
 from gitrelease.release.production import PageMoves
 from gitrelease.release.production import Production as ServingSide
@@ -37,6 +38,13 @@ Answer = Slow
 
 
 @contextlib.contextmanager
+def slow_request(checkout: Production) -> Iterator[http.client.HTTPConnection]:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", checkout.port, timeout=60)) as connection:
+        connection.request("GET", "/slow")
+        yield connection
+
+
+@contextlib.contextmanager
 def under_way(checkout: Production, gate: Path, *, cut_off: bool = False) -> Iterator[None]:
     """Production serves somebody whose request goes on as long as the context is open, unless it is `cut_off`."""
     main = 'if __name__ == "__main__":\n'
@@ -44,8 +52,7 @@ def under_way(checkout: Production, gate: Path, *, cut_off: bool = False) -> Ite
     checkout.commit("Slow where a file says so")
     checkout.init().up().await_idle()
     gate.touch()
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", checkout.port, timeout=60)) as connection:
-        connection.request("GET", "/slow")
+    with slow_request(checkout) as connection:
         yield
         gate.unlink()
         assert cut_off or connection.getresponse().read() == b"one revenue profit"
@@ -122,3 +129,22 @@ def test_pages_that_cannot_move_stay_until_they_are_closed_unless_their_process_
         return not old.identity.alive
 
     until(ended, "it ends once nobody is there")
+
+
+@pytest.mark.long
+def test_where_slots_are_short_the_oldest_process_makes_room(checkout: Production, tmp_path: Path) -> None:
+    """With as many old releases kept as can be, each of which somebody uses, the next release would find no slot."""
+    checkout.replace("gitrelease.toml", "[[region]]", "[sessions]\nkeep = 4\n\n[[region]]")
+    with contextlib.ExitStack() as people:
+        people.enter_context(under_way(checkout, tmp_path / "gate", cut_off=True))
+        oldest = running(checkout).live
+        assert oldest is not None
+        for number in range(2, len(NAMES) + 2):
+            people.enter_context(slow_request(checkout))
+            checkout.commit_term(f"term {number}")
+            checkout.await_live(f"release/{number}")
+            checkout.await_idle()
+
+        assert not any(backend.identity.alive for backend in oldest.backends)
+        assert "slots are short: gave up an old backend of" in checkout.agent_log()
+        assert len(running(checkout).leaving) == len(NAMES) - 2
