@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import Message
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -204,7 +205,10 @@ class Visitor:
         for label, (field_name, value) in (values or {}).items():
             state = message.rerun_script.widget_states.widgets.add()
             state.id = self.ids[label]
-            setattr(state, field_name, value)
+            if isinstance(value, Message):
+                getattr(state, field_name).CopyFrom(value)
+            else:
+                setattr(state, field_name, value)
         self._connection.send(message.SerializeToString())
 
     def ask_for_address(self, name: str) -> None:
@@ -215,12 +219,12 @@ class Visitor:
         message.file_urls_request.session_id = self.session
         self._connection.send(message.SerializeToString())
 
-    def address(self, name: str) -> str:
-        """Return where a document is to be uploaded that was asked for."""
+    def address(self, name: str) -> Any:
+        """Return where a document is to be uploaded that was asked for: a FileURLs."""
         while True:
             message = ForwardMsg.FromString(self._connection.message())
             if message.file_urls_response.response_id == name:
-                return str(message.file_urls_response.file_urls[0].upload_url)
+                return message.file_urls_response.file_urls[0]
 
     def run(self, values: dict[str, tuple[str, Any]] | None = None, **more: str) -> Shown:
         """Ask for a run, and return what it shows."""

@@ -14,8 +14,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+from streamlit.proto.Common_pb2 import FileUploaderState
 
 from gitrelease.edges.companion import CompanionError
 from tests.edges.companions import App, Visitor, running_app, ticket, wait_for
@@ -27,6 +30,11 @@ import streamlit as st
 here = pathlib.Path(__file__).parent
 state = st.session_state
 early = state.get("word", "nothing")
+
+def told(document):
+    return document and (document.name, document.getvalue(), document.file_id)
+
+early_document = told(state.get("document"))
 if "visits" not in state:
     state.visits = 0
     state.seen = {"set": {1, 2}, "path": pathlib.Path("a/b")}
@@ -44,6 +52,9 @@ number = st.number_input("Number", value=1)
 if st.button("Click", on_click=clicked):
     state.presses = state.get("presses", 0) + 1
 files = st.file_uploader("Documents", accept_multiple_files=True)
+document = st.file_uploader("Document", key="document")
+if document is not None and word != "another":
+    state.kept = [document]
 if word == "own":
     class Own: ...
     state.mine = Own()
@@ -56,6 +67,7 @@ st.write(f"early {early} word {word} number {number} visits {state.visits} seen 
 st.write(f"changes {state.get('changes', 0)} clicks {state.get('clicks', 0)} presses {state.get('presses', 0)}")
 st.write(f"files {[(one.name, one.getvalue()) for one in files]}")
 st.write(f"half {state.get('half')} query {query} mine {'mine' in state}")
+st.write(f"document {told(document)} early {early_document} kept {[told(one) for one in state.get('kept', ())]}")
 """
 
 
@@ -144,9 +156,71 @@ def test_a_page_goes_on_in_the_other_process_without_asking_for_a_run(pair):
     assert shown.texts[1] == ("early hello word hello number 4 visits 3 seen {'set': {1, 2}, 'path': PosixPath('a/b')}")
     assert shown.texts[2] == "changes 1 clicks 0 presses 0"
     assert "'chapter': " in shown.texts[4]
-    assert sent.carried == ("changes", "seen", "visits", "word")
+    assert sent.carried == ("changes", "document", "seen", "visits", "word")
     assert (sent.files, sent.bytes, sent.dropped) == (1, len(b"the document"), ())
     assert other.rows()[page.session].files == 1
+    back.close()
+
+
+def in_uploader(*urls: Any, name: str, size: int) -> dict:
+    """Return the state of the keyed uploader with documents that were sent to `urls`."""
+    state = FileUploaderState()
+    for one in urls:
+        info = state.uploaded_file_info.add(name=name, size=size, file_id=one.file_id)
+        info.file_urls.CopyFrom(one)
+    return {"Document": ("file_uploader_state_value", state)}
+
+
+def put(app: App, page: Visitor, name: str, content: bytes) -> dict:
+    """Upload a document for the keyed uploader; return the uploader's state with it."""
+    page.ask_for_address(name)
+    urls = page.address(name)
+    assert upload(app, page.session, urls.file_id, content, name) == 204
+    return in_uploader(urls, name=name, size=len(content))
+
+
+def test_a_document_of_a_keyed_uploader_and_one_that_the_app_keeps_are_the_same_after_the_move(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    holds = put(one, page, "a.txt", b"the document")
+    before = page.run(holds).texts[5]
+    word, sent = move(one, other, page.session)
+    leave(one, page)
+
+    back = Visitor(other.port, word)
+    shown = back.shown()
+    file_id = holds["Document"][1].uploaded_file_info[0].file_id
+    document = f"('a.txt', b'the document', '{file_id}')"
+
+    assert before == f"document {document} early {document} kept [{document}]"
+    assert shown.texts[5] == before
+    assert (sent.files, sent.dropped) == (1, ())
+    assert {"document", "kept"} <= set(sent.carried)
+    back.ids = page.ids
+    again = back.run(typed("another") | put(other, back, "b.txt", b"one more"))
+    assert again.texts[5].startswith("document ('b.txt', b'one more', ")
+    assert again.texts[5].endswith(f" kept [{document}]")
+    back.close()
+
+
+def test_a_document_that_only_the_app_keeps_is_the_same_after_the_move(pair):
+    one, other = pair
+    page = Visitor(one.port)
+    page.run()
+    holds = put(one, page, "a.txt", b"the document")
+    kept = page.run(holds).texts[5].split(" kept ")[1]
+    (held,) = holds["Document"][1].uploaded_file_info
+    assert requests.delete(f"http://127.0.0.1:{one.port}{held.file_urls.delete_url}", timeout=20).status_code == 204
+    page.run(in_uploader(name="", size=0))
+    word, sent = move(one, other, page.session)
+    leave(one, page)
+
+    back = Visitor(other.port, word)
+
+    assert "the document" in kept
+    assert back.shown().texts[5] == f"document None early None kept {kept}"
+    assert (sent.files, sent.dropped) == (0, ())
     back.close()
 
 
@@ -160,7 +234,7 @@ def test_ids_of_widgets_are_the_same_in_both_folders_on_every_page(pair):
         page.close()
 
     assert ids[0] == ids[1]
-    assert ids[0][0].keys() == {"Word", "Number", "Click", "Documents"}
+    assert ids[0][0].keys() == {"Word", "Number", "Click", "Documents", "Document"}
     assert ids[0][2].keys() == {"Elsewhere"}
     assert ids[0][3].endswith("/checkout/app.py")
 
@@ -385,7 +459,7 @@ def test_a_page_that_asks_where_to_upload_is_answered_though_a_run_begins(pair):
         page.ask_for_address(f"{number}.txt")
         page.ask()
 
-        assert page.session in page.address(f"{number}.txt")
+        assert page.session in page.address(f"{number}.txt").upload_url
     page.close()
 
 
@@ -398,7 +472,7 @@ def test_a_page_that_has_asked_where_to_upload_is_answered_by_its_new_process(pa
     leave(one, page)
     back = Visitor(other.port, word)
 
-    assert page.session in back.address("report.txt")
+    assert page.session in back.address("report.txt").upload_url
     back.close()
 
 
