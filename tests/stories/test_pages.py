@@ -19,7 +19,7 @@ import pytest
 
 from gitrelease.edges.faults import FAULT
 from gitrelease.release.pages import GONE
-from tests.browser import chromium, running_browser
+from tests.browser import chromium, running_browser, running_page
 from tests.checkout import PATIENCE, Clone, Production, make_checkout, until
 from tests.pages.app import SETTINGS, app_files, commit_release, digest
 from tests.pages.browser import Browser
@@ -474,6 +474,90 @@ def test_without_the_companion_a_page_stays_and_the_rollback_says_that_it_could_
         tab.expect(release=bad, plain="typed without a key", count=1)
         told = next(row for row in production.status()["sessions"] if row["release"] == "release/3")
         assert told["open"] == 1
+    finally:
+        production.clear_away()
+
+
+# -- everybody who asks is told --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_pages(production: Production, count: int) -> Iterator[list[Page]]:
+    """Open pages of one browser, without drawing them."""
+    visitor = Browser(production.port)
+    pages = [Page(visitor, name=f"page {number}") for number in range(count)]
+    try:
+        yield [page.open() for page in pages]
+    finally:
+        for page in pages:
+            page.close()
+        visitor.close()
+
+
+def sessions_of(production: Production, release: str) -> dict[str, Any]:
+    (row,) = (row for row in production.status()["sessions"] if row["release"] == release)
+    return row
+
+
+def test_who_releases_and_who_looks_is_told_how_many_pages_stay_where_and_until_when(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    production = make_production(tmp_path)
+    try:
+        developer = production.clone()
+        with open_pages(production, 3):
+            commit_release(developer, "two")
+            pushed = developer.push()
+            assert "3 open pages stay on release/1 for up to 30 min; soaking for" in pushed.words
+            production.await_idle()
+            with open_pages(production, 1):
+                commit_release(developer, "three")
+                developer.git("push", "--quiet", "origin", "HEAD:refs/heads/next")
+
+                deployed = production.gitrelease("deploy", "next")
+
+                assert "1 open page stays on release/2 for up to 30 min; soaking for" in deployed.words
+                production.await_idle()
+                old, standby = (sessions_of(production, name) for name in ("release/1", "release/2"))
+                assert [(row["role"], row["open"]) for row in (old, standby)] == [("draining", 3), ("standby", 1)]
+                assert old["oldest_s"] > standby["oldest_s"] > 0
+                assert all(0 < row["ends_in_s"] <= 1800 for row in (old, standby))
+                assert sessions_of(production, "release/3")["ends_in_s"] is None
+                told = production.gitrelease("status").words
+                for row, name, pages, move in (
+                    (old, "release/1 (draining)", "3 open pages", "they move"),
+                    (standby, "release/2 (standby)", "1 open page", "it moves"),
+                ):
+                    line = rf"pages {re.escape(name)}: {pages}, the oldest for \d+ (s|min), \d+ MB; {move} in 30 min at"
+                    assert re.search(line, told), (row, told)
+                with running_page(production) as page:
+                    seen = browser.new_page()
+                    seen.goto(page.url)
+                    for words in ("3 open pages on release/1 (draining)", "1 open page on release/2 (standby)"):
+                        seen.get_by_text(words).wait_for(timeout=PATIENCE * 1000)
+                    seen.close()
+    finally:
+        production.clear_away()
+
+
+def test_who_goes_back_is_told_how_many_pages_moved_and_who_goes_down_how_many_are_cut_off(tmp_path: Path) -> None:
+    production = make_production(tmp_path)
+    try:
+        commit_release(developer := production.clone(), "two")
+        assert developer.push().code == 0
+        production.await_idle()
+        with open_pages(production, 2) as pages:
+            rolled_back = production.gitrelease("rollback")
+
+            assert "pages 2 open pages moved to release/1 " in rolled_back.words
+            assert " 2 open pages moved to release/1; fix on top of" in rolled_back.words
+            for page in pages:
+                page.wait(lambda page=page: page.shown is not None and page.shown.release == "one", PATIENCE, "it")
+            until(lambda: sessions_of(production, "release/1")["open"] == 2, "both are there")
+            down = production.gitrelease("down")
+            assert "production is down, 2 open pages lost what was entered there" in down.words
+        production.up()
+        assert "lost what was entered" not in production.gitrelease("down").words
     finally:
         production.clear_away()
 
