@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import re
 import socket
@@ -20,6 +21,7 @@ from tests.edges.http_site import Site, exactly, read_answer
 from tests.edges.page_client import Browser, Tab
 from tests.edges.running_front import Front, nobody_listens, reset, running
 from tests.edges.streamlit_server import streamlit
+from tests.pages.browser import multipart
 
 APP = """
 import streamlit as st
@@ -117,6 +119,48 @@ def test_two_tabs_on_two_releases_reach_their_own(front: Front, apps: dict[str, 
     early.drop()
     late.drop()
     until(lambda: pages(front) == {})
+
+
+@contextlib.contextmanager
+def web_server(front: Front) -> Iterator[Callable[..., tuple[int, bytes]]]:
+    """Return what sends requests as a web server before us does: those of everybody over one connection."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", front.port, timeout=20)) as connection:
+        connection.connect()
+        kept = connection.sock
+
+        def send(browser: Browser, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+            connection.request(method, path, body, {"Cookie": browser.cookie, **headers})
+            answer = connection.getresponse()
+            found = answer.status, answer.read()
+            assert connection.sock is kept
+            return found
+
+        yield send
+
+
+def test_people_on_two_releases_behind_a_web_server_share_a_connection_and_reach_their_own(
+    front: Front, apps: dict[str, Release]
+) -> None:
+    people = []
+    for name in ("one", "two"):
+        switch(front, apps[name])
+        browser = Browser(front.port)
+        tab = Tab(browser)
+        people.append((name, browser, tab, tab.file()))
+    body, form = multipart("doc.txt", b"a document")
+
+    with web_server(front) as send:
+        for number in range(3):
+            for name, browser, tab, file in people:
+                address = f"/_stcore/upload_file/{tab.session}/{name}-{number}"
+                token = {"Content-Type": form, "X-Xsrftoken": browser.xsrf}
+                assert send(browser, "PUT", address, body, **token)[0] == 204
+                assert send(browser, "GET", file) == (200, f"result of {name} ".encode() * 1000)
+                assert send(browser, "DELETE", address, **token)[0] == 204
+
+    for name, _, tab, _ in people:
+        assert tab.texts() == [f"release {name}"]
+        tab.drop()
 
 
 def test_a_page_that_lost_its_network_comes_back_to_its_session(front: Front, apps: dict[str, Release]) -> None:
@@ -537,6 +581,36 @@ def test_a_file_is_asked_for_newest_first_until_somebody_has_it(front: Front, si
     sites["oldest"].lacks.add(path)
     assert ask(front, path)[0] == 404
     assert [len([one for one in site.asked if one[1] == path]) for site in sites.values()] == [2, 5, 6]
+
+
+def test_requests_of_several_pages_that_come_at_once_over_one_connection_go_each_to_its_own(
+    front: Front, sites: dict[str, Site]
+) -> None:
+    """What names no session, or one that nobody has, goes to live; a file goes to who has it."""
+    sites["live"].lacks.add("/media/a.png")
+    sites["old"].lacks.add("/media/a.png")
+    asked = [
+        ("PUT /_stcore/upload_file/page-of-oldest/f", "oldest"),
+        ("PUT /_stcore/upload_file/page-of-old/f", "old"),
+        ("GET /", "live"),
+        ("DELETE /_stcore/upload_file/page-of-oldest/f", "oldest"),
+        ("GET /media/a.png", "oldest"),
+        ("PUT /_stcore/upload_file/page-of-nobody/f", "live"),
+        ("DELETE /_stcore/upload_file/page-of-old/f", "old"),
+    ] * 3
+
+    with front.connect() as client:
+        for head, _ in asked:
+            length = 3 if head.startswith("PUT") else 0
+            client.sendall(f"{head} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode() + b"abc"[:length])
+        answers = [read_answer(client) for _ in asked]
+
+    assert [(status, content.split()[0].decode()) for status, _, content in answers] == [
+        (200, name) for _, name in asked
+    ]
+    for name in ("oldest", "old"):
+        sessions = {path.split("/")[3] for _, path, *_ in sites[name].asked if "upload" in path}
+        assert sessions == {f"page-of-{name}"}
 
 
 def test_what_is_no_file_of_a_release_is_asked_for_once(front: Front, sites: dict[str, Site]) -> None:
