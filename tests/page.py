@@ -107,7 +107,7 @@ class Page:
         more += f"Origin: {origin}\r\n" if origin else ""
         more += f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
         self._socket = connect(self.port, tls=self.tls)
-        stream = _Stream(self._socket, time.monotonic() + PATIENCE)
+        stream = Stream(self._socket, time.monotonic() + PATIENCE)
         head = stream.answer_to(f"127.0.0.1:{self.port}", f"{self.base}/_stcore/stream", protocols, more)
         return int(head.split()[1]), head, stream
 
@@ -140,7 +140,7 @@ class Page:
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
 
 
-class _Stream(Connection):
+class Stream(Connection):
     """The websocket of the probe, with headers of a browser's."""
 
     def answer_to(self, host: str, path: str, protocols: str, more: str) -> str:

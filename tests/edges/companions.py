@@ -21,8 +21,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 import gitrelease
 from gitrelease.edges.companion import Companion
-from gitrelease.inside.session import Connection, connect
+from gitrelease.inside.session import connect
 from tests.edges.streamlit_server import OPTIONS
+from tests.page import Stream
 
 COMPANION = Path(gitrelease.__file__).parent / "inside" / "companion.py"
 PATIENCE = 30.0
@@ -184,15 +185,32 @@ class Shown:
     ids: dict[str, str]  # of widgets by their labels
 
 
-class Visitor:
-    """A page's websocket, without a browser."""
+@dataclass(frozen=True)
+class Person:
+    """Whom a browser says it is: its cookies, its XSRF token, and the address that its pages come from."""
 
-    def __init__(self, port: int, session: str = "", *, patience: float = PATIENCE) -> None:
+    cookies: str
+    xsrf: str
+    origin: str
+
+    @property
+    def headers(self) -> str:
+        return f"Cookie: {self.cookies}\r\nOrigin: {self.origin}\r\n"
+
+
+class Visitor:
+    """A page's websocket, without a browser; that of a `person`, or of nobody."""
+
+    def __init__(
+        self, port: int, session: str = "", *, person: Person | None = None, patience: float = PATIENCE
+    ) -> None:
         self._socket = connect("127.0.0.1", port, time.monotonic() + patience)
-        self._connection = Connection(self._socket, time.monotonic() + patience)
-        self._connection.upgrade(
-            f"127.0.0.1:{port}", protocols=f"streamlit, {session}, {session}" if session else "streamlit"
-        )
+        self._connection = Stream(self._socket, time.monotonic() + patience)
+        token = person.xsrf if person is not None else session
+        protocols = ", ".join(filter(None, ("streamlit", token, session)))
+        more = person.headers if person is not None else ""
+        head = self._connection.answer_to(f"127.0.0.1:{port}", "/_stcore/stream", protocols, more)
+        assert head.startswith("HTTP/1.1 101 "), head
         self.ids: dict[str, str] = {}
         self.session = ""
         self.pages: list[Any] = []

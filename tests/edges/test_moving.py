@@ -5,6 +5,7 @@ The other versions of Streamlit: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pyte
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +22,9 @@ import requests
 from streamlit.proto.Common_pb2 import FileUploaderState
 
 from gitrelease.edges.companion import CompanionError
-from tests.edges.companions import App, Visitor, running_app, ticket, wait_for
+from tests.edges.companions import App, Person, Visitor, running_app, ticket, wait_for
+from tests.edges.page_client import Browser
+from tests.edges.test_cookies import AUTH, SECRET
 
 APP = """
 import pathlib, time
@@ -318,6 +321,98 @@ def test_what_is_not_carried_is_named_to_the_caller_in_the_log_and_on_the_page(p
     assert back.toast() == "The app was restarted. This page was kept, but without mine (Own cannot be carried)."
     assert shown.session == page.session
     back.close()
+
+
+WHO_IS_IT = """
+import streamlit as st
+
+word = st.text_input("Word", key="word")
+document = st.file_uploader("Document", key="document")
+st.write(f"{st.user.get('email')} {word} {document and document.getvalue()}")
+"""
+ORIGIN = "http://localhost:8501"
+
+
+@pytest.fixture(scope="module")
+def with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, App]]:
+    """Return two running copies of an app at which people log in."""
+    run = tmp_path_factory.mktemp("login")
+    with contextlib.ExitStack() as stack:
+        apps = []
+        for name in ("a", "b"):
+            (run / name / ".streamlit").mkdir(parents=True)
+            (run / name / ".streamlit" / "secrets.toml").write_text(AUTH)
+            (run / name / "app.py").write_text(WHO_IS_IT)
+            apps.append(stack.enter_context(running_app(run / name, run=run, name=name)))
+        if tuple(map(int, apps[0].companion.status().streamlit.split(".")[:2])) < (1, 42):
+            pytest.skip("this version of Streamlit knows no login")
+        yield apps[0], apps[1]
+
+
+def person(browser: Browser, email: str, *, secret: str = SECRET) -> Person:
+    """Return who is logged in with a browser: Streamlit's own cookie, signed by Streamlit's code. Nobody: no email."""
+    from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+
+    user = json.dumps({"origin": ORIGIN, "is_logged_in": True, "email": email})
+    login = f"; _streamlit_user={create_signed_value(secret, '_streamlit_user', user).decode()}" if email else ""
+    return Person(browser.cookie + login, browser.xsrf, ORIGIN)
+
+
+def moved_page_of_ann(one: App, other: App, browser: Browser) -> tuple[str, str]:
+    """Move a page on which Ann has entered something; return its session and the ticket under which it waits."""
+    page = Visitor(one.port, person=person(browser, "ann@example.com"))
+    page.run()
+    assert browser.upload(page.session, b"her document") == 204
+    page.ask_for_address("a.txt")
+    urls = page.address("a.txt")
+    assert browser.request(
+        "PUT", urls.upload_url, files={"file": ("a.txt", b"her document")}, headers={"X-Xsrftoken": browser.xsrf}
+    ).ok
+    held = in_uploader(urls, name="a.txt", size=len(b"her document"))
+    assert page.run(typed("hers") | held).texts == ["ann@example.com hers b'her document'"]
+    word, sent = move(one, other, page.session)
+    assert (sent.files, sent.dropped) == (2, ())
+    leave(one, page)
+    return page.session, word
+
+
+def test_a_page_of_somebody_who_is_logged_in_is_given_to_the_same_login(with_login):
+    one, other = with_login
+    browser = Browser(one.port)
+    session, word = moved_page_of_ann(one, other, browser)
+
+    back = Visitor(other.port, word, person=person(browser, "ann@example.com"))
+
+    assert back.shown().texts == ["ann@example.com hers b'her document'"]
+    assert back.session == session
+    back.close()
+
+
+@pytest.mark.parametrize(
+    ("email", "secret"),
+    [
+        pytest.param("bob@example.com", SECRET, id="somebody else"),
+        pytest.param("", SECRET, id="nobody who is logged in"),
+        pytest.param("ann@example.com", "another secret", id="a login that is forged"),
+    ],
+)
+def test_who_brings_the_ticket_of_another_login_gets_a_page_of_their_own(with_login, email, secret):
+    one, other = with_login
+    browser = Browser(one.port)
+    session, word = moved_page_of_ann(one, other, browser)
+
+    stranger = Visitor(other.port, word, person=person(browser, email, secret=secret))
+    shown = stranger.run()
+
+    who = email if secret == SECRET and email else None
+    assert shown.texts == [f"{who}  None"]
+    assert shown.session != session
+    assert f"page {session[:8]} came as somebody else: what was entered on it is dropped" in other.log.read_text()
+    assert session not in other.rows()
+    again = Visitor(other.port, word, person=person(browser, "ann@example.com"))
+    assert again.run().session != session  # it is spent
+    for visitor in (stranger, again):
+        visitor.close()
 
 
 def test_a_page_whose_session_nobody_knows_is_told_so(pair):
