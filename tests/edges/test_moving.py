@@ -101,6 +101,13 @@ def third(pair: tuple[App, App]) -> Iterator[App]:
         yield app
 
 
+def running_app_of(script: str, run: Path, name: str) -> contextlib.AbstractContextManager[App]:
+    """Run another script than that of the module."""
+    (run / name).mkdir()
+    (run / name / "app.py").write_text(script)
+    return running_app(run / name, run=run, name=name, options=["--server.enableXsrfProtection=false"])
+
+
 def typed(text: str) -> dict:
     return {"Word": ("string_value", text)}
 
@@ -321,6 +328,69 @@ def test_what_is_not_carried_is_named_to_the_caller_in_the_log_and_on_the_page(p
     assert back.toast() == "The app was restarted. This page was kept, but without mine (Own cannot be carried)."
     assert shown.session == page.session
     back.close()
+
+
+# Its documents fail to be read, and to be put into another process, with what they hold in the words of the error.
+HOSTILE = """
+import streamlit as st
+from streamlit.runtime.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+class Fails:
+    told = ""
+
+    def __len__(self):
+        if self.told:
+            raise LookupError(self.told)
+        return 0
+
+def add_file(session, record):
+    raise LookupError(record.name)
+
+word = st.text_input("Word", key="word")
+files = Runtime.instance()._uploaded_file_mgr
+if word.startswith("cannot be read"):
+    fails = Fails()
+    files.add_file(get_script_run_ctx().session_id, UploadedFileRec("f", word, "text/plain", fails))
+    fails.told = word
+if word == "cannot be taken in":
+    files.add_file = add_file
+st.write(f"word {word}")
+"""
+
+
+def test_errors_are_told_by_their_kind_and_place_without_their_words(tmp_path):
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(running_app_of(HOSTILE, tmp_path, name)) for name in ("one", "other"))
+        hindrance = Visitor(other.port)
+        hindrance.run()
+        hindrance.run(typed("cannot be taken in"))
+        page = Visitor(one.port)
+        page.run()
+        assert upload(one, page.session, "f1", b"the document", "secret.txt") == 204
+        page.run(typed("before"))
+        word, sent = move(one, other, page.session)
+        leave(one, page)
+        back = Visitor(other.port, word)
+        assert back.shown().texts == ["word before"]  # it goes on
+        assert back.toast().startswith("The app was restarted: what you entered or uploaded here before is gone")
+        back.ids = page.ids
+        assert back.run(typed("on")).texts == ["word on"]
+        read = Visitor(one.port)
+        read.run()
+        read.run(typed("cannot be read: secret"))
+
+        with pytest.raises(CompanionError) as refused:
+            move(one, other, read.session)
+
+        assert sent.files == 1
+        told = f"page {page.session[:8]} came without what was entered on it (LookupError in app.py, line "
+        assert told in other.log.read_text()
+        assert refused.value.message.startswith("the companion failed: LookupError in app.py, line ")
+        assert "secret" not in one.log.read_text() + other.log.read_text() + refused.value.message
+        for visitor in (hindrance, back, read):
+            visitor.close()
 
 
 WHO_IS_IT = """

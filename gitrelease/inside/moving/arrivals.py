@@ -12,7 +12,7 @@ from . import parcel
 from .departures import Departures, Onward, hand_over, handed_over, which
 from .endpoint import Payload, Refusal
 from .holding import Holding, when_idle
-from .launch import tell
+from .launch import failure, tell
 from .loop import manager, on_loop
 from .notices import GONE, Toasts, not_carried
 from .parcel import Arrival, Late
@@ -79,7 +79,7 @@ class Arrivals:
         arrival = parcel.read(*payload)
         sent = _count_dropped(payload[0])
         on_loop(lambda: self._keep(ticket, Waiting(session, arrival)))
-        return {"dropped": [one._asdict() for one in arrival.dropped[sent:]]}
+        return {"dropped": [one.told() for one in arrival.dropped[sent:]]}
 
     def late(self, request: dict[str, Any], payload: Payload) -> dict[str, Any]:
         """Take what happened to a session after it was sent."""
@@ -218,8 +218,9 @@ class Arrivals:
         _loop().call_later(KEPT, self._arrived.pop, ticket, None)
         try:
             self._take_in(session, waiting, meanwhile)
-        except Exception as error:  # noqa: BLE001  # it is connected, and works as a page that was just opened
-            tell(f"page {identity[:8]} came without what was entered on it ({type(error).__name__}: {error})")
+        except Exception as error:  # noqa: BLE001  # it is connected, and works as a page that nobody knows
+            tell(f"page {identity[:8]} came without what was entered on it ({failure(error)})")
+            self._go_on_without(session, waiting)
         return identity
 
     def _take_in(self, session: Any, waiting: Waiting, meanwhile: dict[str, Any]) -> None:
@@ -247,6 +248,13 @@ class Arrivals:
                 _say(session, toasts, not_carried(arrival.dropped))
 
         loop.call_soon(held.start, arrival.client, then)
+
+    def _go_on_without(self, session: Any, waiting: Waiting) -> None:
+        """Let a page go on that what came with it could not be given to: with what its widgets bring themselves."""
+        held, loop, toasts = self._holding.hold(session), session._event_loop, Toasts(session)
+        if not held.frozen:
+            loop.call_soon(self._departures.answer_addresses, held)
+        loop.call_soon(held.start, waiting.arrival.client, lambda: _say(session, toasts, GONE))
 
 
 def _put_files(files: dict[str, Any], late: Late) -> None:

@@ -256,7 +256,7 @@ def handed_over(written: Parcel, dropped: list[Dropped], began: float) -> dict[s
     lost = {one.name for one in dropped}
     return {
         "carried": [name for name in written.carried if name not in lost],
-        "dropped": [one._asdict() for one in dropped],
+        "dropped": [one.told() for one in dropped],
         "files": written.files,
         "bytes": written.bytes,
         "seconds": round(time.monotonic() - began, 3),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .carry import LIMIT, Malformed
+from .launch import failure
 from .parcel import FILES_LIMIT
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Endpoint:
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001  # told to whoever asked; the app is not concerned
-            return {"error": f"the companion failed: {type(error).__name__}: {error}"[:500], "hint": ""}
+            return {"error": f"the companion failed: {failure(error)}", "hint": ""}
 
 
 def ask(path: str, request: dict[str, Any], payload: Payload = (b"", []), *, limit: float) -> dict[str, Any]:

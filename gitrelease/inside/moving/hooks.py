@@ -11,7 +11,7 @@ from typing import Any
 from .arrivals import Arrivals, greet
 from .departures import Departures
 from .holding import Holding
-from .launch import tell
+from .launch import failure, tell
 from .media import KeptMedia
 from .memory import Memory
 from .uploads import Uploads
@@ -22,7 +22,7 @@ _told: set[str] = set()
 def _failed(where: str, error: Exception) -> None:
     if where not in _told:
         _told.add(where)
-        tell(f"the companion failed in {where}, the app is served without it ({type(error).__name__}: {error})")
+        tell(f"the companion failed in {where}, the app is served without it ({failure(error)})")
 
 
 def wrap_reruns(holding: Holding, uploads: Uploads) -> None:

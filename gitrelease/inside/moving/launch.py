@@ -133,6 +133,16 @@ def _start_companion(arguments: Arguments) -> None:
         tell(f"the companion did not start, the app is served without it ({type(error).__name__}: {error})")
 
 
+def failure(error: BaseException) -> str:
+    """Say what failed and where, without the words of the error: they may be what somebody has entered on a page."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None:
+        return type(error).__name__
+    return f"{type(error).__name__} in {os.path.basename(place.tb_frame.f_code.co_filename)}, line {place.tb_lineno}"
+
+
 def tell(line: str) -> None:
     """Write one line to the app's log."""
     sys.stderr.write(f"gitrelease: {line}\n")

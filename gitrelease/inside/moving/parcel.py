@@ -29,10 +29,15 @@ FILES_LIMIT = 1 << 30  # bytes of one session's uploaded files
 
 
 class Dropped(NamedTuple):
-    """A value that is not carried."""
+    """A value that is not carried. `shown`: its name for the person at the page, where that is theirs alone."""
 
     name: str
     why: str
+    shown: str = ""
+
+    def told(self) -> dict[str, str]:
+        """Return it for logs and the history: without what the person has entered."""
+        return {"name": self.name, "why": self.why}
 
 
 class Parcel(NamedTuple):
@@ -93,7 +98,7 @@ def _write(client: Any, source: Snapshot | Arrival, files: list[Any], lost: list
         "values": values.write(source.values, blobs, dropped),
         # A widget brings its value itself: one that cannot be written down here is not lost.
         "widgets": values.write(source.widgets, blobs, []),
-        "dropped": [list(one) for one in dropped],
+        "dropped": [[one.shown or one.name, one.why] for one in dropped],  # for the page
         "user": source.user,
     }
     return Parcel(
@@ -123,7 +128,8 @@ def _within_limit(files: Sequence[Any], dropped: list[Dropped]) -> list[Any]:
     kept, left = [], FILES_LIMIT
     for one in files:
         if len(one.data) > left:
-            dropped.append(Dropped(one.name, f"the uploaded files are more than {FILES_LIMIT >> 20} MB"))
+            size = f"a document of {len(one.data) >> 20} MB"
+            dropped.append(Dropped(size, f"the uploaded files are more than {FILES_LIMIT >> 20} MB", one.name))
         else:
             kept.append(one)
             left -= len(one.data)
