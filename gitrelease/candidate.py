@@ -41,6 +41,11 @@ class Candidate:
         return self.trigger == "push" and not self.refusable
 
     @property
+    def came_by_branch(self) -> bool:
+        """Did the branch bring it? Then it is there already, or will be before it goes live."""
+        return self.trigger in ("push", "pull", "branch")
+
+    @property
     def known_as(self) -> str:
         """The commit that people know: the branch's, but for an edit of a file that only releases have."""
         return self.commit if self.trigger == "edit" else self.source

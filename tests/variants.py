@@ -18,6 +18,8 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     "test_what_grows_in_its_soak_is_rolled_back": ("memory",),
     "test_a_bad_check_ends_in_a_clear_result_and_the_others_still_run": ("hangs",),
     "test_a_check_that_is_told_to_end_leaves_nothing_behind": ("15", "1"),
+    # locks
+    "test_an_edit_that_cannot_be_recorded_is_tried_with_pauses_and_goes_live_when_it_can": ("refs/heads/deploy",),
     # killed, cut off
     "test_an_agent_that_is_killed_at_any_point_leaves_production_whole": ("deploy", "push", "rollback"),
     "test_an_agent_that_is_killed_leaves_every_instance_whole": ("group first",),

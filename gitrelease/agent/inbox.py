@@ -128,7 +128,7 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
         now = time.monotonic()
         if now >= inbox.doubles_at:  # else somebody has poked: that says nothing of how long it will last
             inbox.failed += 1
-        inbox.again_in = min(FIRST_PAUSE * 2 ** min(inbox.failed - 1, 10), LONGEST_PAUSE)
+        inbox.again_in = pause_after(inbox.failed)
         inbox.doubles_at = now + inbox.again_in
         inbox.trouble = error.message if isinstance(error, GitError) else str(error)
         if inbox.failed >= TOLD_FROM:
@@ -140,6 +140,11 @@ def reconcile(production: Production, inbox: Inbox, *, cancel: Cancel, report: R
     )
     passing("inbox: looked")
     return outcome
+
+
+def pause_after(failed: int) -> float:
+    """Return in how many seconds it is looked again after so many looks in a row that came to no end, one at least."""
+    return min(FIRST_PAUSE * 2.0 ** min(failed - 1, 10), LONGEST_PAUSE)
 
 
 def _tell_pending(production: Production, inbox: Inbox) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import select
 import threading
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gitrelease.agent.background import guarded, log
 from gitrelease.agent.inbox import Pushed
@@ -25,7 +27,7 @@ from gitrelease.agent.turn import AGENT, PUSH, Holder
 from gitrelease.candidate import Candidate, of_branch
 from gitrelease.checks.staging import Report
 from gitrelease.core import refs
-from gitrelease.core.errors import Busy, ReleaseError, is_known
+from gitrelease.core.errors import Busy, Exit, ReleaseError, is_known, of_host
 from gitrelease.core.events import Attempted
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
@@ -35,7 +37,7 @@ from gitrelease.core.text import quoted, short
 from gitrelease.edges import locks
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
-from gitrelease.edges.git import is_zero
+from gitrelease.edges.git import GitError, is_zero
 from gitrelease.edges.housekeeping import is_full
 from gitrelease.release import attempts
 from gitrelease.release.branch import settle
@@ -150,6 +152,12 @@ class Pushes:
         An agent that has ended since it staged the push has taken along what it knew: it is resumed, with the approval
         that came with it.
         """
+        with _taken(self._office.serving().world.home.root):
+            return self._promote(receive_pack, commit=commit, approval=approval, by=by, cancel=cancel, report=report)
+
+    def _promote(
+        self, receive_pack: int, *, commit: str, approval: str, by: str, cancel: Cancel, report: Report
+    ) -> Outcome:
         with self._lock:
             push = self._pushes.get(receive_pack)
         if push is not None:
@@ -256,6 +264,33 @@ def _clear_locks(world: World) -> None:
     """A `git receive-pack` that was killed while it moved the branch leaves its locks: every push would be refused."""
     for lock in locks.clear_locks_of(world.git.root, world.git.directory, ("HEAD", world.settings.branch_ref)):
         log.warning("removed %s, which a push that was killed had left", lock)
+
+
+@contextlib.contextmanager
+def _taken(home: Path) -> Iterator[None]:
+    """What git or the disk refuses now cannot be pushed again, everything is up to date: it is tried again by itself.
+
+    `home` is where we write.
+    """
+    try:
+        yield
+    except (GitError, OSError) as error:
+        raise _not_live_yet(error, home) from error
+
+
+def _not_live_yet(error: GitError | OSError, home: Path) -> ReleaseError:
+    """Say what keeps from going live what is on the branch already, and what its owner can do on the host."""
+    by_itself = "It is tried again by itself, after ten seconds, then more, up to ten minutes"
+    refused = OSError(errno.ENOSPC, str(error)) if isinstance(error, GitError) and is_full(home) else error
+    known = of_host(refused, str(home), typed=False) if isinstance(refused, OSError) else None
+    if known is not None:
+        return ReleaseError(known.message, hint=f"{known.hint}. {by_itself}", code=known.code)
+    return ReleaseError(
+        error.message if isinstance(error, GitError) else str(error),
+        hint=f"{by_itself}. On the host: how it is (gitrelease status), what is in the way (gitrelease doctor); "
+        "clear it away: gitrelease recover",
+        code=Exit.UNEXPECTED,
+    )
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def branch_for(production: Production, candidate: Candidate) -> tuple[RefUpdate,
     top of the head that it was made on, or not at all. What a person named is where the branch goes.
     """
     git, branch = production.world.git, production.world.settings.branch_ref
-    if candidate.trigger in ("push", "pull", "branch"):
+    if candidate.came_by_branch:
         return ()
     if candidate.trigger == "edit":
         head = head_for(production.world, candidate)

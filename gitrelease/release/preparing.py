@@ -49,10 +49,10 @@ from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend, backend_name
 from gitrelease.edges.cancel import Cancel
-from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.git import GitError
 from gitrelease.edges.housekeeping import is_full
 from gitrelease.edges.records import Records
-from gitrelease.release import room
+from gitrelease.release import room, transaction
 from gitrelease.release.attempts import Attempt, cut_off
 from gitrelease.release.before import Before
 from gitrelease.release.branch import leaves_out
@@ -144,7 +144,7 @@ def prepare(
         refused = candidate.refusable or candidate.trigger == "shell"
         return attempt.end("refused" if refused else "waiting", why, hint=hint)
     if not isinstance(decision, Go | AfterApproval):
-        return _turned_away(attempt, decision)
+        return _turned_away(attempt, decision, known)
     short_of = room.lacking(production, candidate.commit)
     if short_of is not None:
         hint = room.hint(candidate.trigger)
@@ -176,13 +176,13 @@ def _ready(
         started = spread(production, world, staged.backend, cancel=cancel, report=report)
     if not isinstance(started, Check):
         try:
-            if not is_full(production.world.home.root):  # of a full disk who pushes or deploys is told in other words
-                _prove(production, known)
-        except (GitError, OSError) as error:
+            refused = _unrecorded(attempt, known)
+        except (GitError, OSError):
             production.end_all(started.values())
-            if not candidate.refusable:
-                raise  # nobody can be refused: it is tried again
-            return _unrecorded(attempt, error, known)
+            raise  # nobody can be refused: it is tried again
+        if refused is not None:
+            production.end_all(started.values())
+            return refused
         with _told_when_cut_off(attempt):
             started = on_the_data_itself(production, world, started, cancel=cancel, report=report)
     if isinstance(started, Check):
@@ -198,32 +198,40 @@ def _compared_with(production: Production, known: Records) -> Release | None:
     return known.live if world.is_production else world.of_group(PRODUCTION).records().live
 
 
-def _prove(production: Production, known: Records) -> None:
-    """Raise where a release could not be recorded just now: `GitError` for its refs, `OSError` for the journal."""
-    if known.live is not None:
-        tag = known.live.tag  # in the place of the one that is still to be written
-        live = RefUpdate(production.world.live_ref, tag, tag)
-        production.world.git.prove_refs([*records.create_tag(known.next_number, tag), live])
-    production.world.journal.prove()
+def _unrecorded(attempt: Attempt, known: Records, *, runs: bool = True) -> Outcome | None:
+    """Refuse what could not be recorded just now, for the history neither; raise why where nobody can be refused.
+
+    `runs`: it changes what runs. Of a full disk who pushes or deploys is told in other words.
+    """
+    production, candidate = attempt.production, attempt.candidate
+    if is_full(production.world.home.root):
+        return None
+    try:
+        if runs:
+            transaction.prove(production, known, candidate)
+        else:
+            transaction.prove_branch(production, candidate)
+        production.world.journal.prove()
+    except (GitError, OSError) as error:
+        if not candidate.refusable:
+            raise
+        return Outcome(
+            outcome="refused",
+            release=known.live.name if known.live else None,
+            kind=attempt.kind,
+            reason=f"it could not be recorded: {error.message if isinstance(error, GitError) else error}",
+            hint="On the host: mend that (see what is in the way: gitrelease doctor); then once more",
+        )
+    return None
 
 
-def _unrecorded(attempt: Attempt, error: GitError | OSError, known: Records) -> Outcome:
-    """Refuse what could not be recorded; nor can this be, for the history."""
-    return Outcome(
-        outcome="refused",
-        release=known.live.name if known.live else None,
-        kind=attempt.kind,
-        reason=f"it could not be recorded: {error.message if isinstance(error, GitError) else error}",
-        hint="On the host: mend that (see what is in the way: gitrelease doctor); then once more",
-    )
-
-
-def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen) -> Outcome:
+def _turned_away(attempt: Attempt, decision: NothingToDo | No | Frozen, known: Records) -> Outcome:
     """End what is not even staged."""
     candidate = attempt.candidate
     match decision:
         case NothingToDo():
-            return attempt.end("unchanged", decision.why)
+            refused = _unrecorded(attempt, known, runs=False) if candidate.refusable else None
+            return refused or attempt.end("unchanged", decision.why)
         case No():
             hint = quarantine_hint(candidate.known_as, refusable=candidate.refusable)
             return attempt.end("refused", decision.why, hint=hint)

@@ -7,6 +7,7 @@ the agent, under its lock.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,21 +16,19 @@ from gitrelease.checks.baseline import keep_baseline
 from gitrelease.checks.findings import Findings
 from gitrelease.checks.staging import Report, Staged
 from gitrelease.core.diff import Diff
-from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import Promoted, Promoting, Superseded
 from gitrelease.core.history import Release, tag_message
 from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.pages import staying_pages
 from gitrelease.core.settings import seconds
-from gitrelease.core.text import one_line
-from gitrelease.edges import records
+from gitrelease.core.text import one_line, short
 from gitrelease.edges.backends import Backend
 from gitrelease.edges.faults import passing
-from gitrelease.edges.git import GitError, RefUpdate
+from gitrelease.edges.git import GitError
 from gitrelease.edges.records import Records
+from gitrelease.release import transaction
 from gitrelease.release.attempts import Attempt
-from gitrelease.release.branch import branch_for, head_for
 from gitrelease.release.execute import (
     BringFiles,
     Intend,
@@ -54,26 +53,27 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     begun = time.monotonic()
     try:
         known = world.records()
-        head = head_for(world, candidate)
-        release = _as_it_is(production, known, candidate) or _tagged(world, known, staged, prepared.approval)
+        release = transaction.stays(production, known, candidate) or _tagged(world, known, staged, prepared.approval)
+        steps = _steps_to(production, known, release, prepared)
     except BaseException:
         production.end_all(prepared.backends.values())  # a full disk, say: nothing has moved
         raise
     passing("promote: tag written")
     try:
-        performed = carry_out(_steps_to(production, known, release, prepared), production)
+        performed = carry_out(steps, production)
     except BaseException as error:
         moved = world.git.ref(world.live_ref) == release.tag
         if not any(serves(production, one) for one in prepared.backends.values()):
             production.end_all(prepared.backends.values())
-        if moved or not isinstance(error, GitError | ReleaseError):
-            raise  # where the refs have moved, the inbox serves what they say as soon as it looks
-        attempt, at = Attempt(production, candidate, release.kind, begun), world.git.ref(world.settings.branch_ref)
-        if at in (None, head):
-            return attempt.end("superseded", error.message, hint=error.hint)
-        # What the branch is at now is looked at next.
-        why = f"the branch has moved to {str(at)[:10]} meanwhile"
-        return attempt.end("superseded", why, hint="See what becomes of that: gitrelease status")
+        superseded = None if moved or not isinstance(error, GitError) else _superseded(world, candidate, steps)
+        if superseded is None:
+            raise  # the inbox tries it again; where the refs have moved it serves what they say as soon as it looks
+        return Attempt(production, candidate, release.kind, begun).end(
+            # What the branch is at now is looked at next.
+            "superseded",
+            superseded,
+            hint="See what becomes of that: gitrelease status",
+        )
     passing("promote: live, not told")
     # First of all: what follows writes to the disk, which may be full.
     soak = world.settings.policy[release.kind].soak_seconds
@@ -96,14 +96,14 @@ def promote(production: Production, prepared: Prepared, *, report: Report) -> Ou
     )
 
 
-def _as_it_is(production: Production, known: Records, candidate: Candidate) -> Release | None:
-    """Return the release that a candidate stays; None where it becomes a new one.
-
-    What production had meanwhile has a higher number, and the way back goes by numbers: it would pass that by.
-    """
-    carries, live = candidate.carries, known.live
-    outrun = production.world.is_production and carries and live and carries.number < live.number
-    return None if outrun else carries
+def _superseded(world: World, candidate: Candidate, steps: Sequence[Step]) -> str | None:
+    """Say what has moved meanwhile; None where nothing has, or where the candidate is on the branch all the same."""
+    lost = transaction.lost(world.git, [one for step in steps if isinstance(step, MoveRefs) for one in step.updates])
+    if lost is None or candidate.came_by_branch:
+        return None
+    name = "the branch" if lost.ref == world.settings.branch_ref else lost.ref
+    at = world.git.ref(lost.ref)
+    return f"{name} has moved to {short(at)} meanwhile" if at else f"{name} is gone meanwhile"
 
 
 def _tagged(world: World, known: Records, staged: Staged, approval: str) -> Release:
@@ -131,13 +131,7 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
         at=at, number=release.number, tag=release.tag, commit=release.commit, source=release.source,
         previous=live.number if live else None, state=state,
     )  # fmt: skip
-    updates = (
-        *_tag_updates(production, known, release, carried=carried),
-        RefUpdate(production.world.live_ref, release.tag, live.tag if live else None),
-        *branch_for(production, candidate),
-        *records.absolve(known, key=candidate.key, number=release.number),
-        *records.keep_state(production.world.git, release.number, state),
-    )
+    updates = transaction.updates(production, known, candidate, number=release.number, tag=release.tag, state=state)
     steps: list[Step] = [Intend(intent)]
     if production.soak is not None and live is not None:
         steps.append(Write(Superseded(at=at, number=live.number)))
@@ -149,18 +143,6 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
         BringFiles(release.commit, release.source),
         Write(Promoted(at=at, number=release.number, seconds=took)),
     ]
-
-
-def _tag_updates(production: Production, known: Records, release: Release, *, carried: bool) -> tuple[RefUpdate, ...]:
-    """Return the updates that make the tag of a release, or let production have what another group has had alone."""
-    world = production.world
-    if carried:
-        if world.is_production:
-            return tuple(records.in_production(known, release.number))
-        apart = release.number in known.elsewhere
-        return (records.only_in(world.group, release.number, release.tag),) if apart else ()
-    made = records.create_tag(release.number, release.tag)
-    return made if world.is_production else (*made, records.only_in(world.group, release.number, release.tag))
 
 
 def take_effect(production: Production, known: Records, live: Release, *, soak: float) -> None:
