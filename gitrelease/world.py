@@ -15,7 +15,7 @@ import msgspec
 from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.core.groups import PRODUCTION
-from gitrelease.core.settings import Instance, Settings
+from gitrelease.core.settings import SETTINGS_FILE, Instance, Settings
 from gitrelease.edges import disk_cache, kept_settings, records, variables
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import Checkout
@@ -128,7 +128,14 @@ class World:
 
     def limit_told(self, name: str) -> str:
         """Say what a limit is set to, and where: what ran into it may only need more."""
-        return settings_files.limit_told(self.git, self.host, self.git.ref(self.live_ref), name)
+        live = self.git.ref(self.live_ref) or self.git.ref(refs.LIVE)
+        if name in self.host.get("limits", {}):
+            where = "set in .git/gitrelease/host.toml"
+        elif name in settings_files.limits_of(self.git, live or "HEAD"):
+            where = f"set in {SETTINGS_FILE} of {'what is live' if live else 'HEAD'}"
+        else:
+            where = "the default"
+        return f"limits.{name} is {getattr(self.settings.limits, name)}, {where}"
 
     def _host_now(self) -> Mapping[str, Any]:
         try:

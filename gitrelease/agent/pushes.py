@@ -90,6 +90,8 @@ class Pushes:
         # Looking whether something has arrived takes the agent milliseconds: not worth a word.
         if holder is not None and (holder.owner != AGENT or time.time() - holder.since > 1):
             report("wait", office.turn.busy().message, None)
+        if holder is not None:
+            world = world.judged_by(world.live_ref)  # what is set on the host by now counts
         try:
             holder = office.turn.take(
                 owner=by,
@@ -99,7 +101,7 @@ class Pushes:
                 wait=seconds(world.settings.limits.wait),
             )
         except Busy as busy:
-            return _told(production, new, by, _refused(production, busy.message, busy.hint))
+            return _told(production, new, by, _refused(production, _waited(world, busy), busy.hint))
         keeps_turn = False
         try:
             judged = self._judge(old, new, approval=approval, by=by, cancel=cancel, report=report)
@@ -176,12 +178,13 @@ class Pushes:
         commit = commit or production.world.git.ref(production.world.settings.branch_ref) or ""
         if office.turn.holder is not None:
             report("wait", office.turn.busy().message, None)
-        wait = seconds(production.world.settings.limits.wait)
+        world = production.world.judged_by(production.world.live_ref)
+        wait = seconds(world.settings.limits.wait)
         try:
             with office.has_turn(owner=by, pid=receive_pack, doing=PUSH, cancel=cancel, wait=wait):
                 return resume(office.serving(), office.inbox, commit, pushed, cancel=cancel, report=report)
         except Busy as busy:
-            return not_yet(production, busy.message)
+            return not_yet(production, _waited(world, busy))
 
     def go_on(self) -> None:
         """The branch has moved: what was pushed there goes live now, `post-receive` only hears of it."""
@@ -351,6 +354,10 @@ def _refuse_at_once(production: Production, old: str, new: str) -> Outcome | Non
     except ReleaseError as rebased:
         return _refused(production, rebased.message, rebased.hint)
     return None
+
+
+def _waited(world: World, busy: Busy) -> str:
+    return f"{busy.message}; a push waits no longer ({world.limit_told('wait')})"
 
 
 def _on_top(production: Production) -> str:

@@ -77,13 +77,20 @@ class Asked:
         finished = self.contract.wait(deadline, cancel)
         said = inside.contract_results(self.contract, finished=finished)
         answers = inside.replay_results(self.contract)
-        checks = said.checks if finished else self._with_limit(said.checks)
+        checks = self._with_limits(said, finished=finished)
         return Findings((*checks, *patterns, *self.lints.result()), said.facts, answers, self.questions)
 
-    def _with_limit(self, checks: tuple[Check, ...]) -> tuple[Check, ...]:
-        """Name the limit with the check that did not return within it: the last one."""
-        *before, late = checks
-        return (*before, msgspec.structs.replace(late, detail=f"{late.detail} ({self.world.limit_told('checks')})"))
+    def _with_limits(self, said: inside.Said, *, finished: bool) -> tuple[Check, ...]:
+        """Name the limit with the check that did not return within it, the last one, and where memory was too short."""
+        limits = dict.fromkeys(said.short, "checks_memory_mb")
+        if not finished:
+            limits[len(said.checks) - 1] = "checks"
+        return tuple(
+            msgspec.structs.replace(check, detail=f"{check.detail} ({self.world.limit_told(limits[place])})")
+            if place in limits
+            else check
+            for place, check in enumerate(said.checks)
+        )
 
     def _patterns(self, *, finished: bool) -> tuple[Check, ...]:
         if self.backtracking is None:

@@ -273,7 +273,7 @@ def _start_and_judge(
     with contextlib.ExitStack() as stack:
         sampler = None
         if scope.new:
-            meter = limits.Meter(backend, limits.beside(world.settings.limits, beside))
+            meter = limits.Meter(backend, limits.beside(world.settings.limits, beside), world.limit_told)
             end = functools.partial(backends.end, backend, world.home, grace=0.0)
             sampler = stack.enter_context(limits.Sampler(meter, end))
         promise = None

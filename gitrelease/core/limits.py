@@ -31,13 +31,18 @@ def bounds(limits: Limits, *, live_mb: float | None) -> Bounds:
     return Bounds(limits.processes_most, None if live_mb is None else max(LEAST_MB, 2 * live_mb))
 
 
-def excess(sample: Sample, allowed: Bounds) -> str:
-    """Say what is beyond the bounds, with both figures; nothing where all is well."""
+class Excess(NamedTuple):
+    """What is beyond a bound: both figures, and the name of the limit."""
+
+    said: str
+    limit: str
+
+
+def excess(sample: Sample, allowed: Bounds) -> Excess | None:
+    """Return what is beyond the bounds; None where all is well."""
     if sample.processes > allowed.processes:
-        return f"{sample.processes} processes run, {allowed.processes} are the most (limits.processes_most)"
+        return Excess(f"{sample.processes} processes run, {allowed.processes} are the most", "processes_most")
     if allowed.memory_mb is not None and sample.memory_mb > allowed.memory_mb:
-        return (
-            f"its processes use {sample.memory_mb:.0f} MB, {allowed.memory_mb:.0f} MB are the most"
-            " (limits.memory_most_mb)"
-        )
-    return ""
+        said = f"its processes use {sample.memory_mb:.0f} MB, {allowed.memory_mb:.0f} MB are the most"
+        return Excess(said, "memory_most_mb")
+    return None

@@ -109,10 +109,13 @@ def _give_way(running: Inside) -> None:
 
 
 class Said(NamedTuple):
-    """What a contract said: its checks, and what is to be known of the app (schema, field, type)."""
+    """What a contract said: its checks, what is to be known of the app (schema, field, type), and the places of the
+    checks that memory was too short for.
+    """
 
     checks: tuple[Check, ...]
     facts: dict[str, dict[str, str]]
+    short: frozenset[int] = frozenset()
 
 
 _CHECK, _ANSWER, _ENTRY = ReadAs(Check), ReadAs(Answer), ReadAs(dict[str, Any])
@@ -122,6 +125,7 @@ def contract_results(running: Inside, *, finished: bool) -> Said:
     """Return what the contract said so far; a check that never came back has failed, and is named."""
     checks: list[Check] = []
     facts: dict[str, dict[str, str]] = {}
+    short: set[int] = set()
     begun: str | None = None
     for entry in _entries(running):
         if "started" in entry:
@@ -129,11 +133,13 @@ def contract_results(running: Inside, *, finished: bool) -> Said:
         elif "facts" in entry:
             facts |= entry["facts"]
         else:
+            if entry.pop("out_of_memory", False):
+                short.add(len(checks))
             checks.append(_CHECK.convert(entry))
             begun = None
     if begun is not None or not checks:
         checks.append(_never_returned(running, begun or "contract", finished=finished))
-    return Said(tuple(_with_output(check, running) for check in checks), facts)
+    return Said(tuple(_with_output(check, running) for check in checks), facts, frozenset(short))
 
 
 def replay_results(running: Inside) -> dict[str, Answer]:

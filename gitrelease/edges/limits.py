@@ -19,20 +19,21 @@ EVERY = 0.2  # seconds between two samples
 
 
 class Meter:
-    """Counts the processes of one backend."""
+    """Counts the processes of one backend; `told` says what a limit is set to, and where."""
 
-    def __init__(self, backend: Backend, allowed: Bounds) -> None:
+    def __init__(self, backend: Backend, allowed: Bounds, told: Callable[[str], str]) -> None:
         self._tree = Tree(backend.identity, NAME, backend.log)
         self._allowed = allowed
+        self._told = told
 
     def look(self) -> str:
         """Say which limit is passed just now, and by how much; nothing where none is."""
         members = self._tree.members()
-        said = excess(Sample(len(members), sum(one.resident_mb for one in members)), self._allowed)
-        if said and len(members) > 1:
+        beyond = excess(Sample(len(members), sum(one.resident_mb for one in members)), self._allowed)
+        if beyond and len(members) > 1:
             # Pages that a parent shares with its children are resident in each of them, and there but once.
-            said = excess(Sample(len(members), sum(one.own_mb() for one in members)), self._allowed)
-        return said
+            beyond = excess(Sample(len(members), sum(one.own_mb() for one in members)), self._allowed)
+        return f"{beyond.said} ({self._told(beyond.limit)})" if beyond else ""
 
 
 def beside(limits: Limits, live: Backend | None) -> Bounds:

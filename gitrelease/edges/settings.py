@@ -48,16 +48,11 @@ def load(git: Git, host: Mapping[str, Any], revision: str | None) -> Settings:
     return combine(settings_text.read(repository or b"", SETTINGS_FILE), host)
 
 
-def limit_told(git: Git, host: Mapping[str, Any], revision: str | None, name: str) -> str:
-    """Say what a limit is set to, and where: `limits.start is "5s", set in host.toml`."""
-    repository = settings_text.read(git.blob(revision, SETTINGS_FILE) or b"" if revision else b"", SETTINGS_FILE)
-    for table, where in (
-        (host, "set in .git/gitrelease/host.toml"),
-        (repository, f"set in {SETTINGS_FILE} of what is live"),
-    ):
-        if name in table.get("limits", {}):
-            return f"limits.{name} is {table['limits'][name]}, {where}"
-    return f"limits.{name} is {getattr(Limits(), name)}, the default"
+def limits_of(git: Git, revision: str) -> Mapping[str, Any]:
+    """Return the limits that the repository sets at `revision`."""
+    found: Mapping[str, Any] = settings_text.read(git.blob(revision, SETTINGS_FILE) or b"", SETTINGS_FILE)
+    limits: Mapping[str, Any] = found.get("limits", {})
+    return limits
 
 
 def tables_of_host(file: Path) -> dict[str, Any]:

@@ -179,6 +179,7 @@ def compile_all(patterns: list[str]) -> None:
 def perform(check: Check, script: Path) -> dict[str, Any]:
     """Run one check and return its result, whatever the app raises."""
     began = time.perf_counter()
+    short: dict[str, bool] = {}
     try:
         status, detail = told(check.holds())
     except KeyboardInterrupt:
@@ -187,8 +188,9 @@ def perform(check: Check, script: Path) -> dict[str, Any]:
         status, detail = "skipped", str(reason)
     except BaseException as error:  # noqa: BLE001 - sys.exit() in the app is a failed check as well
         status, detail = "failed", describe(error, script)
+        short = {"out_of_memory": True} if isinstance(error, MemoryError) else {}
     spent = round(time.perf_counter() - began, 4)
-    result = {"name": check.name, "kind": check.kind, "status": status, "detail": detail, "seconds": spent}
+    result = {"name": check.name, "kind": check.kind, "status": status, "detail": detail, "seconds": spent, **short}
     return {**result, "absolute": True} if check.absolute else result
 
 

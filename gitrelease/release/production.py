@@ -288,7 +288,7 @@ class Production:
             standby = self.running.standby
             before = standby.workers.get(name) if standby else None
             allowed = limits.beside(self.world.settings.limits, before.backend if before else None)
-            watch.meter = limits.Meter(worker.backend, allowed)
+            watch.meter = limits.Meter(worker.backend, allowed, self.world.limit_told)
         return watch.meter.look()
 
 

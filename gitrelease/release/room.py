@@ -46,7 +46,7 @@ def on_disk(world: World, commit: str) -> str:
     if left.free < needed + reserve:
         return (
             f"the disk has {_in_mb(left.free)} MB left; a slot for this release takes {_in_mb(needed)} MB,"
-            f" and {_in_mb(reserve)} MB must stay free (limits.disk_mb)"
+            f" and {_in_mb(reserve)} MB must stay free ({world.limit_told('disk_mb')})"
         )
     if left.files is not None and left.files < files + _FEW_FILES:
         return f"the disk has room for {left.files} more files; a slot takes {files} and {_FEW_FILES} must stay free"
@@ -63,8 +63,9 @@ def in_memory(production: Production, instances: int | None = None, world: World
     if have + waiting >= needed:
         return ""
     gain = f", {waiting:.0f} more if what only waits were ended" if waiting else ""
+    told = (world or production.world).limit_told("memory_mb")
     wanted = "one more backend is" if count == 1 else f"{count} more backends are"
-    return f"{wanted} reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain}"
+    return f"{wanted} reckoned to need {needed:.0f} MB of memory; {have:.0f} are available{gain} ({told})"
 
 
 def _in_mb(size: int) -> str:

@@ -125,9 +125,9 @@ grow()
         ("raise ValueError('no licence')", "no licence"),
         ("import no_such_module", "no_such_module"),
         ("import time; time.sleep(20)", "nobody listens on its port"),
-        (f"import os{HOG}", "MB, 150 MB are the most (limits.memory_most_mb)"),
-        (DAEMONS, "processes run, 8 are the most (limits.processes_most)"),
-        (CHILDREN, "processes run, 8 are the most (limits.processes_most)"),
+        (f"import os{HOG}", "MB, 150 MB are the most (limits.memory_most_mb is 150, set in gitrelease.toml of "),
+        (DAEMONS, "processes run, 8 are the most (limits.processes_most is 8, set in gitrelease.toml of "),
+        (CHILDREN, "processes run, 8 are the most (limits.processes_most is 8, set in gitrelease.toml of "),
         (
             "from gitrelease.edges.backends import free_port\nsys.argv[1] = str(free_port())",
             "nobody listens on its port",
@@ -288,8 +288,8 @@ threading.Thread(target=later, daemon=True).start()
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (HOG, "MB, 150 MB are the most (limits.memory_most_mb)"),
-        (DAEMONS, "processes run, 8 are the most (limits.processes_most)"),
+        (HOG, "MB, 150 MB are the most (limits.memory_most_mb is 150, set in gitrelease.toml of "),
+        (DAEMONS, "processes run, 8 are the most (limits.processes_most is 8, set in gitrelease.toml of "),
     ],
     ids=["memory", "daemons"],
 )
