@@ -140,7 +140,6 @@ def test_a_group_goes_back_by_itself_and_by_hand(grouped: Grouped) -> None:
     assert production.answer() == "one revenue profit"
 
 
-@pytest.mark.long
 def test_what_a_group_never_had_is_not_live_again_there(grouped: Grouped) -> None:
     grouped.production.commit_term("second")
     grouped.production.await_live("release/2")
@@ -156,6 +155,7 @@ def test_what_a_group_never_had_is_not_live_again_there(grouped: Grouped) -> Non
     assert "release/1 is live again on" in again.words
 
 
+@pytest.mark.long
 def test_a_group_comes_up_again_with_production(grouped: Grouped) -> None:
     production = grouped.production
     grouped.branch_with("two")
