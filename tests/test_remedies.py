@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from gitrelease.core.remedy import Remedy
-from tests.remedies import UNTYPED, said_by_the_package, typed_by_tests, types_something
+from tests.remedies import UNTYPED, functions_of, said_by_the_package, typed_by_tests, types
 from tests.test_docs import wrong_with
 
 
@@ -25,8 +27,28 @@ def test_none_is_both_typed_and_has_a_reason_why_it_is_not() -> None:
     assert sorted(typed_by_tests().keys() & UNTYPED.keys()) == []
 
 
-def test_tests_that_are_marked_type_something() -> None:
-    assert sorted({test.name for test in typed_by_tests().values() if not types_something(test)}) == []
+def test_tests_type_the_command_that_they_are_marked_with() -> None:
+    marked = [(mark, test) for mark, tests in typed_by_tests().items() for test in tests]
+    assert sorted(f"{test.name} does not type {mark}" for mark, test in marked if not types(test, mark)) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("production.type(said, 'gitrelease up')", True),
+        ("production.type(said, f'gitrelease {verb}')", True),
+        ("for command in ['gitrelease down', 'gitrelease up']:\n        production.type(said, command)", True),
+        ("production.type(said, 'gitrelease down')", False),
+        ("production.type(said, f'{command}')", False),
+        ("production.type('gitrelease up', 'gitrelease down')", False),
+        ("production.gitrelease('up')", False),
+    ],
+)
+def test_a_mark_is_held_against_what_its_test_types(body: str, said: bool) -> None:
+    module = ast.parse(f"@typed('module.where: gitrelease up')\ndef test():\n    {body}\n")
+    (test,) = functions_of(module)
+
+    assert types(test, "module.where: gitrelease up") == said
 
 
 def test_few_cannot_be_typed_by_a_test() -> None:
@@ -47,6 +69,15 @@ def test_few_cannot_be_typed_by_a_test() -> None:
         ("then: gitrelease down && gitrelease up. All goes on", ["gitrelease down && gitrelease up"]),
         ("to go back: gitrelease rollback on the host", ["gitrelease rollback"]),
         ("Take over what you need: git diff a -- b | git apply -3; then commit", ["git diff a -- b | git apply -3"]),
+        (
+            "see what the host has (free -m), or date; timedatectl set-ntp true",
+            ["free -m", "date", "timedatectl set-ntp true"],
+        ),
+        ("add it with: crontab -e", ["crontab -e"]),
+        ("put it there, then supervisorctl update", ["supervisorctl update"]),
+        ("come by: ssh -L 1:127.0.0.1:1 USER@HOST", ["ssh -L 1:127.0.0.1:1 USER@HOST"]),
+        ("git {begun} --continue, or git {begun} --abort", ["git {begun} --continue", "git {begun} --abort"]),
+        ("its author, date and message", []),
         ("what gitrelease writes for git is no command", []),
         ("git ignores it: mend .gitignore", []),
         ("Write it as release/42", []),

@@ -51,20 +51,20 @@ def run(
         root=str(client.root), token=secrets.token_urlsafe(32), by=user(), address=address, port=port,
         actions=allow_actions,
     )  # fmt: skip
-    if warned := exposure(address):
+    if warned := exposure(address, port):
         print(warned, file=sys.stderr)
     if os.fork() == 0:
         os._exit(_announce(started, client.home, browser=not no_browser and not as_json, as_json=as_json))
     _become_server(started)
 
 
-def exposure(address: str) -> str:
+def exposure(address: str, port: int) -> str:
     """Return the warning for an address that others reach, nothing for one of this host alone."""
     if ipaddress.ip_address(address).is_loopback:
         return ""
     return (
         f"warning: {address} can be reached from other hosts, and nothing is encrypted: who sees the traffic has the"
-        " token\n  safer: leave --address out, and come by ssh -L"
+        f" token\n  safer: leave --address out, and come by: ssh -L {port}:127.0.0.1:{port} USER@HOST"
     )
 
 

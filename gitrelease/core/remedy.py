@@ -18,11 +18,11 @@ TAKE_BACK = "git checkout HEAD -- FILE, or for a new one: git rm -f --cached FIL
 
 _GITRELEASE = r"gitrelease (?=-C \S|--?[a-z]|[a-z])"
 _GIT = (
-    r"git (?:-C|-c|--[a-z-]+|add|am|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config|diff"
-    r"|fetch|log|merge|pull|push|rebase|reset|restore|revert|rm|switch|tag|update-ref|worktree)\b"
+    r"git (?:\{begun\}|-C|-c|--[a-z-]+|add|am|apply|bisect|branch|check-ignore|checkout|cherry-pick|clone|commit|config"
+    r"|diff|fetch|log|merge|pull|push|rebase|reset|restore|revert|rm|switch|tag|update-ref|worktree)(?!\w)"
 )
 _OTHERS = (
-    r"(?:dmesg\b|(?:sudo|chmod|chown|mv|rm|cat|ls|df|free|quota|ulimit|sysctl|mount|ps|service|systemctl|loginctl"
+    r"(?:dmesg\b|date(?=;)|(?:sudo|chmod|chown|mv|rm|cat|ls|df|free|quota|ulimit|sysctl|mount|ps|service|systemctl|loginctl|timedatectl|crontab|supervisorctl|ssh"
     r"|pip install|(?:\S*python[\d.]*\}?|\S*executable\}) -m pip) (?=[\w{'#/~.-]))"
 )
 _BEFORE = r"(?:(?<![\s\S])|(?<=[:;,] )|(?<=\()|(?<=\bor )|(?<=\band )|(?<=\bthen )|(?<=\n  ))"

@@ -141,4 +141,4 @@ def test_what_the_user_sets_for_apps_in_the_home_folder_is_not_for_this_page(
 
 @pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", False), ("::1", False), ("10.0.0.7", True)])
 def test_an_address_that_others_reach_comes_with_a_warning(address: str, warned: bool) -> None:
-    assert bool(exposure(address)) is warned
+    assert bool(exposure(address, 8600)) is warned

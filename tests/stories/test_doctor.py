@@ -436,6 +436,7 @@ def test_a_slot_that_is_no_checkout_any_more_is_removed(production: Production) 
     assert production.live() == "release/2"
 
 
+@typed("doctor.host.clock: date")
 def test_a_clock_that_is_behind_the_commits_is_told(checkout: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_COMMITTER_DATE", f"{int(time.time()) + 86_400 * 3} +0000")
     checkout.init()
@@ -445,6 +446,7 @@ def test_a_clock_that_is_behind_the_commits_is_told(checkout: Production, monkey
 
     assert code == 0
     assert "3 days behind the newest commit" in lines["clock"][0]["detail"]
+    assert str(time.gmtime().tm_year) in checkout.type(lines["clock"][0]["fix"], "date").out
 
 
 def test_journal_lines_that_nobody_can_read_are_told(production: Production) -> None:

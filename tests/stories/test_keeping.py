@@ -301,6 +301,7 @@ def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
     assert {'"mine"', '"theirs"'} <= set(production.read("server.py").replace(",", " ").split())
 
 
+@typed("release.keeping.restore: git {begun} --abort")
 @pytest.mark.parametrize("begun", ["merge", "rebase", "cherry-pick", "revert", "am"])
 def test_what_is_under_way_is_given_up_before_work_comes_back(
     production: Production, begun: str, tmp_path: Path

@@ -103,7 +103,8 @@ def test_what_was_taken_and_cannot_go_live_is_told_and_goes_live_when_it_can(pro
             assert "taken, not live yet: " in production.gitrelease("history").out
             until(receiver.titles, "whoever is notified hears of it")
             assert receiver.titles()[0].startswith("level 2: a change was taken and is not live yet")
-            said, ours = receiver.body("not live yet"), f"gitrelease -C {production.root}"
+            said = receiver.body("not live yet")
+            ours = f"gitrelease -C {production.root}"
             assert f"{ref}.lock" in production.type(said, f"{ours} doctor").said
             recovered = production.type(said, f"{ours} recover")
             assert f"removed {ref}.lock" in recovered.said

@@ -57,6 +57,7 @@ def test_a_standby_makes_way_when_memory_is_short_for_one_more(production: Produ
 
 
 @pytest.mark.long
+@typed("release.room.hint: free -m")
 def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_up_for_it(
     production: Production,
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_
     assert pushed.code == 1
     assert "room: one more backend is reckoned to need 99999999 MB of memory" in said
     assert "then push again" in said
+    assert "Mem:" in developer.type(pushed.said, "free -m").out
     assert back.code == 0, back.said
     assert "release/1 is still warm" in back.said
     assert production.answer() == "one revenue profit"
@@ -217,6 +219,7 @@ def test_a_forced_push_is_refused_and_the_work_can_be_brought_on_top(production:
 
 
 @pytest.mark.long
+@typed("hooks.pre-receive: gitrelease down && gitrelease uninstall")
 def test_the_deploy_branch_cannot_be_deleted_by_a_push(production: Production) -> None:
     developer = production.clone()
 
@@ -225,6 +228,9 @@ def test_the_deploy_branch_cannot_be_deleted_by_a_push(production: Production) -
     assert pushed.code != 0
     assert "cannot be deleted" in pushed.said
     assert production.git("rev-parse", "--verify", "deploy")
+    ended = production.type(pushed.said, "gitrelease down && gitrelease uninstall")
+    assert ended.code == 0, ended.said
+    assert "cannot be deleted" not in developer.push("origin", ":deploy").said
 
 
 @pytest.mark.long
@@ -380,6 +386,7 @@ def test_a_push_starts_an_agent_that_was_killed(production: Production) -> None:
     assert "revived" in production.answer()
 
 
+@typed("hooks.update: git push REMOTE {BRANCH}")
 @pytest.mark.parametrize(
     "refspecs",
     [
@@ -404,6 +411,8 @@ def test_a_push_does_not_change_what_was_released(production: Production, refspe
     assert production.git("for-each-ref", "refs/tags", "refs/gitrelease/live") == before
     assert production.live() == "release/2"
     assert "unapproved" not in production.answer()
+    developer.type(pushed.said, "git push REMOTE deploy", REMOTE="origin")
+    assert production.live() == "release/2"
 
 
 @pytest.mark.long

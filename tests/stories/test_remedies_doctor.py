@@ -682,3 +682,42 @@ def test_a_receiver_whose_address_is_mended_gets_the_test(checkout: Production, 
         assert ended.code == 0, ended.said
         assert len(hook.got) == 1
         assert "receivers" not in {name for name, _ in told(checkout)}
+
+
+@typed("doctor.repository.branch: git {begun} --continue", "doctor.repository.branch: git {begun} --abort")
+@pytest.mark.parametrize("way", ["--continue", "--abort"])
+@pytest.mark.parametrize("begun", ["merge", "cherry-pick", "revert", "am"])
+def test_what_is_under_way_is_brought_to_an_end_or_given_up(
+    checkout: Production, begun: str, way: str, tmp_path: Path
+) -> None:
+    checkout.init()
+    checkout.git("checkout", "--quiet", "-b", "side")
+    checkout.write("README.md", "Theirs\n")
+    checkout.commit("Other words")
+    checkout.git("checkout", "--quiet", "deploy")
+    for words in ("Ours\n", "More of ours\n"):
+        checkout.write("README.md", words)
+        checkout.commit("Words")
+    head = checkout.git("rev-parse", "HEAD")
+    patch = tmp_path / "side.patch"
+    patch.write_text(checkout.git("format-patch", "-1", "--stdout", "side") + "\n")
+    stops = {"revert": ("revert", "--no-edit", "HEAD~1"), "am": ("am", "-3", str(patch))}
+    assert "CONFLICT" in checkout.git(*stops.get(begun, (begun, "side")), ok=False)
+    if way == "--continue":
+        checkout.write("README.md", "Both\n")
+        checkout.git("add", "README.md")
+
+    Patient(checkout).type("branch", f"a {begun} is under way", f"git {begun} {way}")
+
+    assert (checkout.git("rev-parse", "HEAD") == head) == (way == "--abort")
+    assert checkout.git("symbolic-ref", "HEAD") == "refs/heads/deploy"
+
+
+@typed("doctor.host.memory: free -m")
+def test_how_much_memory_there_is_can_be_seen_where_it_is_short(production: Production) -> None:
+    host = production.home / "host.toml"
+    host.write_text(f"{host.read_text()}\n[limits]\nmemory_mb = 99999999\n")
+
+    fix = fix_of(told(production), "memory", "reckoned to need 99999999 MB")
+
+    assert "Mem:" in production.type(fix, "free -m").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,15 +36,15 @@ def test_a_checkout_that_is_not_set_up_is_led_to_its_first_release(spaced: Produ
     assert ended.code == 2
     assert "is not set up for releases yet" in ended.said
 
-    said = ended.said.partition("Run once: ")[2].strip()
-    made = spaced.type(ended.said, said)
+    init = f"gitrelease -C {shlex.quote(str(spaced.root))} init"
+    made = spaced.type(ended.said, init)
     assert made.code == 0, made.said
     started = spaced.type(made.said, "gitrelease up")
     assert started.code == 0, started.said
 
     assert spaced.live() == "release/1"
     assert spaced.answer() == "one revenue profit"
-    again = spaced.type(ended.said, said)
+    again = spaced.type(ended.said, init)
     assert "nothing was changed" in again.said
     status = spaced.type(again.said, "gitrelease status")
     assert "live      release/1" in status.out

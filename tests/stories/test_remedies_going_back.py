@@ -132,7 +132,7 @@ def test_a_part_is_taken_back_from_the_release_that_is_named(tmp_path: Path) -> 
         production.clear_away()
 
 
-@typed("release.drill.drill: df -h", "release.drill.drill: gitrelease drill")
+@typed("release.drill.drill: df -h", "release.drill.drill: free -m", "release.drill.drill: gitrelease drill")
 def test_a_rehearsal_that_has_no_room_goes_through_once_there_is(production: Production) -> None:
     production.commit_term("second")
     production.await_live("release/2")
@@ -146,6 +146,7 @@ def test_a_rehearsal_that_has_no_room_goes_through_once_there_is(production: Pro
     assert refused.code == 3
     assert "there is no room for a rehearsal: the disk has" in refused.said
     assert "%" in production.type(refused.said, "df -h").out
+    assert "Mem:" in production.type(refused.said, "free -m").out
     host.write_text(written)
     drilled = production.type(refused.said, "gitrelease drill")
     assert drilled.code == 0, drilled.said

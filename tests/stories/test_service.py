@@ -329,3 +329,35 @@ def test_a_unit_that_would_still_start_it_is_removed_as_it_is_said(checkout: Pro
     assert not unit_of(checkout).exists()
     checkout.init()
     assert "would still start it" not in checkout.gitrelease("uninstall").said
+
+
+@pytest.fixture
+def crontab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a `crontab` on PATH that lists it and has it edited, as cron's own does."""
+    file, program = tmp_path / "crontab.txt", tmp_path / "bin" / "crontab"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncase "$1" in -l) cat {file} ;; -e) ${{EDITOR:?}} {file} ;; *) exit 2 ;; esac\n')
+    program.chmod(0o755)
+    file.touch()
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return file
+
+
+@typed("commands.service.run: crontab -e", "commands.uninstall._still_starting: crontab -e")
+def test_the_line_of_the_crontab_is_added_and_taken_out_again_as_is_said(
+    checkout: Production, crontab: Path, tmp_path: Path
+) -> None:
+    checkout.init()
+    shown = checkout.gitrelease("service", "--cron")
+    line = tmp_path / "line"
+    line.write_text(shown.out)
+
+    added = checkout.type(shown.err, "crontab -e", env={"EDITOR": f"cp {line}"})
+    said = checkout.gitrelease("uninstall").said
+    removed = checkout.type(said, "crontab -e", env={"EDITOR": "sed -i /@reboot/d"})
+
+    assert (added.code, removed.code) == (0, 0)
+    assert "the crontab would still start it with the host" in said
+    assert crontab.read_text() == ""
+    checkout.init()
+    assert "would still start it" not in checkout.gitrelease("uninstall").said
