@@ -58,6 +58,7 @@ class Prepared(msgspec.Struct, kw_only=True):
     made_branch: bool
     up: bool  # production was brought up, and goes on by what it has read
     changed: list[str]  # settings of this host that are not what they were
+    put_right: list[str]  # of an earlier `init`: settings of git and hooks that were not as it left them
     hooks_path: str | None  # what core.hooksPath was, where that led elsewhere
     notes: list[str]  # on the app's own Streamlit configuration
 
@@ -112,8 +113,7 @@ def init(
     passing("init: settings written")
     # A wrong setting is reported here, before anything is installed.
     world = open_world(git.root, initialised=False)
-    for key, value in CONFIGURATION.items():
-        git.run("config", "--local", key, value)
+    put_right = _configure(git, home, branch=world.settings.app.branch)
     passing("init: before the hooks")
     chained, links = hooks.install(git, home, branch=world.settings.app.branch)
     overruled = hooks_path.elsewhere(git)
@@ -140,9 +140,21 @@ def init(
         made_branch=make_branch,
         up=up,
         changed=changed,
+        put_right=put_right,
         hooks_path=overruled,
         notes=backends.remarks_on(world.settings, git.root, home),
     )
+
+
+def _configure(git: Git, home: Home, *, branch: str) -> list[str]:
+    """Let git take pushes; name what is not as an earlier `init` has left it, settings of git and hooks."""
+    settings = [key for key, value in CONFIGURATION.items() if git.configuration(key) != value]
+    for key in settings:
+        git.run("config", "--local", key, CONFIGURATION[key])
+    if not home.installed.exists():
+        return []
+    ours = dict.fromkeys((*hooks.missing(git), *hooks.stale(git, home, branch=branch)))
+    return [*settings, *(f"the hook {name}" for name in ours)]
 
 
 def _require_its_branch(host: Mapping[str, Any], wanted: str) -> None:

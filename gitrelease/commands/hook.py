@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from gitrelease.commands.client import AgentEnded, Client
-from gitrelease.core.approval import read_push_options
+from gitrelease.core.approval import PushOptions, read_push_options
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.render import outcome_lines, step_lines
 from gitrelease.core.text import plain, quoted
@@ -86,11 +86,8 @@ def _push(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
 
 
 def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str) -> int:
-    options = client.home.pushes / receive_pack
-    given = options.read_text(errors="replace").splitlines() if options.exists() else []
-    options.unlink(missing_ok=True)
+    read = _options_given(client, receive_pack, new)
     _require_own_uid(client)
-    read = read_push_options(given, new)
     for line in read.told(new):
         relay.line(line)
     end = _ask(
@@ -109,6 +106,14 @@ def _update(client: Client, relay: Relay, receive_pack: str, old: str, new: str)
     if not accepted:
         relay.end(end)
     return 0 if accepted else int(end.get("code", 3)) or 3
+
+
+def _options_given(client: Client, receive_pack: str, new: str) -> PushOptions:
+    """Return the options of the push, which `pre-receive` has kept for this once."""
+    kept = client.home.pushes / receive_pack
+    given = kept.read_text(errors="replace").splitlines() if kept.exists() else []
+    kept.unlink(missing_ok=True)
+    return read_push_options(given, new)
 
 
 def _post_receive(client: Client, relay: Relay, receive_pack: str, new: str = "") -> int:
@@ -152,15 +157,18 @@ def _on_host(hint: str) -> str:
 
 
 def _before_first_up(client: Client, relay: Relay, name: str, rest: list[str]) -> int:
-    """Nothing is released before the first `up`: the push is taken, its files follow."""
+    """Nothing is released before the first `up`: the push is taken, its files follow. There is nothing to approve."""
     from gitrelease.edges.following import follow
     from gitrelease.edges.git import is_zero
     from gitrelease.world import open_world
 
+    if name == "update":
+        receive_pack, old, new = rest
+        for line in _options_given(client, receive_pack, new).unknown:
+            relay.line(line)
     world = open_world(client.root)
     if name == "update":
         world.checkout.require_no_rebase()
-        _, old, _ = rest
         if not is_zero(old):
             world.checkout.catch_up(old)
         return 0

@@ -76,6 +76,8 @@ def run(
             f"git ignores {done.carried}: every release carries it all the same\n"
             f"  to let git track it: git add -f {quoted(done.carried)} && git commit"
         )
+    if done.put_right:
+        typer.echo(f"put right: {', '.join(done.put_right)}")
     for note in done.notes:
         typer.echo(note)
     if not done.up:
@@ -83,7 +85,7 @@ def run(
     elif done.changed:
         changed = ", ".join(done.changed)
         typer.echo(f"production is up; what was changed ({changed}) counts after: gitrelease down && gitrelease up")
-    elif done.hooks_path is None:
+    elif done.hooks_path is None and not done.put_right:
         typer.echo("production is up, and nothing was changed: gitrelease status")
     return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.checkout import Production, until
 
 CHECKOUT = "refs/gitrelease/checkout"
@@ -83,3 +85,54 @@ def test_a_push_while_the_checkout_is_on_another_branch_leaves_its_files(checkou
     checkout.up()
     expect_settled(checkout, releases=1)
     assert "of the host" not in checkout.answer()
+
+
+@pytest.mark.parametrize("option", ["aprove", "approve=0123456789"])
+def test_an_unknown_push_option_is_named_before_the_first_up_too(checkout: Production, option: str) -> None:
+    checkout.init()
+    developer = checkout.clone()
+    developer.commit_version("two")
+
+    pushed = developer.push("-o", option, "origin", "deploy")
+
+    assert pushed.code == 0, pushed.said
+    assert ("there is no push option 'aprove'" if option == "aprove" else "approves nothing") in pushed.words
+    assert "taken; production was never started" in pushed.words
+    assert list((checkout.home / "push").iterdir()) == []
+
+
+def test_a_push_before_the_first_up_says_what_became_of_it_where_host_settings_are_broken(checkout: Production) -> None:
+    settings = checkout.init().home / "host.toml"
+    written = settings.read_text()
+    settings.write_text("[app\n")
+    developer = checkout.clone()
+    commit = developer.commit_term("second")
+    before = checkout.git("rev-parse", "deploy")
+
+    refused = developer.push()
+    unmoved = checkout.git("rev-parse", "deploy")
+    settings.write_text(written)
+    taken = developer.push()
+
+    assert refused.code != 0
+    assert "the push is refused: " in refused.words
+    assert "host.toml" in refused.words
+    assert unmoved == before
+    assert "taken; production was never started" in taken.words
+    assert checkout.git("rev-parse", "deploy") == commit
+
+
+def test_a_push_before_the_first_up_that_was_taken_before_host_settings_broke_says_so(checkout: Production) -> None:
+    settings = checkout.init().home / "host.toml"
+    (checkout.root / ".git" / "hooks" / "reference-transaction").write_text(
+        f'#!/bin/sh\nif [ "$1" = committed ]; then echo "[app" > {settings}; fi\n'
+    )
+    (checkout.root / ".git" / "hooks" / "reference-transaction").chmod(0o755)
+    developer = checkout.clone()
+    commit = developer.commit_term("second")
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert "taken, not live yet: " in pushed.words
+    assert checkout.git("rev-parse", "deploy") == commit

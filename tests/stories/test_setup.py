@@ -813,3 +813,28 @@ def test_an_edit_of_the_carried_file_waits_as_long_as_it_lies_there_and_deploy_m
     checkout.await_live("release/2")
     assert checkout.git("cat-file", "-p", "release/2:schema.json") == '{"page": {"type": "integer"}}'
     assert "superseded" not in checkout.gitrelease("history").out
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (["config", "receive.denyCurrentBranch", "refuse"], "put right: receive.denyCurrentBranch"),
+        (["config", "--unset", "receive.advertisePushOptions"], "put right: receive.advertisePushOptions"),
+        (None, "put right: the hook update"),
+    ],
+    ids=["a setting", "a setting that is gone", "a hook"],
+)
+def test_init_says_what_it_puts_right_while_production_is_up(
+    production: Production, broken: list[str] | None, told: str
+) -> None:
+    if broken:
+        production.git(*broken)
+    else:
+        (production.root / ".git" / "hooks" / "update").unlink()
+
+    first, again = production.gitrelease("init"), production.gitrelease("init")
+
+    assert told in first.out
+    assert "nothing was changed" not in first.out
+    assert "put right" not in again.out
+    assert "nothing was changed" in again.out
