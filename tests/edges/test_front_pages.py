@@ -18,7 +18,7 @@ from gitrelease.core.errors import ReleaseError
 from gitrelease.edges.front import Target
 from tests.checkout import until
 from tests.edges.http_site import Site, exactly, read_answer
-from tests.edges.page_client import Browser, Tab
+from tests.edges.page_client import Browser, Tab, new_session
 from tests.edges.running_front import Front, nobody_listens, reset, running
 from tests.edges.streamlit_server import streamlit
 from tests.pages.browser import multipart
@@ -278,15 +278,6 @@ def server(front: Front) -> Iterator[Callable[[str], PageServer]]:
             return found
 
         yield start
-
-
-def new_session(name: str) -> bytes:
-    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-
-    message = ForwardMsg()
-    message.new_session.initialize.session_id = name
-    payload = message.SerializeToString()
-    return bytes((0x82, len(payload))) + payload
 
 
 COOKIE = "Cookie: _streamlit_xsrf=2|00000000|c0ffee|1"
