@@ -19,6 +19,9 @@ IN_DEFAULT: dict[str, tuple[str, ...]] = {
     "test_a_bad_check_ends_in_a_clear_result_and_the_others_still_run": ("hangs",),
     "test_a_check_that_is_told_to_end_leaves_nothing_behind": ("15", "1"),
     # locks
+    "test_a_push_takes_a_lock_away_that_nobody_holds": ("refs/gitrelease/live", "refs/tags/release/3", "HEAD"),
+    "test_a_push_of_documents_takes_a_lock_on_the_branch_away": ("HEAD",),
+    "test_a_lock_stays_while_a_git_is_at_work_from_elsewhere": ("by --git-dir",),
     "test_an_edit_that_cannot_be_recorded_is_tried_with_pauses_and_goes_live_when_it_can": ("refs/heads/deploy",),
     # killed, cut off
     "test_an_agent_that_is_killed_at_any_point_leaves_production_whole": ("deploy", "push", "rollback"),

@@ -10,7 +10,7 @@ from gitrelease.core import refs
 from gitrelease.core.text import quoted, short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
-from gitrelease.edges import hooks, hooks_path, locks, process_table
+from gitrelease.edges import hooks, hooks_path, locks
 from gitrelease.edges.git import Git
 from gitrelease.edges.home import MODE, user_name
 from gitrelease.recovery import heads
@@ -142,7 +142,7 @@ def branch(case: Case) -> Iterator[Diagnosis]:
 def locks_left(case: Case) -> Iterator[Diagnosis]:
     """Did a git that was killed leave a lock, or a mixture of files?"""
     found = sorted(locks.lock_files(case.directory))
-    at_work = process_table.working_in(case.root, "git") if found else []
+    at_work = locks.may_hold(case.root, case.directory) if found else []
     if found and at_work:
         yield well("locks", f"git is at work in the checkout (pid {at_work[0]})")
     elif found:

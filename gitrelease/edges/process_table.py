@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,18 +232,46 @@ def _names(handle: Path, folder: Path) -> bool:
     return False
 
 
-def working_in(folder: Path, program: str) -> list[int]:
-    """Return the pids of the processes of `program` (`git`, and so `git-receive-pack`) that work in `folder`.
+class Program(NamedTuple):
+    """A running program: where it works, with which command line, and what its environment was when it was started."""
 
-    They are to be told, never to be signalled.
-    """
-    found: list[int] = []
+    pid: int
+    parent: int
+    folder: Path
+    arguments: tuple[str, ...]
+    variables: dict[str, str]
+
+
+def programs(name: str) -> list[Program]:
+    """Return what runs of `name`: of `git`, and so `git-receive-pack`. They are to be told, never to be signalled."""
+    return [found for one in _named(name) if (found := _program(one)) is not None]
+
+
+def program(pid: int) -> Program | None:
+    """Return a running program, None when it has ended or is another user's."""
+    with contextlib.suppress(psutil.Error):
+        return _program(psutil.Process(pid))
+    return None
+
+
+def _named(name: str) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
-        # Another user's cannot be read, and are not seen.
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.name().partition("-")[0] == program and Path(process.cwd()).is_relative_to(folder):
-                found.append(process.pid)
-    return found
+        with contextlib.suppress(psutil.Error):
+            if process.name().partition("-")[0] == name:
+                yield process
+
+
+def _program(process: psutil.Process) -> Program | None:
+    # Another user's cannot be read, and are not seen.
+    with contextlib.suppress(psutil.Error, OSError), process.oneshot():
+        return Program(process.pid, process.ppid(), Path(process.cwd()), tuple(process.cmdline()), process.environ())
+    return None
+
+
+def children_of(pids: Collection[int]) -> list[Program]:
+    """Return the programs that these processes have started themselves."""
+    found = (program(one.pid) for one in table() if one.parent in pids)
+    return [one for one in found if one is not None]
 
 
 def descends(identity: Identity, ancestors: set[int]) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.checkout import Production
+from gitrelease.edges import process_table
+from tests.checkout import Clone, Production, until
 from tests.remedies import typed
 
 LOCKS = ["refs/gitrelease/live", "refs/gitrelease/good", "refs/heads/deploy", "HEAD", "packed-refs"]
@@ -51,6 +54,137 @@ def test_a_release_takes_a_lock_on_its_tag_away(two: Production) -> None:
 
     two.await_live("release/3")
     assert not lock.exists()
+
+
+@pytest.mark.parametrize(
+    "ref", [*LOCKS, "refs/tags/release/3", "refs/gitrelease/tags/release/3", "refs/gitrelease/state/3"]
+)
+def test_a_push_takes_a_lock_away_that_nobody_holds(two: Production, ref: str) -> None:
+    """Its own git is at work in the checkout all the while, and waits for us."""
+    developer = two.clone("colleague")
+    developer.commit_term("third")
+    left_lock(two, ref)
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert two.live() == "release/3"
+    assert "third" in two.answer()
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/deploy", "HEAD"])
+def test_a_push_of_documents_takes_a_lock_on_the_branch_away(two: Production, ref: str) -> None:
+    developer = two.clone("colleague")
+    developer.write("README.md", "More of the app\n")
+    head = developer.commit("Say more")
+    left_lock(two, ref)
+
+    pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    assert two.git("rev-parse", "deploy") == head
+
+
+def test_a_push_from_within_the_checkout_takes_a_lock_away_too(two: Production) -> None:
+    """`git push` works in the checkout itself then, as a web server's git does."""
+    two.git("worktree", "add", "--quiet", "-b", "topic", "../topic")
+    topic = Clone(two.root.parent / "topic")
+    topic.commit_term("third")
+    left_lock(two, "refs/gitrelease/live")
+
+    two.git("push", ".", "topic:deploy")
+
+    assert two.live() == "release/3"
+
+
+def test_a_push_while_another_one_waits_for_its_turn_takes_a_lock_away(two: Production, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    first, second = two.clone("first"), two.clone("second")
+    first.write(
+        "slow.py", f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists():\n    time.sleep(0.05)\n"
+    )
+    first.replace("server.py", "import sys\n", "import sys\n\nimport slow\n")
+    first.commit("Slow")
+    second.commit_term("third")
+    left_lock(two, "refs/gitrelease/live")
+
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(first.push, "-o", "approve", "origin", "deploy")
+        until(lambda: (lock := two.state()["lock"]) and lock["doing"] == "push", "the first is staged")
+        other = pool.submit(second.push)
+        until(lambda: len(receiving(two)) == 2, "the second waits")
+        gate.touch()
+        ended, _ = slow.result(), other.result()
+
+    assert ended.code == 0, ended.said
+    assert two.live() == "release/3"
+
+
+def test_a_lock_stays_during_a_push_while_a_git_is_at_work_that_may_hold_it(two: Production) -> None:
+    developer = two.clone("colleague")
+    developer.commit_term("third")
+    lock = left_lock(two, "refs/gitrelease/live")
+    working = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=two.root, stdin=subprocess.PIPE)
+    try:
+        refused = developer.push()
+    finally:
+        working.communicate()
+
+    assert refused.code != 0
+    assert "it could not be recorded" in refused.words
+    assert lock.exists()
+    assert two.live() == "release/2"
+    assert developer.push().code == 0
+    assert two.live() == "release/3"
+
+
+@pytest.mark.parametrize("how", ["by --git-dir", "by GIT_DIR", "in a work tree elsewhere"])
+def test_a_lock_stays_while_a_git_is_at_work_from_elsewhere(two: Production, tmp_path: Path, how: str) -> None:
+    directory, elsewhere = str(two.root / ".git"), tmp_path / "elsewhere"
+    command, env = ["git", "hash-object", "--stdin"], dict(os.environ)
+    if how == "in a work tree elsewhere":
+        two.git("worktree", "add", "--quiet", "--detach", str(elsewhere))
+    else:
+        elsewhere.mkdir()
+        command[1:1] = [f"--git-dir={directory}"] if how == "by --git-dir" else []
+        env |= {"GIT_DIR": directory} if how == "by GIT_DIR" else {}
+    lock = left_lock(two, "refs/gitrelease/live")
+    working = subprocess.Popen(command, cwd=elsewhere, env=env, stdin=subprocess.PIPE)
+    try:
+        back = two.gitrelease("rollback")
+    finally:
+        working.communicate()
+
+    assert back.code != 0
+    assert lock.exists()
+    assert two.gitrelease("rollback").code == 0
+
+
+def test_gits_that_come_later_cannot_hold_what_was_there_before_them(two: Production) -> None:
+    """On a host where some git is at work at any moment a lock is taken away all the same."""
+    lock = left_lock(two, "refs/gitrelease/live")
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["git", "hash-object", "--stdin"], cwd=two.root, stdin=subprocess.PIPE)
+
+    # So many that a look at all processes of the host finds some of them, whenever it is taken.
+    working = deque(start() for _ in range(30))
+    with ThreadPoolExecutor() as pool:
+        back = pool.submit(two.gitrelease, "rollback")
+        while not back.done():
+            working.append(start())
+            working.popleft().communicate()
+    for one in working:
+        one.communicate()
+
+    assert back.result().code == 0, back.result().said
+    assert two.live() == "release/1"
+    assert not lock.exists()
+
+
+def receiving(production: Production) -> list[int]:
+    """Return the pids of the gits that receive a push."""
+    return [one.pid for one in process_table.programs("git") if "receive-pack" in " ".join(one.arguments)]
 
 
 def test_a_lock_stays_while_a_git_is_at_work_in_the_checkout(two: Production) -> None:
