@@ -16,7 +16,7 @@ from gitrelease.core import refs
 from gitrelease.core.errors import ReleaseError, SettingsError
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.settings import SETTINGS_FILE, Instance, Settings
-from gitrelease.edges import disk_cache, kept_settings, records, variables
+from gitrelease.edges import disk_cache, kept_settings, records
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import Checkout
 from gitrelease.edges.git import Git, GitError
@@ -139,17 +139,10 @@ class World:
 
     def _host_now(self) -> Mapping[str, Any]:
         try:
-            self._follow_variables()
-        except (SettingsError, OSError) as error:
-            log.warning("the app's variables cannot be read, those that were read last hold on: %s", error)
-        try:
             return self._read_host()
         except (SettingsError, OSError) as error:
             log.warning("settings of the host cannot be read, those that were read last hold on: %s", error)
             return self.host
-
-    def _follow_variables(self) -> None:
-        variables.follow_host(self.home.root, settings_files.variables_of_host(self.home.settings, self.git.root))
 
     def _read_host(self) -> Mapping[str, Any]:
         read = settings_files.written_by_init if self.host else settings_files.tables_of_host

@@ -97,10 +97,13 @@ def _serve(production: Production, live: Release, *, cancel: Cancel, report: Rep
     world = production.world
     running = production.running
     names = [instance.name for instance in production.instances]
+    standby = running.standby
+    if standby is not None and not production.has_current_variables(standby):
+        standby = None
     found = next(
         (
             serving.only(names)
-            for serving in (running.live, running.standby)
+            for serving in (running.live, standby)
             if serving and serving.number == live.number and serving.workers.keys() >= set(names)
         ),
         None,

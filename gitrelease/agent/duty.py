@@ -16,7 +16,7 @@ from gitrelease.core.health import CRASHES_ALLOWED, crashed_too_often, pause_aft
 from gitrelease.core.history import Release, release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
-from gitrelease.edges import backends, probes
+from gitrelease.edges import backends, probes, variables
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
@@ -61,6 +61,15 @@ class Duty:
             else:
                 log.info("git looks for hooks where ours are again")
             record(production, HooksElsewhere(at=time.time(), path=path))
+
+    def look_at_variables(self) -> None:
+        """Record the app's variables again from a process that serves, where they are lost."""
+        production = self._office.serving()
+        root, live = production.world.home.root, production.running.live
+        if live is None or variables.file_of(root).exists():
+            return
+        if variables.take_over(root, live.first.identity.pid):
+            log.warning("%s was lost; the variables of the process that serves are recorded", variables.FILE)
 
     def processes_ended(self) -> None:
         """Old ones are done with: what they leave is looked after."""

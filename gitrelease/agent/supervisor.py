@@ -40,6 +40,8 @@ class OnDuty(Protocol):
 
     def homeless(self) -> bool: ...
 
+    def look_at_variables(self) -> None: ...
+
     def look_at_hooks(self) -> None: ...
 
     def processes_ended(self) -> None: ...
@@ -122,6 +124,7 @@ class Supervisor(threading.Thread):
             self._duty.front_ended()
         if live is None:
             return
+        guarded("the app's variables", lambda _: self._duty.look_at_variables())
         wrong = {name: why for name, worker in live.workers.items() if (why := self._wrong_with(worker))}
         for name, why in wrong.items():
             self._end_of_backend(live, name, why)

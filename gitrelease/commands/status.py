@@ -210,10 +210,13 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
 
 
 def _variables(recorded: dict[str, Any]) -> Iterator[str]:
-    """Say what nobody has recorded who knows it: variables that an earlier version has left, or that are damaged."""
+    """Say what nobody has recorded who knows it: variables that are taken from a process, damaged, or lost."""
     if recorded.get("wrong"):
         yield Told(f"variables {one_line(recorded['wrong'], 300)}", "problem")
         yield "          record them in a shell that has them: gitrelease up --variables"
+    elif recorded.get("source") == "nobody":
+        yield Told(f"variables none are recorded: the app has {one_line(told(recorded['names']), 300)}", "problem")
+        yield "          record them in a shell that has them: gitrelease up --variables; then: gitrelease restart"
     elif recorded.get("source") == "process":
         yield f"variables taken over from the process that runs: {one_line(told(recorded['names']), 300)}"
         yield "          record others, in a shell that has them: gitrelease up --variables"

@@ -44,7 +44,7 @@ def run(
     """
     client = client_for(context.obj)
     require_owner(client)
-    recorded = _record_variables(client.home, anew=variables)
+    recorded, others = _record_variables(client.home, anew=variables)
     if foreground:
         _follow_unit(client.home)
         _become_agent(client)
@@ -54,28 +54,37 @@ def run(
         end["variables"] = recorded
     code = finish(end, as_json=as_json, word="up" if end.get("outcome") == "unchanged" else "")
     if recorded and not as_json:
-        restart = "; those that run have theirs until: gitrelease restart" if variables else ""
+        restart = "; those that run have theirs until: gitrelease restart" if others else ""
         typer.echo(f"variables: the app's processes get these, whoever starts them: {told(recorded)}{restart}")
     return code
 
 
-def _record_variables(home: Home, *, anew: bool) -> list[str]:
-    """Record the app's variables where none are, or anew; return the names of those that were recorded here.
+def _record_variables(home: Home, *, anew: bool) -> tuple[list[str], bool]:
+    """Record the app's variables where none are, or anew.
 
-    As long as nothing has ever come up, what was recorded may be what is missing. What an earlier version has started
-    tells its variables itself.
+    Returns the names of those that were recorded here, and whether the app runs already, with what it was started with.
+
+    As long as nothing has ever come up, what was recorded may be what is missing. Where they are recorded nowhere, a
+    process that runs tells them itself.
     """
     from gitrelease.core.refs import LIVE
     from gitrelease.edges import names
     from gitrelease.edges import variables as variables_of_host
     from gitrelease.release.running import read_running
 
-    if not anew and variables_of_host.recorded(home.root) is not None and names.refs(home.root.parent, LIVE):
-        return []
+    known = None if anew else variables_of_host.recorded(home.root)
+    recorded = known is not None and known.source != "nobody"
+    if recorded and names.refs(home.root.parent, LIVE):
+        return [], False
     live = read_running(home.processes).live
-    if not anew and live is not None and variables_of_host.take_over(home.root, live.first.identity.pid):
-        return []
-    return sorted(variables_of_host.record(home.root, os.environ).all)
+    if (
+        not anew
+        and known is None
+        and live is not None
+        and variables_of_host.take_over(home.root, live.first.identity.pid)
+    ):
+        return [], False
+    return sorted(variables_of_host.record(home.root, os.environ).all), live is not None
 
 
 def _follow_unit(home: Home) -> None:

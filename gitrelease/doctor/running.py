@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from gitrelease.core.errors import SettingsError
+from gitrelease.core.history import release_name
 from gitrelease.core.service import in_crontab
 from gitrelease.core.settings import Instance, seconds
 from gitrelease.core.text import quoted
@@ -23,7 +24,7 @@ from gitrelease.edges import variables as variables_of_host
 from gitrelease.edges.home import AGENT_MARK, user_name
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import CHECK, NAMES
-from gitrelease.release.running import Running
+from gitrelease.release.running import Running, Serving
 
 _UP = "gitrelease up"
 _MOST_ENDING = 7.0  # seconds that are given to what ends just now: a look has ten in all
@@ -54,35 +55,39 @@ def variables(case: Case) -> Iterator[Diagnosis]:
     """Are the app's variables recorded, and does what runs have those that the next process would get?"""
     anew = "gitrelease up --variables"
     recorded = variables_of_host.recorded(case.home.root)
-    if recorded is None:
+    if (yield from _set_by_host(case)) is None:
+        return
+    if recorded is None or recorded.source == "nobody":
         if case.wanted:
-            yield warning("variables", "none are recorded: the app gets those of whoever starts the agent", fix=anew)
+            has = told(variables_of_host.current(case.home.root).all)
+            yield warning(
+                "variables",
+                f"none are recorded: the app gets {has}",
+                fix=f"in a shell that has them: {anew}; then: {case.restart}",
+            )
         return
-    set_here = yield from _set_by_host(case)
-    if set_here is None:
-        return
-    if set_here != recorded.host:
-        changed = {
-            name for name in set_here.keys() | recorded.host.keys() if set_here.get(name) != recorded.host.get(name)
-        }
-        detail = f"host settings set others than the app has: {', '.join(sorted(changed))}"
-        yield warning("variables", detail, fix=case.restart)
-        return
-    next_ones = recorded.all
-    live = [running.live for _, running in case.groups() if running.live is not None]
-    for backend in (one for serving in live for one in serving.backends):
-        try:
-            there = variables_of_host.of_process(backend.identity.pid)
-        except OSError:  # it has just ended
-            continue
-        names = {name for name in there.keys() | next_ones.keys() if there.get(name) != next_ones.get(name)}
-        differing = sorted(names - backends.SET_FOR_EVERY_APP)
-        if differing:
-            detail = f"the process that serves has others than are recorded: {', '.join(differing)}"
+    groups = [running for _, running in case.groups()]
+    for serving in (one.live for one in groups if one.live is not None):
+        differing = _others_than_now(case, serving)
+        if differing is not None:
+            detail = f"the process that serves has others than the next one would get: {differing}"
             fix = f"{case.restart}; to record others first, in a shell that has them: {anew}"
             yield warning("variables", detail, fix=fix)
             return
-    yield well("variables", f"recorded: {told(recorded.all)}")
+    behind = [
+        f"; {release_name(one.number)} stands by with others ({differing}): a way back there starts it anew"
+        for one in (one.standby for one in groups if one.standby is not None)
+        if (differing := _others_than_now(case, one)) is not None
+    ]
+    yield well("variables", f"recorded: {told(recorded.all)}{''.join(behind)}")
+
+
+def _others_than_now(case: Case, serving: Serving) -> str | None:
+    """Name the variables that a release has otherwise than its next process would; None where there are none."""
+    found = [backends.others_than_now(one, case.home.root) for one in serving.backends if one.identity.alive]
+    if all(one is None for one in found):
+        return None
+    return ", ".join(sorted({name for one in found for name in one or ()})) or "it does not tell which"
 
 
 def _set_by_host(case: Case) -> Generator[Diagnosis, None, dict[str, str] | None]:

@@ -27,6 +27,7 @@ from gitrelease.edges.housekeeping import OLDER
 from gitrelease.edges.probes import Endpoint
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slots import Slot
+from gitrelease.edges.variables import Recorded
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     base: str = ""  # the path before every path of the app, with a slash before it: server.baseUrlPath
     tls: bool = False  # does it speak TLS: server.sslCertFile?
     protocol: str = "tcp"  # "http": each request goes to the backend that its page belongs to
+    variables: str = ""  # the mark of those that it was started with; empty where an earlier version has started it
 
     @property
     def endpoint(self) -> Endpoint:
@@ -54,7 +56,7 @@ MARK = "GITRELEASE_HOME"
 # Set to its log, which no other has, for all that one backend starts: also what leaves its group and its session.
 NAME = "GITRELEASE_BACKEND"
 COMPANION = Path(gitrelease.__file__).parent / "inside" / "companion.py"
-SET_FOR_EVERY_APP = frozenset({"PATH", "STREAMLIT_LOGGER_ENABLE_RICH"})
+SET_FOR_EVERY_APP = frozenset({"STREAMLIT_LOGGER_ENABLE_RICH"})
 _FIRST = Instance()
 # What the host has run out of says nothing of the app's interpreter.
 _OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
@@ -213,13 +215,35 @@ def free_port(reserved: Collection[int] = ()) -> int:
 
 def environment(python: Path, home: Path) -> dict[str, str]:
     """Return the environment of the app and of what runs in its interpreter, whoever has started this process."""
-    kept = variables.for_app(home)
+    return _environment(python, home, variables.current(home))
+
+
+def _environment(python: Path, home: Path, given: Recorded) -> dict[str, str]:
+    kept = given.all
     kept[MARK] = str(home)
-    # These two are in SET_FOR_EVERY_APP as well. With rich installed, Streamlit draws tracebacks instead of logging the
+    # In SET_FOR_EVERY_APP as well. With rich installed, Streamlit draws tracebacks instead of logging the
     # marker that a soak looks for. Set here, not as an option: versions that do not know it ignore it.
     kept["STREAMLIT_LOGGER_ENABLE_RICH"] = "false"
     kept["PATH"] = f"{python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept
+
+
+def others_than_now(backend: Backend, home: Path) -> list[str] | None:
+    """Name the app's variables of which a new process would get others than `backend` has; None where it has the same.
+
+    No name, where its process does not tell what it was started with. The mark alone says that they are the same, also
+    of a command that sets more by itself; where it is another one, what was recorded may have been lost in between.
+    """
+    now = variables.current(home)
+    if backend.variables == now.mark:
+        return None
+    try:
+        there = variables.started_with(backend.identity.pid)
+    except OSError:  # it has just ended, or has written something else there
+        return []
+    nexts = {"PATH": os.defpath, **now.all}
+    names = {name for name in there.keys() | nexts.keys() if there.get(name) != nexts.get(name)}
+    return sorted(names - SET_FOR_EVERY_APP) or None
 
 
 def config_of(
@@ -274,6 +298,7 @@ def start(
     # An instance whose group serves nothing yet does not have its port yet.
     port = free_port({one.port for one in settings.instances})
     log = log_of(home, name, instance.name)
+    given = variables.brought_up_to_date(home.root)
     config = config_of(settings, slot.path, checkout=checkout, home=home, instance=instance)
     joins = app.kind == "streamlit" and app.companion
     socket_path = home.companions / f"{name}.sock"
@@ -284,7 +309,7 @@ def start(
             command,
             cwd=slot.path,
             log=log,
-            env={**environment(python, home.root), NAME: str(log)},
+            env={**_environment(python, home.root, given), NAME: str(log)},
             pass_fds=(slot.lock,),
         )
     except OSError as error:
@@ -305,6 +330,7 @@ def start(
         tls=config.tls,
         # What the front cannot read, or does not know, it passes on as it comes.
         protocol="http" if app.kind == "streamlit" and not config.tls else "tcp",
+        variables=given.mark,
     )
 
 

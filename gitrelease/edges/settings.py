@@ -32,7 +32,7 @@ from gitrelease.core.settings import (
 )
 from gitrelease.core.settings_text import Written
 from gitrelease.core.text import quoted
-from gitrelease.edges import variables
+from gitrelease.edges import variables_file
 from gitrelease.edges.git import Git
 
 _APP, _POLICY = ReadAs(App), ReadAs(Policy)
@@ -71,7 +71,7 @@ def variables_of_host(file: Path, checkout: Path) -> dict[str, str]:
     table = settings_text.read(of_host(file), str(file), without=settings_text.TOLD)
     written = settings_text.from_table(table, str(file))
     named = written.app.variables_file
-    return {**(variables.of_file(checkout / named) if named else {}), **written.variables}
+    return {**(variables_file.of_file(checkout / named) if named else {}), **written.variables}
 
 
 def written_by_init(file: Path) -> dict[str, Any]:

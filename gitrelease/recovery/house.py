@@ -131,16 +131,23 @@ def _aside(path: Path) -> Path:
 
 
 def mend_variables(home: Home, served: int | None) -> Iterator[str]:
-    """Put the app's variables aside where nobody can read them; `served` is the pid of a process that has them."""
+    """Put the app's variables aside where nobody can read them; `served` is the pid of a process that has them.
+
+    Where nothing has them any more, a person who has must record them.
+    """
     try:
-        variables.recorded(home.root)
+        known = variables.recorded(home.root)
     except SettingsError:
-        aside = _aside(variables.file_of(home.root))
+        known, aside = None, _aside(variables.file_of(home.root))
         what = f"{variables.FILE}, the app's variables, could not be read and is kept as {aside.name}"
-        if served is not None and variables.take_over(home.root, served):
-            yield f"{what}; those of the process that runs are recorded"
-        else:
-            yield f"{what}; record them in a shell that has them: gitrelease up --variables"
+    else:
+        what = "the app's variables are recorded nowhere"
+        if not variables.has_lived(home.root) or (known is not None and known.source != "nobody"):
+            return
+    if known is None and served is not None and variables.take_over(home.root, served):
+        yield f"{what}; those of the process that runs are recorded"
+    else:
+        yield f"{what}, and it gets what every process of its user has. {variables.ANEW}"
 
 
 def mend_journal(journal: Journal) -> Iterator[str]:

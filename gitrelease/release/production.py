@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gitrelease.core.diff import Diff
+from gitrelease.core.errors import SettingsError
 from gitrelease.core.memory import Memory
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, limits, probes, process_table, processes
@@ -127,9 +128,12 @@ class Production:
             self.give_data(serving)
             before, standby = self.running.live, self.running.standby
             standby_moves_at = self.running.standby_moves_at
+            leaving = list(self.running.leaving)
             if standby is not None and any(map(serving.runs, standby.backends)):
                 standby = None
-            leaving = list(self.running.leaving)
+            elif standby is not None and standby.number == serving.number:  # it was not warm
+                leaving += self._leaving(standby.number, standby.workers, Fate.REPLACED, now)
+                standby = None
             replaced = _replaced(before, serving)
             if before is not None and replaced and then is Fate.STANDS_BY:
                 if standby is not None:
@@ -251,9 +255,9 @@ class Production:
                 list(self._point(self.running.live, "up"))
 
     def warm(self, number: int) -> Serving | None:
-        """Return the standby when it runs release `number` and answers."""
+        """Return the standby when it runs release `number` with the variables that count now, and answers."""
         standby, app = self.running.standby, self.world.settings.app
-        if standby is None or standby.number != number:
+        if standby is None or standby.number != number or not self.has_current_variables(standby):
             return None
         if not all(
             one.identity.alive and probes.healthy(app, one.endpoint, timeout=1.0)[0] for one in standby.backends
@@ -261,6 +265,15 @@ class Production:
             return None
         workers = standby.workers.items()
         return Serving(number, {name: Worker.from_now(one.backend, restarts=one.restarts) for name, one in workers})
+
+    def has_current_variables(self, serving: Serving) -> bool:
+        """Has it those that a new process would get? What nobody can read keeps nobody from a way back."""
+        try:
+            root = self.world.home.root
+            return all(backends.others_than_now(backend, root) is None for backend in serving.backends)
+        except SettingsError as error:
+            log.warning("%s. %s", error.message, error.hint)
+            return True
 
     def end(self, backend: Backend) -> None:
         backends.end(backend, self.world.home, grace=seconds(self.world.settings.limits.stop))

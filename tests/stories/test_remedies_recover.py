@@ -190,7 +190,7 @@ def test_settings_that_nothing_tells_are_said_as_it_is_asked(two: Production) ->
     assert "second" in two.answer()
 
 
-@typed("recovery.house.mend_variables: gitrelease up --variables", "commands.up.run: gitrelease restart")
+@typed("edges.variables.ANEW: gitrelease up --variables", "commands.up.run: gitrelease restart")
 def test_variables_that_nobody_can_read_are_recorded_and_taken_up_as_it_is_said(checkout: Production) -> None:
     checkout.init()
     assert checkout.gitrelease("up", env={"DB_PASSWORD": "first"}).code == 0
@@ -208,7 +208,7 @@ def test_variables_that_nobody_can_read_are_recorded_and_taken_up_as_it_is_said(
     assert b"DB_PASSWORD=second" in Path(f"/proc/{checkout.backend_pid()}/environ").read_bytes().split(b"\0")
 
 
-@typed("recovery.house.mend_variables: gitrelease up --variables")
+@typed("edges.variables.ANEW: gitrelease up --variables")
 def test_an_app_that_does_not_start_without_its_variables_comes_up_as_it_is_said(checkout: Production) -> None:
     checkout.replace("server.py", "import sys\n", "import os\nimport sys\n\nos.environ['DB_PASSWORD']\n")
     checkout.commit("It needs a password")

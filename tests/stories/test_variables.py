@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
+import shutil
 import stat
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from tests.checkout import Production, until
 from tests.remedies import typed
 from tests.stories.test_remedies_doctor import Patient, fix_of, told
 
-SECRET = "correct-horse-battery"  # nobody's
+SECRET, NEXT = "correct-horse-battery", "staple"  # nobody's
 
 
 def variables_of_app(production: Production) -> dict[str, str]:
@@ -234,7 +236,7 @@ def test_what_host_settings_set_wins_with_the_next_process(recorded: Production,
     secrets.chmod(0o600)
     set_on_host(recorded, '\n[variables]\nREGION = "north"\n', app=f'variables_file = "{secrets}"\n')
 
-    says = "host settings set others than the app has: DB_PASSWORD, REGION, URL"
+    says = "the process that serves has others than the next one would get: DB_PASSWORD, REGION, URL"
     Patient(recorded).type("variables", says, "gitrelease restart")
 
     given = variables_of_app(recorded)
@@ -327,3 +329,178 @@ def test_commands_that_run_on_an_event_get_what_is_recorded(
     given = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
     assert given["DB_PASSWORD"] == SECRET
     assert not {"TOKEN", "PYTHONPATH", "SSH_CONNECTION"} & given.keys()
+
+
+def tell_region(production: Production, region: str) -> None:
+    """Let host settings set the app's region, another one than before."""
+    file = production.home / "host.toml"
+    file.write_text(file.read_text().split("\n[variables]\n")[0] + f'\n[variables]\nREGION = "{region}"\n')
+
+
+def test_what_host_settings_set_is_there_for_the_first_process(checkout: Production) -> None:
+    checkout.init()
+    tell_region(checkout, "north")
+
+    checkout.up()
+
+    assert variables_of_app(checkout)["REGION"] == "north"
+
+
+def test_what_host_settings_set_while_production_was_down_is_there_when_it_comes_up(checkout: Production) -> None:
+    checkout.init().up().await_idle()
+    checkout.gitrelease("down")
+    tell_region(checkout, "north")
+
+    checkout.up()
+
+    assert variables_of_app(checkout)["REGION"] == "north"
+
+
+def test_a_process_that_comes_back_after_a_crash_has_what_host_settings_set_by_then(checkout: Production) -> None:
+    checkout.init().up().await_idle()
+    tell_region(checkout, "north")
+    before = checkout.backend_pid()
+
+    checkout.kill(before)
+
+    until(lambda: checkout.backend_pid() != before, "another process serves")
+    assert variables_of_app(checkout)["REGION"] == "north"
+
+
+@pytest.fixture
+def two(recorded: Production) -> Production:
+    """A production with a release that stands by, which was started with the same password."""
+    recorded.commit_term("second")
+    recorded.await_live("release/2")
+    recorded.await_idle()
+    return recorded
+
+
+def test_a_way_back_is_a_switch_where_nothing_differs(two: Production) -> None:
+    warm = two.backend("standby")["identity"]["pid"]
+
+    back = two.gitrelease("rollback")
+
+    assert back.code == 0, back.said
+    assert two.backend_pid() == warm
+
+
+@pytest.mark.parametrize("by", ["up --variables", "host settings"])
+def test_a_way_back_brings_no_old_variables_back(two: Production, by: str) -> None:
+    old = psutil.Process(two.backend("standby")["identity"]["pid"])
+    if by == "host settings":
+        set_on_host(two, f'\n[variables]\nDB_PASSWORD = "{NEXT}"\n')
+    else:
+        assert two.gitrelease("up", "--variables", env={"DB_PASSWORD": NEXT}).code == 0
+        assert two.gitrelease("restart").code == 0
+    said = two.gitrelease("doctor").said
+
+    back = two.gitrelease("rollback")
+
+    assert back.code == 0, back.said
+    assert two.live() == "release/1"
+    assert variables_of_app(two)["DB_PASSWORD"] == NEXT
+    until(lambda: not old.is_running(), "the process with the old password has ended")
+    assert NEXT not in said
+    others = {
+        "up --variables": "release/1 stands by with others (DB_PASSWORD): a way back there starts it anew",
+        "host settings": "the process that serves has others than the next one would get: DB_PASSWORD",
+    }
+    assert others[by] in " ".join(said.split())
+
+
+def lose(production: Production, what: str) -> None:
+    """Lose what is recorded, while nothing of production runs."""
+    tell_region(production, "north")
+    production.kill(production.agent_pid())
+    for pid in production.marked():
+        if psutil.pid_exists(pid):
+            production.kill(pid)
+    if what == "variables.json":
+        (production.home / what).unlink()
+    else:
+        shutil.rmtree(production.home)
+
+
+def expect_nobodys(production: Production) -> None:
+    """See that the app has what every process of its user has, and nothing of who has started it."""
+    given = variables_of_app(production)
+    assert given["HOME"] == pwd.getpwuid(os.getuid()).pw_dir
+    assert not PUSHER.keys() & given.keys()
+    assert not [name for name in given if name.startswith("GIT_")]
+
+
+@typed(
+    "edges.variables.ANEW: gitrelease up --variables",
+    "edges.variables.ANEW: gitrelease restart",
+    "commands.status._variables: gitrelease restart",
+)
+def test_whoever_pushes_where_nothing_is_recorded_gives_the_app_nothing(
+    recorded: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    developer = recorded.clone()
+    developer.commit_term("second")
+    lose(recorded, "variables.json")
+
+    with monkeypatch.context() as pusher:
+        for name, value in PUSHER.items():
+            pusher.setenv(name, value)
+        pushed = developer.push()
+
+    assert pushed.code == 0, pushed.said
+    recorded.await_live("release/2")
+    expect_nobodys(recorded)
+    assert variables_of_app(recorded)["REGION"] == "north"
+    said = recorded.gitrelease("status").said
+    assert "variables none are recorded: the app has REGION and the usual ones" in said
+    logged = next(line for line in recorded.agent_log().splitlines() if "no variables are recorded for the app" in line)
+    for remedy in (logged, said):
+        assert recorded.type(remedy, "gitrelease up --variables", env={"DB_PASSWORD": SECRET}).code == 0
+        assert recorded.type(remedy, "gitrelease restart").code == 0
+        expect_recorded(recorded)
+        assert "variables none" not in recorded.gitrelease("status").said
+
+
+def test_an_up_that_is_typed_where_nothing_is_recorded_records_its_shell(recorded: Production) -> None:
+    lose(recorded, "variables.json")
+    assert recorded.gitrelease("recover").code == 0
+
+    up = recorded.gitrelease("up", env={"DB_PASSWORD": SECRET})
+
+    assert "DB_PASSWORD" in up.said
+    assert recorded.type(up.said, "gitrelease restart").code == 0
+    expect_recorded(recorded)
+
+
+@pytest.mark.parametrize("lost", ["variables.json", "all of it"])
+@typed("doctor.running.variables: gitrelease up --variables", "edges.variables.ANEW: gitrelease up --variables")
+def test_recover_says_that_variables_that_are_lost_have_to_be_recorded_again(recorded: Production, lost: str) -> None:
+    lose(recorded, lost)
+
+    recovered = recorded.gitrelease("recover", env=PUSHER)
+
+    assert recovered.code == 0, recovered.said
+    assert "the app's variables are recorded nowhere" in recovered.words
+    expect_nobodys(recorded)
+    assert ("REGION" in variables_of_app(recorded)) == (lost == "variables.json")
+    recorded.await_idle()
+    fix = fix_of(told(recorded), "variables", "none are recorded: the app gets ")
+    for said in (recovered.said, fix):
+        assert recorded.type(said, "gitrelease up --variables", env={"DB_PASSWORD": SECRET}).code == 0
+        assert recorded.type(said, "gitrelease restart").code == 0
+        expect_recorded(recorded)
+    assert not [detail for about, detail in told(recorded) if about == "variables"]
+
+
+def test_variables_that_are_lost_while_production_runs_are_taken_from_what_serves(recorded: Production) -> None:
+    kept = recorded.home / "variables.json"
+    kept.unlink()
+
+    until(kept.exists, "they are recorded again")
+
+    assert recorded.status()["variables"]["source"] == "process"
+    assert not [detail for about, detail in told(recorded) if about == "variables"]
+    before = recorded.backend_pid()
+    recorded.kill(before)
+    until(lambda: recorded.backend_pid() != before, "another process serves")
+    expect_recorded(recorded)
