@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelease.edges.git import Git
 
 KEY = "core.hooksPath"
+_INCLUDES = re.compile(r"include\.path|includeif\..*\.path", re.DOTALL)
 
 
 def elsewhere(git: Git) -> str | None:
@@ -22,23 +24,38 @@ class HooksPath:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._stamps: list[object] = []
+        self._stamps: dict[Path, object] = {}
         self._elsewhere: str | None = None
 
     def look(self) -> str | None:
         """Return where git looks for hooks just now, None where that is where ours are."""
-        stamps = [_stamp(path) for path in self._files()]
-        if stamps != self._stamps:
-            self._elsewhere = elsewhere(self._git)
-            self._stamps = stamps
+        if not self._stamps or any(_stamp(path) != stamp for path, stamp in self._stamps.items()):
+            self._stamps = {path: _stamp(path) for path in (*self._usual(), *included(self._git))}
+            self._elsewhere = elsewhere(self._git)  # after the stamps: what changes meanwhile is asked for once more
         return self._elsewhere
 
-    def _files(self) -> Iterator[Path]:
+    def _usual(self) -> Iterator[Path]:
+        """Yield the files that git reads, and reads once they are there."""
         home = Path(os.environ.get("HOME", "/"))
         yield self._git.directory / "config"
         yield Path(os.environ.get("GIT_CONFIG_GLOBAL") or home / ".gitconfig")
         yield Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config"
         yield Path(os.environ.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig")
+
+
+def included(git: Git) -> Iterator[Path]:
+    """Yield the files that git's settings come from, and those that they include, in which nothing may be set yet."""
+    status, listed, _ = git.execute("config", "--list", "--includes", "--show-origin", "--null")
+    if status != 0:
+        return
+    fields = listed.decode(errors="surrogateescape").split("\0")
+    for origin, setting in zip(fields[::2], fields[1::2], strict=False):
+        file = git.root / origin.removeprefix("file:")
+        if origin.startswith("file:"):
+            yield file
+        key, _, value = setting.partition("\n")
+        if _INCLUDES.fullmatch(key) and value:
+            yield file.parent / Path(value).expanduser()
 
 
 def _stamp(path: Path) -> object:

@@ -63,3 +63,31 @@ def test_what_came_unchecked_is_looked_at_all_the_same(production: Production, f
     assert pushed.code == 0  # git took it, and asked nobody
     until(lambda: production.git("rev-parse", "deploy") != developer.git("rev-parse", "deploy"), "it is turned back")
     assert production.status()["live"]["release"] == "release/1"
+
+
+@pytest.mark.parametrize("where", ["an included file", "a file that is included on a condition", "the system's"])
+def test_hooks_that_a_file_beside_the_usual_ones_leads_elsewhere_are_noticed(
+    checkout: Production, folder: Path, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    included = tmp_path / "included"
+    included.write_text("[user]\n\tname = Ann\n")
+    if where == "the system's":
+        monkeypatch.delenv("GIT_CONFIG_NOSYSTEM")
+        monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(included))
+    checkout.init()
+    if where == "an included file":
+        checkout.git("config", "include.path", str(included))
+    elif where == "a file that is included on a condition":
+        checkout.git("config", "--global", f"includeIf.gitdir:{checkout.root}/.path", str(included))
+    checkout.up()
+    checkout.await_idle()
+    assert not checkout.status()["hooks"]["elsewhere"]
+
+    included.write_text(f"[core]\n\thooksPath = {folder}\n")
+
+    until(lambda: checkout.status()["hooks"]["elsewhere"] == str(folder), "it is noticed")
+    assert "pushes are not checked" in checkout.gitrelease("doctor").words
+    if where != "an included file":  # which comes behind what is set for this repository, and so wins over it
+        fixed = checkout.gitrelease("doctor", "--fix")
+        assert fixed.code == 0, fixed.said
+        until(lambda: not checkout.status()["hooks"]["elsewhere"], "it is seen to be put right")
