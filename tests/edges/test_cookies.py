@@ -20,7 +20,7 @@ from tests.checkout import until
 from tests.edges.streamlit_server import OPTIONS
 from tests.page import Page
 
-PYTHONS = [sys.executable, *filter(None, os.environ.get("GITRELEASE_TEST_PYTHONS", "").split(":"))]
+PYTHONS = os.environ.get("GITRELEASE_TEST_PYTHONS", sys.executable).split(":")
 APP = """\
 import json
 import streamlit as st

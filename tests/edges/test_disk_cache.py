@@ -1,6 +1,6 @@
 """Does each process find what its own release has cached on disk, and nothing of another's? Real Streamlits.
 
-The other versions: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pytest tests/edges/test_disk_cache.py
+With other versions of Streamlit: tests/elsewhere/streamlits.sh.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Is a page's session handed to another process whole, once, and to its own page only? Two real processes.
 
-The other versions of Streamlit: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pytest tests/edges/test_moving.py
+With other versions of Streamlit: tests/elsewhere/streamlits.sh.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import requests
 from streamlit.proto.Common_pb2 import FileUploaderState
 
 from gitrelease.edges.companion import CompanionError
-from tests.edges.companions import App, Person, Visitor, running_app, ticket, wait_for
+from tests.edges.companions import PROGRAM, App, Person, Visitor, running_app, ticket, wait_for
 from tests.edges.page_client import Browser
 from tests.edges.test_cookies import AUTH, SECRET
 
@@ -401,6 +401,17 @@ document = st.file_uploader("Document", key="document")
 st.write(f"{st.user.get('email')} {word} {document and document.getvalue()}")
 """
 ORIGIN = "http://localhost:8501"
+# As the server of the version that is tried does it: Tornado's up to 1.52.
+SIGN = """
+import sys
+try:
+    import streamlit.web.server.upload_file_request_handler
+except ImportError:
+    from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+else:
+    from tornado.web import create_signed_value
+print(create_signed_value(*sys.argv[1:]).decode())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -421,10 +432,10 @@ def with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, 
 
 def person(browser: Browser, email: str, *, secret: str = SECRET) -> Person:
     """Return who is logged in with a browser: Streamlit's own cookie, signed by Streamlit's code. Nobody: no email."""
-    from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
-
     user = json.dumps({"origin": ORIGIN, "is_logged_in": True, "email": email})
-    login = f"; _streamlit_user={create_signed_value(secret, '_streamlit_user', user).decode()}" if email else ""
+    sign = [str(PROGRAM.with_name("python")), "-c", SIGN, secret, "_streamlit_user", user]
+    signed = subprocess.run(sign, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    login = f"; _streamlit_user={signed}" if email else ""
     return Person(browser.cookie + login, browser.xsrf, ORIGIN)
 
 
@@ -941,8 +952,6 @@ def test_the_socket_is_for_the_same_user_only(pair):
 def test_a_version_is_tried_by_moving_a_page_of_a_process_to_itself(pair):
     one, _ = pair
     trial = Path(__file__).parents[2] / "gitrelease" / "inside" / "move_trial.py"
-    from tests.edges.companions import PROGRAM
-
     done = subprocess.run(
         [PROGRAM.with_name("python"), trial, "127.0.0.1", str(one.port), one.companion.path, "20"],
         capture_output=True, text=True, timeout=60, check=False,

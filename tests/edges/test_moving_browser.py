@@ -1,6 +1,6 @@
 """What does a person see whose page changes process? A real Chromium, and a port that is pointed at another process.
 
-The other versions of Streamlit: COMPANION_TEST_PROGRAM=/venv/bin/streamlit pytest tests/edges/test_moving_browser.py
+With other versions of Streamlit: tests/elsewhere/streamlits.sh.
 """
 
 from __future__ import annotations

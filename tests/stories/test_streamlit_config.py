@@ -1,7 +1,7 @@
 """The app's own Streamlit configuration counts: base path, TLS, limits, secrets; what is overruled is said.
 
-With GITRELEASE_TEST_PYTHONS, interpreters with other versions of Streamlit joined by colons, each test runs with those,
-too.
+Each test runs with the interpreters in GITRELEASE_TEST_PYTHONS, joined by colons, where that is set:
+tests/elsewhere/streamlits.sh does so with other versions of Streamlit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.page import Page
 from tests.remedies import typed
 from tests.stories.test_remedies_doctor import Patient
 
-PYTHONS = [sys.executable, *filter(None, os.environ.get("GITRELEASE_TEST_PYTHONS", "").split(":"))]
+PYTHONS = os.environ.get("GITRELEASE_TEST_PYTHONS", sys.executable).split(":")
 TELLS = (
     "server.baseUrlPath", "server.maxUploadSize", "server.enableXsrfProtection", "server.enableWebsocketCompression",
     "server.cookieSecret", "server.enableCORS", "browser.serverAddress", "server.sslCertFile", "server.sslKeyFile",
