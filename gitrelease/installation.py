@@ -118,7 +118,7 @@ def init(
     chained, links = hooks.install(git, home, branch=world.settings.app.branch)
     overruled = hooks_path.elsewhere(git)
     if overruled is not None:
-        git.run("config", "--local", hooks_path.KEY, str(git.directory / "hooks"))
+        hooks_path.look_here(git)
     passing("init: hooks installed")
     installed.links = sorted({*installed.links, *links})
     write_atomically(home.installed, msgspec.json.encode(installed))
@@ -219,7 +219,7 @@ def overrule_hooks_path(git: Git, home: Home, *, branch: str) -> list[str]:
     _, links = hooks.install(git, home, branch=branch)
     installed.links = sorted({*installed.links, *links})
     write_atomically(home.installed, msgspec.json.encode(installed))
-    git.run("config", "--local", hooks_path.KEY, str(git.directory / "hooks"))
+    hooks_path.look_here(git)
     return links
 
 
@@ -279,8 +279,10 @@ def require_python_and_script(git: Git, app: dict[str, Any], python: str | None)
             f"there is no {script} in the last commit",
             hint="Commit it, or name the app's file: gitrelease init --script FILE",
         )
-    beside = str(PurePosixPath(script).parent / App().schema)
-    if not {"schema"} & {*app, *repository} and beside != App().schema and (git.root / beside).is_file():
+    usual = App().schema
+    beside = str(PurePosixPath(script).parent / usual)
+    is_there = (git.root / beside).is_file() or not (git.root / usual).is_file()  # or will be
+    if not {"schema"} & {*app, *repository} and beside != usual and is_there:
         app["schema"] = beside  # an app in a folder has its export there
     chosen = python or app.get("python")
     candidates = [chosen] if chosen else list(interpreter.usual())

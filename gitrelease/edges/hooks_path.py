@@ -19,6 +19,21 @@ def elsewhere(git: Git) -> str | None:
     return named if named and Path(named) != git.directory / "hooks" else None
 
 
+def look_here(git: Git) -> None:
+    """Let git look for hooks where ours are, whatever else it is told; `OSError` where that cannot be written."""
+    ours = str(git.directory / "hooks")
+    git.run("config", "--local", KEY, ours)
+    if elsewhere(git) is None:
+        return
+    # A file that the repository's own settings include counts more than what stands before that line.
+    git.run("config", "--local", "--unset-all", KEY)
+    settings = git.directory / "config"
+    quoted = ours.replace("\\", "\\\\").replace('"', '\\"')
+    with (git.directory / "config.lock").open("x") as lock:  # as git does it
+        lock.write(f'{settings.read_text().rstrip()}\n[core]\n\thooksPath = "{quoted}"\n')
+    Path(lock.name).replace(settings)
+
+
 class HooksPath:
     """Looks whether that has changed; git is asked only where one of its files of settings has."""
 

@@ -639,7 +639,10 @@ def test_what_runs_is_whole_where_the_checkout_is_sparse(checkout: Production) -
 # -- an app in a folder ----------------------------------------------------------------------------------------------
 
 
-def test_the_export_of_an_app_in_a_folder_is_carried_though_git_ignores_it(checkout: Production) -> None:
+@pytest.mark.parametrize("comes_later", [False, True])
+def test_the_export_of_an_app_in_a_folder_is_carried_though_git_ignores_it(
+    checkout: Production, comes_later: bool
+) -> None:
     name = "complete_system_schema_export.json"
     settings = checkout.read("gitrelease.toml").replace('script = "server.py"', 'script = "app/server.py"')
     checkout.write("gitrelease.toml", settings.replace('schema = "schema.json"\n', ""))
@@ -649,9 +652,13 @@ def test_the_export_of_an_app_in_a_folder_is_carried_though_git_ignores_it(check
     checkout.replace("gitrelease.toml", 'assign = "TERMS"', 'assign = "TERMS"\nfile = "app/server.py"')
     checkout.write(".gitignore", f"{name}\n")
     checkout.commit("The app has a folder")
+    if comes_later:
+        checkout.init()
     checkout.write(f"app/{name}", '{"page": {"type": "integer"}}')
+    if not comes_later:
+        checkout.init()
 
-    checkout.init().up()
+    checkout.up()
     checkout.await_idle()
 
     assert f'schema = "app/{name}"' in (checkout.home / "host.toml").read_text()
