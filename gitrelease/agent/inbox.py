@@ -148,19 +148,25 @@ def pause_after(failed: int) -> float:
 
 
 def _tell_pending(production: Production, inbox: Inbox) -> None:
-    """Let the history, and whoever is notified, know once of a commit that was taken and cannot go live."""
+    """Let the history, and whoever is notified, know once of a commit, or an edit on disk, that cannot go live."""
     try:
         head = production.world.git.ref(production.world.settings.branch_ref)
         live = production.world.records().live
-        if head is None or live is None or head in (live.source, production.memory.settled, inbox.pending):
+        if head is None or live is None or head == inbox.pending:
             return
-        inbox.pending = head
+        if head not in (live.source, production.memory.settled):
+            inbox.pending = head
+            trigger, what, by = _moved_by(production), "taken", _committer(production, head)
+        elif production.world.checkout.on_branch() and _is_edited(production.world):
+            trigger, what, by = "edit", "an edit on disk", readable(production.world.checkout.identity()[0])
+        else:
+            return
         told = production.memory.attempts[-1:]  # perhaps by an agent before this one
-        if any((one.commit, one.outcome) == (head, "pending") for one in told):
+        if any((one.commit, one.trigger, one.outcome) == (head, trigger, "pending") for one in told):
             return
         event = Attempted(
-            at=time.time(), commit=head, trigger=_moved_by(production), outcome="pending",
-            reason=f"taken, not live yet: {inbox.trouble}", by=_committer(production, head),
+            at=time.time(), commit=head, trigger=trigger, outcome="pending",
+            reason=f"{what}, not live yet: {inbox.trouble}", by=by,
         )  # fmt: skip
         record(production, event)
     except (GitError, OSError) as error:
@@ -247,8 +253,13 @@ def _is_wanted(world: World, candidate: Candidate) -> bool:
     head = world.git.ref(world.settings.branch_ref)
     if candidate.trigger != "edit":
         return candidate.source == head
+    return head_for(world, candidate) == head and _is_edited(world)
+
+
+def _is_edited(world: World) -> bool:
+    """Does an edit of what production follows lie on disk?"""
     base = world.git.ref(refs.CHECKOUT)
-    return head_for(world, candidate) == head and base is not None and bool(world.checkout.edited_paths(base))
+    return base is not None and bool(world.checkout.edited_paths(base))
 
 
 def _drop_stale(production: Production, inbox: Inbox, *, frozen: bool) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from gitrelease import installation
 from gitrelease.core import refs
-from gitrelease.core.text import quoted, short
+from gitrelease.core.text import one_line, quoted, short
 from gitrelease.doctor.case import Case
 from gitrelease.doctor.diagnosis import Diagnosis, Mend, problem, warning, well
 from gitrelease.edges import hooks, hooks_path, locks
@@ -71,11 +72,25 @@ def configuration(case: Case) -> Iterator[Diagnosis]:
     elif (named := hooks_path.elsewhere(git)) is not None:
         detail = f"core.hooksPath is {named}: git runs hooks from there, and pushes are not checked"
         yield problem("git settings", detail, fix=_INIT, mend=_overrule(case, named))
+    elif stops := _stops_git(git):
+        yield stops
     elif keys := _prune_tags(git):
         detail = f"{keys[0]} is set: a fetch deletes the tags of releases and backups; the agent puts them back"
         yield warning("git settings", detail, fix=f"git config {keys[0]} false")
     else:
         yield well("git settings", ", ".join(installation.CONFIGURATION))
+
+
+def _stops_git(git: Git) -> Diagnosis | None:
+    """Say which setting git stops at when it makes commits and tags: `gpg.format = nonsense`, for one."""
+    status, _, said = git.execute("tag", "--list", "release/1")
+    named = re.search(r"'([\w.-]+\.[\w.-]+)'", said)
+    if status == 0 or named is None:
+        return None
+    key = named[1]
+    scope = git.execute("config", "--show-scope", "--get", key)[1].decode(errors="replace").split("\t")[0] or "local"
+    detail = f"git makes no commit and no tag, so nothing goes live: {one_line(said.strip(), 200)}"
+    return problem("git settings", detail, fix=f"git config --{scope} --unset-all {key}")
 
 
 def _prune_tags(git: Git) -> list[str]:

@@ -190,3 +190,21 @@ def test_an_edit_that_cannot_be_recorded_is_tried_with_pauses_and_goes_live_when
 def test_the_pause_doubles_from_ten_seconds_up_to_ten_minutes() -> None:
     assert [pause_after(failed) for failed in range(1, 9)] == [10, 20, 40, 80, 160, 320, 600, 600]
     assert pause_after(10_000) == 600
+
+
+@typed("doctor.repository._stops_git: git config --{scope} --unset-all {key}")
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_a_setting_that_git_stops_at_is_told_and_named_with_what_takes_it_out(
+    production: Production, scope: str
+) -> None:
+    """Git then makes no commit of an edit, and no tag."""
+    production.git("config", f"--{scope}", "gpg.format", "nonsense")
+
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
+
+    until(lambda: "an edit on disk, not live yet: " in production.gitrelease("history").out, "it is told")
+    doctor = production.gitrelease("doctor")
+    assert "gpg.format" in doctor.words
+    assert production.type(doctor.said, f"git config --{scope} --unset-all gpg.format").code == 0
+    production.await_live("release/2")
+    assert "edited" in production.answer()
