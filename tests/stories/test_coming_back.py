@@ -76,6 +76,55 @@ def test_what_is_there_anyway_does_not_come_back(pulled: tuple[Production, Clone
     assert pushed.code == 0, pushed.said
 
 
+PATTERNS = """
+[[region]]
+name = "patterns"
+kind = "pattern"
+assign = "PATTERNS"
+"""
+
+
+def test_a_pattern_that_was_taken_back_is_named_and_comes_back_where_a_commit_says_so(checkout: Production) -> None:
+    checkout.replace("server.py", 'VERSION = "one"\n', 'VERSION = "one"\nPATTERNS = {"eps": [r"eps (\\d+)"]}\n')
+    checkout.write("gitrelease.toml", checkout.read("gitrelease.toml") + PATTERNS)
+    checkout.commit("Patterns")
+    checkout.init().up().await_idle()
+    developer = checkout.clone()
+    developer.replace("server.py", '{"eps"', '{"margin": [r"margin (\\d+)"], "eps"')
+    developer.commit("A pattern")
+    assert developer.push().code == 0
+    checkout.await_idle()
+    assert checkout.gitrelease("rollback", "-m", "it finds years").code == 0
+    developer.commit_term("unrelated")
+
+    refused = developer.push()
+    developer.commit("It was right\n\nReturns: release/2")
+    returned = developer.push()
+
+    assert refused.code != 0
+    assert "taken back with release/2 (it finds years): patterns: margin" in said(refused)
+    assert returned.code == 0, returned.said
+
+
+def test_a_field_of_the_schema_that_was_taken_back_is_named(checkout: Production) -> None:
+    checkout.write("schema.json", '{"page": {"type": "integer"}}')
+    checkout.commit("A schema")
+    checkout.init().up().await_idle()
+    developer = checkout.clone()
+    developer.write("schema.json", '{"page": {"type": "integer"}, "text": {"type": "string"}}')
+    developer.commit("A field")
+    assert developer.push().code == 0
+    checkout.await_idle()
+    assert checkout.gitrelease("rollback", "-m", "nobody reads it").code == 0
+    developer.commit_term("unrelated")
+
+    refused = developer.push()
+
+    assert refused.code != 0
+    assert "taken back with release/2 (nobody reads it): " in said(refused)
+    assert "text" in said(refused).partition("nobody reads it")[2]
+
+
 def test_code_that_was_taken_back_is_named_with_its_lines(production: Production) -> None:
     developer = production.clone()
     developer.replace("server.py", 'VERSION = "one"', 'VERSION = "wrong"')

@@ -186,3 +186,31 @@ def test_a_push_during_a_rebase_of_the_branch_is_refused_and_taken_when_that_has
     assert "deploy is being rebased on the production host" in refused.words
     assert ended.code == 0, ended.said
     assert taken.code == 0, taken.said
+
+
+def test_a_pull_from_a_repository_that_was_set_back_waits_for_approval(two: Production) -> None:
+    central = two.clone("central")
+    central.git("reset", "--quiet", "--hard", "HEAD^")
+
+    two.git("fetch", "--quiet", str(central.root), "deploy")
+    two.git("reset", "--quiet", "--hard", "FETCH_HEAD")
+
+    assert "the branch went back: what release/2 has brought is not in" in waits(two)
+
+
+def test_a_push_during_a_bisect_of_the_branch_is_released(two: Production) -> None:
+    """HEAD is away from the branch meanwhile, and its end does not move that."""
+    two.git("bisect", "start", "deploy", "deploy^")
+    developer = two.clone()
+    developer.git("checkout", "--quiet", "-B", "deploy", "origin/deploy")
+    developer.commit_term("pushed")
+
+    pushed = developer.push()
+    two.git("bisect", "reset")
+
+    assert pushed.code == 0, pushed.said
+    assert two.live() == "release/3"
+    assert "pushed" in two.answer()
+    until(lambda: two.status()["checkout"]["in_sync"], "the files follow")
+    assert "pushed" in two.read("server.py")
+    assert two.live() == "release/3"

@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -367,6 +368,9 @@ def test_blame_and_bisect_find_the_release(production: Production, developer: Cl
     assert blamed["present"] == ["metric_patterns"]
     assert [(event["release"], event["action"]) for event in blamed["events"]] == [(brought, "added")]
     assert blamed["events"][0]["author"] == "Ann Tester"
+    date = blamed["events"][0]["date"]  # in one form, which git has no say in
+    assert datetime.fromisoformat(date).isoformat() == date
+    assert not date.endswith("Z")
     assert found["release"] == brought
     assert [item["metric"] for item in found["difference"]["gained"]] == ["backlog"]
     assert len(found["ran"]) <= 6
