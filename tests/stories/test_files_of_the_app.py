@@ -269,6 +269,25 @@ def test_a_candidate_that_is_refused_changes_no_data(keeping: Production) -> Non
     assert all(path.is_symlink() for path in copies)  # those of what serves
 
 
+@pytest.mark.parametrize("command", ["check", "drill"])
+def test_what_is_only_tried_gets_a_copy_of_the_data(keeping: Production, command: str) -> None:
+    """Started once more, the app would delete what is there, and write one more result."""
+    data = keeping.home / "data" / "output"
+    keeping.replace("server.py", "import sys\n", 'import shutil, sys\nshutil.rmtree("output/.", ignore_errors=True)\n')
+    commit = keeping.commit("It deletes its data")
+    until(lambda: keeping.state()["waiting"], "it waits")
+    if command == "drill":
+        assert keeping.gitrelease("deploy", commit, "--approve").code == 0
+        keeping.await_idle()
+    (data / "kept.csv").write_text("of a person\n")
+    before = results(data)
+
+    ended = keeping.gitrelease(command)
+
+    assert ended.code == 0, ended.said
+    assert results(data) == before
+
+
 def test_a_folder_that_has_replaced_its_link_is_taken_over_when_its_slot_ends(keeping: Production) -> None:
     slot = slot_that_serves(keeping)
     old = keeping.home / "data" / "output" / "report.csv"
