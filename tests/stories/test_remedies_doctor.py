@@ -271,6 +271,7 @@ def test_where_only_tags_tell_of_releases_something_is_live_again(
     assert production.answer() == "one revenue second profit"
     if command == "gitrelease recover":  # it asks no shell for the app's variables
         Patient(production).type("variables", "none are recorded", "gitrelease up --variables")
+        Patient(production).type("variables", "has others than the next one", "gitrelease restart")
     expect_mended(before, told(production), "refs", "none was released here")
 
 
