@@ -43,7 +43,7 @@ def not_yet(production: Production, why: str) -> Outcome:
     return Outcome(
         outcome="unchanged",
         release=_name(production.world.records().live),
-        reason=f"taken, and not live yet: {why}",
+        reason=f"taken, not live yet: {why}",
         hint="The agent goes on with it; see on the host how it is: gitrelease status",
     )
 

@@ -193,7 +193,7 @@ def test_who_pushed_hears_what_is_under_way_where_the_next_agent_does_not_get_at
     gate.unlink()
 
     assert pushed.code == 0, pushed.said
-    assert "taken, and not live yet: another release is under way: restart by" in pushed.words
+    assert "taken, not live yet: another release is under way: restart by" in pushed.words
     assert "busy      restart" in status.out
     checkout.await_live("release/2")
     assert "margin" in checkout.answer()
