@@ -223,8 +223,12 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
         # From below CLEAR to beyond CAP in one doubling is steeper than any small power. Otherwise, what came before
         # may be too short to say anything: then this is the least that it can be.
         floor = CLEAR / 4 if took == math.inf else CLEAR
-        if took > 4 * CLEAR and (steep := exponent(before, took, floor)) > STEEP:
-            steep, took = measured_again(compiled, pump, times, steep, took)
+        steep = exponent(before, took, floor) if took > 4 * CLEAR else 0.0
+        if CAP / 4 < took < math.inf and steep <= STEEP:  # about to be let go: was the half as long disturbed?
+            before = min(before, spent(compiled, pump.text(times // 2)))
+            steep = exponent(before, took, floor)
+        if steep > STEEP:
+            steep, took = measured_again(compiled, pump, times, before, took)
             if steep > STEEP:
                 if times <= FEW and multiplies(compiled, pump, times):
                     steep = math.inf
@@ -237,19 +241,19 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
 
 def exponent(half: float, whole: float, floor: float) -> float:
     """Return the power that makes the time of twice as long a text `whole` out of `half`; what is cut off took CAP."""
-    return math.log2(min(whole, CAP) / max(min(half, CAP), floor))
+    return math.log2(max(min(whole, CAP), floor) / max(min(half, CAP), floor))
 
 
-def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, steep: float, took: float) -> tuple[float, float]:
+def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, half: float, took: float) -> tuple[float, float]:
     """Return the exponent, and the seconds, that are left of the last doubling when it is measured twice more.
 
-    What disturbs a measurement adds to it, and a host may be slower now than a moment ago: the least counts.
+    What disturbs a measurement adds to it, and a host may be slower now than a moment ago: the least of each counts.
     """
+    half = half or math.inf  # not measured yet
     for _ in range(2):
-        half = spent(compiled, pump.text(times // 2))
+        half = min(half, spent(compiled, pump.text(times // 2)))
         took = min(took, spent(compiled, pump.text(times)))
-        steep = min(steep, exponent(half, took, CLEAR / 4))
-    return steep, took
+    return exponent(half, took, CLEAR / 4), took
 
 
 def multiplies(compiled: re.Pattern[str], pump: Pump, most: int) -> bool:

@@ -6,6 +6,8 @@ With other versions of Streamlit: tests/elsewhere/streamlits.sh.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -64,6 +66,73 @@ def test_without_a_folder_it_is_as_ever(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert other == "numbers [0, 666, 1332]"
     assert list((tmp_path / ".streamlit" / "cache").iterdir())
+
+
+HELD = """
+import os
+import sys
+import threading
+from types import SimpleNamespace
+
+from gitrelease.inside.moving import disk_cache
+
+disk_cache.use(sys.argv[1])
+from streamlit.runtime.caching.storage.cache_storage_protocol import CacheStorageKeyNotFoundError
+from streamlit.runtime.caching.storage.local_disk_cache_storage import LocalDiskCacheStorage, get_cache_folder_path
+
+storage = LocalDiskCacheStorage(SimpleNamespace(function_key="f", persist="disk", ttl_seconds=None, max_entries=None))
+value, seen, over = bytes(32 << 20), [], threading.Event()
+
+def read():
+    while not over.is_set():
+        try:
+            seen.append(len(storage.get("k")) == len(value))
+        except CacheStorageKeyNotFoundError:
+            seen.append(True)
+
+reader = threading.Thread(target=read)
+reader.start()
+for _ in range(20):
+    storage.set("k", value)
+over.set()
+reader.join()
+assert len(seen) > 20 and all(seen), seen
+assert os.listdir(get_cache_folder_path()) == ["f-k.memo"]
+"""
+
+
+def test_who_reads_while_somebody_writes_finds_all_of_a_value_or_none(tmp_path: Path) -> None:
+    reader = subprocess.run([sys.executable, "-c", HELD, str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert reader.returncode == 0, reader.stderr
+
+
+def test_a_file_that_a_power_cut_left_without_content_is_computed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shown(tmp_path, factor=1, cache=tmp_path / "cache", name="before")
+    (kept,) = (tmp_path / "cache").rglob("*.memo")
+    kept.write_bytes(b"")
+
+    assert shown(tmp_path, factor=7, cache=tmp_path / "cache", name="after") == "numbers [0, 7, 14]"
+    assert kept.stat().st_size
+
+
+def test_what_a_process_that_was_killed_left_half_written_goes_after_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shown(tmp_path, factor=1, cache=tmp_path / "cache", name="before")
+    (kept,) = (tmp_path / "cache").rglob("*.memo")
+    old, new = kept.with_name("old.part"), kept.with_name("new.part")
+    for part, age in ((old, 4000), (new, 0)):
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age,) * 2)
+
+    shown(tmp_path, factor=1, cache=tmp_path / "cache", name="after")
+
+    assert (old.exists(), new.exists(), kept.exists()) == (False, True, True)
 
 
 def test_what_was_used_longest_ago_goes_first_and_nothing_that_is_in_use(tmp_path: Path) -> None:

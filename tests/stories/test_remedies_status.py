@@ -347,8 +347,8 @@ def test_a_new_file_of_a_refused_edit_is_taken_back_as_it_is_said_and_stays_on_d
     production.git("add", "helper.py")
     production.replace("server.py", "import http.server\n", "import http.server, helper\n")
     until(lambda: "refused   the edit on disk" in status(production) and not production.busy(), "it is refused")
-    production.write("helper.py", "def mended():\n    return 1\n")  # git has another content than the disk and HEAD
     refused = status(production)
+    production.write("helper.py", "def mended():\n    return 1\n")  # git has another content than the disk and HEAD
 
     well(production.type(refused, "git checkout HEAD -- FILE", FILE="server.py"))
     well(production.type(refused, "git rm -f --cached FILE", FILE="helper.py"))
