@@ -23,7 +23,7 @@ from gitrelease.core.leftovers import is_scratch
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.settings import SETTINGS_FILE, App
 from gitrelease.core.text import quoted
-from gitrelease.edges import backends, hooks, hooks_path, interpreter, kept_settings, kept_tags
+from gitrelease.edges import backends, hooks, hooks_path, interpreter, kept_settings, tag_copies
 from gitrelease.edges import settings as settings_files
 from gitrelease.edges.checkout import detached_head, no_branch
 from gitrelease.edges.faults import passing
@@ -384,7 +384,7 @@ def _give_data_back(git: Git, home: Home) -> Iterator[str]:
 
 def _keep_what_only_we_hold(git: Git) -> Iterator[str]:
     """Turn commits that only refs of ours reach into `backup/…` tags; yield their names."""
-    kept_tags.put_back(git, reason="uninstall")
+    tag_copies.put_back(git, reason="uninstall")
     ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
     for ref in ours:
         if ref.startswith(refs.TAGS):

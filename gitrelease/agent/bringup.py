@@ -29,9 +29,9 @@ from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
 from gitrelease.edges.front import FrontControl, FrontGone, Target
+from gitrelease.release.cold_start import shown
 from gitrelease.release.drain import forget_others
 from gitrelease.release.execute import record
-from gitrelease.release.fresh_start import shown
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.preparing import Prepared, prepare
 from gitrelease.release.production import Production

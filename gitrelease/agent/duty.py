@@ -22,8 +22,8 @@ from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.hooks_path import HooksPath
 from gitrelease.edges.slots import Slot
+from gitrelease.release.cold_start import shown
 from gitrelease.release.execute import record
-from gitrelease.release.fresh_start import shown
 from gitrelease.release.going_back import go_back, target_of_rollback
 from gitrelease.release.production import Fate, Outage, Production
 from gitrelease.release.promotion import serves

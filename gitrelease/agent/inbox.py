@@ -20,7 +20,7 @@ from gitrelease.core.kinds import Kind
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.core.text import readable
-from gitrelease.edges import kept_tags, records
+from gitrelease.edges import records, tag_copies
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.following import follow
@@ -80,7 +80,7 @@ class Inbox:
     doubles_at: float = 0.0  # monotonic: one that comes to no end then makes the pause longer
     trouble: str = ""  # and why the last one did not, with what git or the disk says
     pending: str = ""  # the head of the branch that cannot go live because of that, as it was told last
-    tags: kept_tags.Stamp | None = None  # of the tags of releases and backups, when they were all there
+    tags: tag_copies.Stamp | None = None  # of the tags of releases and backups, when they were all there
 
     def find(self, commit: str) -> Candidate | None:
         """Return the waiting candidate that `commit` names, as what is served or as what is on the branch."""
@@ -178,11 +178,11 @@ def _put_tags_back(production: Production, inbox: Inbox) -> None:
 
     Where git refuses that, a tag named `backup` is in the way say, all else goes on.
     """
-    stamp = kept_tags.stamp(production.world.git)
+    stamp = tag_copies.stamp(production.world.git)
     if stamp == inbox.tags:
         return
     try:
-        names = kept_tags.put_back(production.world.git)
+        names = tag_copies.put_back(production.world.git)
     except GitError as error:
         log.warning("tags of releases or backups are gone and cannot be put back: %s", error.message)
         return

@@ -20,7 +20,7 @@ from gitrelease.core.text import one_line
 from gitrelease.edges import probes
 from gitrelease.edges.process_table import Identity, activity
 from gitrelease.edges.processes import await_any
-from gitrelease.release import app_files, fresh_start
+from gitrelease.release import app_files, cold_start
 from gitrelease.release.drain import Drainer
 from gitrelease.release.production import Production
 from gitrelease.release.promotion import serves
@@ -144,7 +144,7 @@ class Supervisor(threading.Thread):
         if time.monotonic() >= self._files_at:
             self._files_at = time.monotonic() + FILES
             guarded("files of the app", lambda _: app_files.look(production))
-            guarded("a fresh start", lambda _: fresh_start.try_once_more(production))
+            guarded("a cold start", lambda _: cold_start.try_once_more(production))
         if not wrong and not self._unanswered and _was_down(production):
             self._duty.all_well()
 

@@ -68,16 +68,16 @@ def _drop_backup(directory: Path, name: str, *, dry_run: bool, as_json: bool) ->
     """Drop a backup, with the copy from which it would come back."""
     from gitrelease.commands.client import client_for
     from gitrelease.core.errors import ReleaseError
-    from gitrelease.edges import kept_tags
+    from gitrelease.edges import tag_copies
     from gitrelease.edges.git import Git
 
     git = Git(client_for(directory).root)
-    known = kept_tags.backups(git)
+    known = tag_copies.backups(git)
     full = name if name.startswith("backup/") else f"backup/{name}"
     if full not in known:
         raise ReleaseError(f"there is no backup {name!r}", hint="See which there are: git tag --list 'backup/*'")
     if not dry_run:
-        kept_tags.drop(git, [full])
+        tag_copies.drop(git, [full])
     if as_json:
         print_json({"backup": full, "dry_run": dry_run})
     else:

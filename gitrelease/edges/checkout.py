@@ -22,7 +22,7 @@ from gitrelease.core.refs import BACKUPS, CHECKOUT, LIVE
 from gitrelease.core.text import one_line, quoted
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
-from gitrelease.edges.kept_tags import way_back, with_copies
+from gitrelease.edges.tag_copies import way_back, with_copies
 
 # A person is in the middle of something: the files on disk are no finished edit.
 _IN_PROGRESS = {  # a rebase first: what it does one by one may look like one of the others

@@ -10,7 +10,7 @@ refs/gitrelease/quarantine/KEY   the same for content: KEY is the content withou
 refs/gitrelease/kept/ID          heads and candidates that something replaced, still reachable
 refs/gitrelease/pinned/N         the tag object of a release that is never pruned
 refs/gitrelease/state/N          blob: how things stood before release N
-refs/gitrelease/tags/…           copies of the tags of releases and backups: see kept_tags.py
+refs/gitrelease/tags/…           copies of the tags of releases and backups: see tag_copies.py
 refs/gitrelease/host             blob: the settings of this host that were read well last, but for who is told
 refs/gitrelease/frozen           tag object whose message says who froze production, why and until when
 """
@@ -45,7 +45,7 @@ from gitrelease.core.refs import (
 )
 from gitrelease.core.text import one_line
 from gitrelease.edges.git import ZERO, Git, RefUpdate
-from gitrelease.edges.kept_tags import with_copies
+from gitrelease.edges.tag_copies import with_copies
 from gitrelease.edges.tags import Noted, Releases, Tag, read_note, read_release, read_tags
 
 # There are as many states and copies of tags as releases, and who looks at production asks for none of them. No other

@@ -11,7 +11,7 @@ from gitrelease.core.history import Release, good_after
 from gitrelease.core.memory import Memory
 from gitrelease.core.refs import BAD, CHECKOUT, GOOD, LIVE, ONLY, RELEASES, STATE
 from gitrelease.core.text import counted
-from gitrelease.edges import kept_tags, records
+from gitrelease.edges import records, tag_copies
 from gitrelease.edges.git import Git, RefUpdate
 from gitrelease.edges.tags import read_release
 from gitrelease.world import World
@@ -36,7 +36,7 @@ def mend_pointers(world: World, *, served: int | None) -> Iterator[str]:
 
 def _mend_tags(world: World, memory: Memory) -> Iterator[str]:
     git = world.git
-    copied = kept_tags.put_back(git, reason="recover")
+    copied = tag_copies.put_back(git, reason="recover")
     if copied:
         yield _told_of(copied)
     known = records.read(git)
@@ -56,7 +56,7 @@ def _mend_tags(world: World, memory: Memory) -> Iterator[str]:
     if updates:
         git.update_refs(updates, reason="recover")
         yield _told_of([update.ref.removeprefix("refs/tags/") for update in updates])
-    kept_tags.take_up(git)
+    tag_copies.take_up(git)
 
 
 def _told_of(names: Sequence[str]) -> str:

@@ -27,9 +27,9 @@ from gitrelease.edges.git import GitError, RefUpdate
 from gitrelease.edges.housekeeping import drop_ballast
 from gitrelease.edges.records import Records
 from gitrelease.release.branch import branch_to
+from gitrelease.release.cold_start import packages_differ, try_beside
 from gitrelease.release.drain import make_room
 from gitrelease.release.execute import BringFiles, Intend, MoveRefs, Performed, Step, SwitchTraffic, Write, carry_out
-from gitrelease.release.fresh_start import packages_differ, try_beside
 from gitrelease.release.pages import move_pages
 from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import addresses, serves, take_effect

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gitrelease.candidate import Candidate, difference
+from gitrelease.checks.ignored_files import what_no_slot_gets
 from gitrelease.checks.judging import unexplained_losses
 from gitrelease.checks.liveside import Live
-from gitrelease.checks.not_in_slots import what_no_slot_gets
 from gitrelease.checks.signatures import signature_check, signing_hint
 from gitrelease.checks.staging import Report, Staged, Unfit, stage
-from gitrelease.core import returning
+from gitrelease.core import reapplied
 from gitrelease.core.approval import counts
 from gitrelease.core.decide import (
     AfterApproval,
@@ -43,8 +43,8 @@ from gitrelease.core.history import Release, release_name
 from gitrelease.core.kinds import Kind
 from gitrelease.core.meaning import summarise
 from gitrelease.core.outcome import Check, Outcome
+from gitrelease.core.reapplied import Returned
 from gitrelease.core.replay import Difference
-from gitrelease.core.returning import Returned
 from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.backends import Backend, backend_name
@@ -58,7 +58,7 @@ from gitrelease.release.before import Before
 from gitrelease.release.branch import leaves_out
 from gitrelease.release.drain import make_room
 from gitrelease.release.production import Production
-from gitrelease.release.returning import what_returns
+from gitrelease.release.reapplied import what_returns
 from gitrelease.release.running import Serving
 from gitrelease.release.spread import on_the_data_itself, spread
 from gitrelease.release.way import way_missing
@@ -134,7 +134,7 @@ def prepare(
             approved=approved or not world.is_production,
             frozen=None if by_hand else frozen_now(known),
             leaves_out=back,
-            returns=returning.told(returns),
+            returns=reapplied.told(returns),
         )
 
     decision = decided(approved=approved)
@@ -325,7 +325,7 @@ def _how_to_approve(
     elif back and world.git.is_ancestor(candidate.source, live.source):
         hint += f"; or bring the branch forward again: git merge --ff-only {short(live.source)}"
     if returns and candidate.trigger != "edit":  # which has no commit message
-        hint += f"; {returning.hint(returns)}"
+        hint += f"; {reapplied.hint(returns)}"
     if losses:
         hint += f"; {loss_hint([item.metric for item in losses])}"
     return hint

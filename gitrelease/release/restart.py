@@ -10,8 +10,8 @@ from gitrelease.core.outcome import Outcome
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
+from gitrelease.release.cold_start import shown
 from gitrelease.release.drain import make_room
-from gitrelease.release.fresh_start import shown
 from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import serves, take_effect
 from gitrelease.release.running import Serving, Worker

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gitrelease.core import refs
-from gitrelease.edges import disk_cache, housekeeping, kept_tags
+from gitrelease.edges import disk_cache, housekeeping, tag_copies
 from gitrelease.release import app_files
 from gitrelease.release.production import Production
 from gitrelease.release.running import Serving
@@ -44,7 +44,7 @@ def _from_the_start(serving: Serving | None, rotated: set[str]) -> Serving | Non
 def tidy(production: Production) -> None:
     """Remove what no release and no process needs any more, and keep a little room for a way back."""
     git = production.world.git
-    kept_tags.take_up(git)
+    tag_copies.take_up(git)
     git.pack_refs(_MANY, beyond=_LOOSE_REFS)
     running = [Path(backend.log) for backend in production.running.backends()]
     housekeeping.tidy(production.world.home, running=running)

@@ -1,9 +1,10 @@
-"""What the front costs; run by hand: `python -m tests.benchmarks.front [--json] [--seconds 10] [--part tcp|http]`.
+"""What the front costs; run by hand: `python -m tests.benchmarks.front [--json] [--seconds 10] [--part PART]`.
 
 A small HTTP backend in a process of its own, users on loopback, 200 new connections a second: the same requests
 straight to the backend and through the front, taking turns, so that both meet the same noise. Then switches,
 10,000 requests, a pause in which nobody asks anything, and one in which users are held. Takes about half a minute.
-Then, in `front_http.py`, the front as an HTTP proxy beside HAProxy, in pairs. Run it on an idle machine.
+Then, in `front_http.py`, the front as an HTTP proxy beside HAProxy, in pairs; and in `front_crowd.py` what others get
+while one client opens more sessions than the front remembers. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import psutil
 from gitrelease.edges import front as fronts
 from gitrelease.edges import process_table
 from gitrelease.edges.front import FrontControl
-from tests.benchmarks import front_http
+from tests.benchmarks import front_crowd, front_http
 from tests.checkout import until
 from tests.hermetic import be_hermetic
 
@@ -178,7 +179,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to ask, and how long to be idle")
-    parser.add_argument("--part", choices=("tcp", "http"), help="one part only")
+    parser.add_argument(
+        "--part",
+        choices=("tcp", "http", "crowd"),
+        action="append",
+        help="this part only, and others that are named as well",
+    )
     parser.add_argument("--pairs", type=int, default=7, help="how often each is measured beside HAProxy")
     parser.add_argument(
         "--before", metavar="PYTHON", help="the Python of another checkout, whose front is measured too"
@@ -188,12 +194,15 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         parts: list[Iterator[Row]] = []
-        if wanted.part != "http":
+        chosen = wanted.part or ("tcp", "http", "crowd")
+        if "tcp" in chosen:
             parts.append(measure(Path(folder), wanted.seconds))
-        if wanted.part != "tcp":
+        if "http" in chosen:
             parts.append(
                 front_http.measure(Path(folder), pairs=wanted.pairs, seconds=wanted.seconds, before=wanted.before)
             )
+        if "crowd" in chosen:
+            parts.append(front_crowd.measure(Path(folder), wanted.seconds))
         for found in itertools.chain.from_iterable(parts):
             rows.append(found)
             if not wanted.json:

@@ -3,9 +3,10 @@
 Pages of a websocket client of ours and tabs of a real Chromium use the sample app, an action a second each, while it
 is released, rolled back, restarted, and front and agent are killed. Three ways of running it are measured by the same
 script: gitrelease, the guide's restart, two processes behind HAProxy with a cookie. Then a bad release is rolled back
-with pages open on it; and it is measured how long an old process lives after its last page has gone.
+with pages open on it; it is measured how long an old process lives after its last page has gone; and pages that an old
+process has lose their network, which says nothing to the host, for a second up to almost two minutes.
 
-Requests that were under way in the instant of a SIGKILL of the front are counted apart. Takes about 25 minutes in all,
+Requests that were under way in the instant of a SIGKILL of the front are counted apart. Takes about 30 minutes in all,
 on an idle machine; `--quick` takes eight. `--only` and `--part` choose.
 """
 
@@ -31,6 +32,7 @@ from tests.benchmarks.page_life import Life, Row, Size
 from tests.benchmarks.page_sites import SITES, Gitrelease, Site
 from tests.hermetic import be_hermetic
 from tests.pages.browser import Browser
+from tests.pages.network import Network
 from tests.pages.page import NotDone, Page
 from tests.pages.record import Record
 from tests.pages.visitor import Visitor
@@ -39,6 +41,7 @@ T = TypeVar("T")
 QUICK = Size(pages=10, slow_pages=2, tabs=2, releases=4, rollbacks=2, restarts=2, kills=1, bad_rounds=1, lifetimes=1)
 LONGEST = 20.0  # seconds for a page to show the good release
 LONGEST_LIFE = 240.0  # Streamlit keeps a session for 128 s at most after its page has gone
+SILENT = (1.0, 10.0, 30.0, 60.0, 110.0)  # seconds; Streamlit keeps a session for 120 s
 TIDY = 10.0  # seconds after which a browser has closed what its server has closed
 
 
@@ -153,6 +156,58 @@ def _lived(site: Gitrelease, name: str, *, closes_browser: bool) -> float | None
         os.close(handle)
 
 
+def network(site: Site, size: Size) -> Row:
+    """What is left of a page on an old process (the guide's: on the one that there is) after its network was silent?
+
+    The browser learns that its connections are gone when the network is back, as after sleep; the host learns nothing.
+    """
+    site.release("first")
+    networks = [Network(site.port) for _ in SILENT]
+    records = [Record() for _ in SILENT]
+    pages = [
+        Page(Browser(one.port), record, f"silent for {silent:g} s")
+        for one, record, silent in zip(networks, records, SILENT, strict=True)
+    ]
+    visitors = [Visitor(page) for page in pages]
+    try:
+        at_once(visitors, enter)
+        sessions = [page.session for page in pages]
+        if site.name != "guide":
+            site.release("second")
+        with ThreadPoolExecutor(len(SILENT)) as pool:
+            back = list(pool.map(_silent, visitors, networks, SILENT))
+    finally:
+        for page in pages:
+            page.close()
+        for one in networks:
+            one.close()
+    after = {
+        f"{silent:g} s": {
+            "connected_again_s": seconds,
+            "same_session": page.session == session,
+            "lost": sorted({one.what for one in record.losses}),
+            "failed": [one.kind for one in record.failures],
+        }
+        for silent, seconds, page, session, record in zip(SILENT, back, pages, sessions, records, strict=True)
+    }
+    return {"site": site.name, "after_a_silence_of": after}
+
+
+def _silent(visitor: Visitor, network: Network, seconds: float) -> float:
+    """Let a page's network be silent; then use the page; return the seconds until it could be used."""
+    connections = visitor.page.connections
+    network.fall_silent()
+    time.sleep(seconds)
+    network.come_back()
+    begun = time.monotonic()
+    visitor.page.wait(lambda: visitor.page.connections > connections, LONGEST, "a new connection")
+    visitor.page.wait_until_usable(LONGEST)
+    took = time.monotonic() - begun
+    for action in ("count", "upload", "download", "plain"):
+        visitor.act(action)
+    return round(took, 2)
+
+
 def _quantile(values: list[float], share: float) -> float | None:
     return round(sorted(values)[min(int(share * len(values)), len(values) - 1)], 2) if values else None
 
@@ -162,6 +217,7 @@ def parts(evidence: Path | None) -> dict[str, Callable[[Any, Size], Row]]:
         "life": lambda site, size: Life(site, size, evidence).run(),
         "rollback": bad_release,
         "lifetime": lifetime,
+        "network": network,
     }
 
 

@@ -68,6 +68,21 @@ def test_without_a_folder_it_is_as_ever(tmp_path: Path, monkeypatch: pytest.Monk
     assert list((tmp_path / ".streamlit" / "cache").iterdir())
 
 
+def test_other_packages_compute_anew_and_the_same_ones_find_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    first, second = ((tmp_path / f"pandas-{version}.0.dist-info") for version in (2, 3))
+    shows = []
+    for factor, installed in ((1, first), (7, second), (8, first)):
+        installed.mkdir(parents=True)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        shows.append(shown(tmp_path, factor=factor, cache=tmp_path / "cache", name=f"with {factor}"))
+        installed.rmdir()
+
+    assert shows == ["numbers [0, 1, 2]", "numbers [0, 7, 14]", "numbers [0, 1, 2]"]
+
+
 HELD = """
 import os
 import sys

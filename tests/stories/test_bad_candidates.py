@@ -376,7 +376,7 @@ def starts(production: Production) -> bool:
     return len(process_table.marked(backends.MARK, str(production.home))) > 2
 
 
-@typed("checks.not_in_slots.what_no_slot_gets: gitrelease init")
+@typed("checks.ignored_files.what_no_slot_gets: gitrelease init")
 def test_a_secret_that_came_after_init_is_named_with_what_gives_it_to_slots(production: Production) -> None:
     (production.root / ".git" / "info" / "exclude").write_text("secret.env\n")
     production.write("secret.env", "KEY=1\n")

@@ -112,3 +112,35 @@ def test_a_release_finds_what_it_has_cached_after_a_restart_and_prune_drops_what
     assert pruned.code == 0, pruned.said
     assert caches(computing) == 1
     assert shown(computing) == "numbers [0, 3, 6]"
+
+
+def test_a_rollback_finds_what_its_release_has_cached(computing: Production, developer: Clone) -> None:
+    before = shown(computing)
+    kept = {path: path.stat().st_mtime_ns for path in (computing.home / "caches").rglob("*.memo")}
+    assert push(developer, computing, 2)
+    assert shown(computing) == "numbers [0, 2, 4]"
+
+    went = computing.gitrelease("rollback")
+
+    assert went.code == 0, went.said
+    assert len(kept) == 1
+    assert shown(computing) == before == "numbers [0, 1, 2]"
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert caches(computing) == 2
+
+
+def test_doctor_says_that_the_cache_is_shared_where_nothing_of_ours_runs_in_the_app(computing: Production) -> None:
+    separate = computing.gitrelease("doctor").said
+    settings = computing.read("gitrelease.toml").replace("[app]\n", "[app]\ncompanion = false\n")
+
+    computing.write("gitrelease.toml", settings)
+    computing.await_live("release/2")
+    computing.await_idle()
+    shared = computing.gitrelease("doctor").said
+
+    assert "disk cache" not in separate
+    (line,) = [line for line in shared.splitlines() if "disk cache" in line]
+    assert "app.companion is false" in line
+    assert "is shown by every release" in line
+    assert shown(computing) == "numbers [0, 1, 2]"
+    assert Path(os.environ["HOME"], ".streamlit", "cache").exists()

@@ -47,7 +47,7 @@ def test_a_snapshot_keeps_edits_new_files_and_what_git_ignores(checkout: Product
     assert checkout.git("status", "--porcelain").split() == ["M", "server.py", "??", "notes.txt"]
 
 
-@typed("edges.kept_tags.way_back: gitrelease restore {name}")
+@typed("edges.tag_copies.way_back: gitrelease restore {name}")
 def test_a_backup_says_how_it_comes_back(checkout: Production) -> None:
     checkout.init()
     checkout.write("server.py", "broken (\n")

@@ -18,6 +18,7 @@ import pytest
 
 from gitrelease.edges.faults import FAULT, SIGNAL, TRACE
 from tests.checkout import PATIENCE, Clone, Production, until
+from tests.formats import OTHER_FORMATS
 from tests.whole import Everybody, Users, assert_whole, expected, expected_everywhere
 
 STAGE = ("stage: slot taken", "stage: started", "stage: judged")
@@ -240,6 +241,25 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", POINTS)
 def test_an_agent_that_is_killed_at_any_point_leaves_production_whole(work: Work, name: str) -> None:
     for point in ELSEWHERE.get(name, POINTS[name]):
+        kill_at(work, name, point)
+
+
+@pytest.mark.parametrize(("variable", "value", "shown"), OTHER_FORMATS)
+def test_where_refs_move_an_agent_can_be_killed_in_a_repository_of_another_format(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, shown: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    work = work_on(request.getfixturevalue("production"))
+    assert work.production.git("rev-parse", shown) == value
+
+    for name, point in (
+        ("push", "push: staged, its ref has not moved"),
+        ("push", "refs: before"),
+        ("push", "refs: done"),
+        ("rollback", "refs: done"),
+        ("snapshot", "snapshot: before its ref"),
+        ("prune", "prune: refs dropped"),
+    ):
         kill_at(work, name, point)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.checkout import PATIENCE, Clone, Ended, Production, until
 from tests.remedies import typed
-from tests.stories.test_fresh_start import NEEDS
+from tests.stories.test_cold_start import NEEDS
 from tests.stories.test_interpreter import Python
 from tests.stories.test_recover import agents
 

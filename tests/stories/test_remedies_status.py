@@ -10,7 +10,7 @@ import pytest
 
 from tests.checkout import Ended, Place, Production, reserved_port, until
 from tests.remedies import typed
-from tests.stories.test_fresh_start import NEEDS, gone_back
+from tests.stories.test_cold_start import NEEDS, gone_back
 from tests.stories.test_groups import Grouped, grouped  # noqa: F401  # a fixture
 from tests.stories.test_instances import answer
 from tests.stories.test_interpreter import Python, lose

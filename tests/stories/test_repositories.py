@@ -18,6 +18,7 @@ import pytest
 
 from gitrelease.edges.backends import free_port
 from tests.checkout import Clone, Ended, Production, make_checkout, until
+from tests.formats import OTHER_FORMATS, needs_tables
 from tests.remedies import typed
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -673,21 +674,7 @@ def test_the_export_of_an_app_in_a_folder_is_carried_though_git_ignores_it(
 # -- objects named by SHA-256, refs kept in tables -------------------------------------------------------------------
 
 
-def _has_tables() -> bool:
-    said = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
-    return tuple(int(part) for part in said.split()[2].split(".")[:2]) >= (2, 45)
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "shown"),
-    [
-        pytest.param("GIT_DEFAULT_HASH", "sha256", "--show-object-format", id="objects named by SHA-256"),
-        pytest.param(
-            "GIT_DEFAULT_REF_FORMAT", "reftable", "--show-ref-format", id="refs in tables",
-            marks=pytest.mark.skipif(not _has_tables(), reason="reftable needs git 2.45"),
-        ),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("variable", "value", "shown"), OTHER_FORMATS)
 def test_a_repository_of_another_format_goes_through_a_whole_cycle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, shown: str
 ) -> None:
@@ -726,7 +713,7 @@ def test_a_repository_of_another_format_goes_through_a_whole_cycle(
         production.clear_away()
 
 
-@pytest.mark.skipif(not _has_tables(), reason="reftable needs git 2.45")
+@needs_tables
 def test_a_lock_on_the_tables_of_refs_that_a_killed_git_has_left_bars_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gitrelease.candidate import Candidate, difference
 from gitrelease.core.diff import Diff
 from gitrelease.core.history import Release
-from gitrelease.core.returning import Returned, may_return, returned
+from gitrelease.core.reapplied import Returned, may_return, returned
 from gitrelease.edges.git import Git
 from gitrelease.edges.records import Records
 from gitrelease.release.production import Production

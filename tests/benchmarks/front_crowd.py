@@ -1,0 +1,120 @@
+"""One client that opens session after session, more than the front's table holds: what do others get meanwhile?
+
+Part of `python -m tests.benchmarks.front`. A page of somebody else stays open all the time, and a third client asks 200
+times a second; neither may notice anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from gitrelease.front.sessions import MOST
+from tests.benchmarks.front_http import SWITCHING, UPGRADE, Row, process, row, started
+from tests.edges.page_client import new_session
+
+CROWD = 25_000  # sessions; the table holds 20,000
+AT_ONCE = 8
+RATE = 200  # requests a second of the others
+REQUEST = b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def serve(port: Connection) -> None:
+    """Take websockets, each with a session of its own, and answer what else is asked."""
+    numbers = itertools.count()
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                if b"Upgrade: websocket" in head or b"upgrade: websocket" in head:
+                    writer.write(SWITCHING + new_session(f"{next(numbers):036}"))
+                    await reader.read()
+                    break
+                writer.write(ANSWER)
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(client, "127.0.0.1", 0, backlog=1024)
+        port.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+def open_page(port: int) -> socket.socket:
+    """Open a websocket and read until its session is named."""
+    page = socket.create_connection(("127.0.0.1", port), timeout=30)
+    page.sendall(UPGRADE)
+    read = b""
+    while len(read.partition(b"\r\n\r\n")[2]) < 38:
+        more = page.recv(4096)
+        if not more:
+            raise AssertionError(f"a page was refused: {read!r}")
+        read += more
+    return page
+
+
+def visit(port: int, pages: int) -> None:
+    for _ in range(pages):
+        open_page(port).close()
+
+
+def ask(port: int, over: threading.Event) -> list[float]:
+    """Ask over a kept connection until it is over; return the milliseconds of each."""
+    took: list[float] = []
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        begun = time.perf_counter()
+        while not over.wait(max(0.0, begun + len(took) / RATE - time.perf_counter())):
+            asked = time.perf_counter()
+            client.sendall(REQUEST)
+            read = b""
+            while not read.endswith(b"\r\n\r\nok"):
+                more = client.recv(4096)
+                if not more:
+                    raise AssertionError(f"a request was refused: {read!r}")
+                read += more
+            took.append((time.perf_counter() - asked) * 1000)
+    return took
+
+
+def measure(folder: Path, seconds: float) -> Iterator[Row]:
+    with (
+        process(serve) as backend,
+        started(folder, ("page",)) as (front, control, ports),
+        ThreadPoolExecutor(AT_ONCE + 1) as pool,
+    ):
+        port = ports["page"]
+        control.switch("page", "127.0.0.1", backend, "crowded", "http")
+        with open_page(port):
+            over = threading.Event()
+            threading.Timer(seconds, over.set).start()
+            before = ask(port, over)
+            yield row("resident with one page", front.memory_info().rss / 1e6, "MB")
+            over = threading.Event()
+            asking = pool.submit(ask, port, over)
+            begun = time.perf_counter()
+            crowd = [pool.submit(visit, port, CROWD // AT_ONCE) for _ in range(AT_ONCE)]
+            for one in crowd:
+                one.result()
+            rate = CROWD / (time.perf_counter() - begun)
+            over.set()
+            during = asking.result()
+            known = control.sessions("crowded")
+            note = f"{rate:.0f} sessions a second"
+            yield row(f"sessions in the table after {CROWD:,}", len(known), "", f"<= {MOST:,}", note)
+            still = sum(bool(one["open"]) for one in known)
+            yield row("open pages that are known in there", still, "", "1")
+            yield row("resident after that", front.memory_info().rss / 1e6, "MB")
+            for name, share in (("p50", 0.5), ("p99", 0.99)):
+                values = [statistics.quantiles(one, n=100)[round(share * 100) - 1] for one in (before, during)]
+                yield row(f"others' requests meanwhile, {name}", values[1], "ms", "", f"{values[0]:.2f} ms before")
