@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from gitrelease.core.health import at_work
 from gitrelease.core.settings import Instance
 from gitrelease.edges import probes, process_table
+from gitrelease.edges.backends import Backend
 from gitrelease.release.production import Production
 from gitrelease.release.running import Running, read_running
 from gitrelease.world import World
@@ -52,6 +55,7 @@ class _Asked:
             "pid": None,
             "release": None,
             "health": "down",
+            "at_work": False,
             "cpu_percent": 0.0,
             "memory_mb": 0.0,
             "uptime_s": 0.0,
@@ -65,15 +69,24 @@ class _Asked:
         used = process_table.usage(backend.identity)
         # Without the front nobody gets there, whoever answers on the port.
         reached = self.running.front is not None and self.running.front.alive
-        app = self.world.settings.app
-        well = reached and used is not None and probes.healthy(app, backend.endpoint, timeout=_PATIENCE)[0]
+        well, busy = self._answers(backend) if reached and used is not None else (False, False)
         starting = self.watched is not None and backend.id not in self.watched.outages
         row |= {
             "pid": backend.identity.pid if used is not None else None,
             "release": f"release/{live.number}",
             "health": "healthy" if well else "unhealthy" if used else "starting" if starting else "down",
+            "at_work": busy,
             "restarts": worker.restarts,
         }
         if used is not None:
             row |= {"cpu_percent": used.cpu_percent, "memory_mb": used.memory_mb, "uptime_s": used.uptime_s}
         return row
+
+    def _answers(self, backend: Backend) -> tuple[bool, bool]:
+        """Is it well, and if not, is it at work, so that the supervisor waits for it? Not while its release soaks."""
+        before, asked = process_table.activity(backend.identity), time.monotonic()
+        well = probes.healthy(self.world.settings.app, backend.endpoint, timeout=_PATIENCE)[0]
+        if well or self.watched is None or self.watched.soak is not None:
+            return well, False
+        now = process_table.activity(backend.identity)
+        return False, at_work(now.spent - before.spent, time.monotonic() - asked, runnable=now.runnable)

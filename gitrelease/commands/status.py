@@ -120,7 +120,9 @@ def _instances(state: dict[str, Any]) -> Iterator[str]:
         )
         restarts = f", {counted(row['restarts'], 'restart')}" if row["restarts"] else ""
         process = f", pid {row['pid']}, {usage}{restarts}" if usage else ""
-        yield Told(f"instance  {row['name']} {row['url']} {row['health']}{_elsewhere(row)}{process}", row["health"])
+        busy = ", at work and waited for (limits.busy)" if row.get("at_work") else ""
+        line = f"instance  {row['name']} {row['url']} {row['health']}{busy}{_elsewhere(row)}{process}"
+        yield Told(line, row["health"])
 
 
 def _sessions(state: dict[str, Any]) -> Iterator[str]:

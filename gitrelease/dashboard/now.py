@@ -109,7 +109,7 @@ def instance(row: dict[str, Any]) -> dict[str, Any]:
         "group": row["group"],
         "url": row["url"],
         "release": row["release"] or "nothing",
-        "health": row["health"],
+        "health": f"{row['health']}, at work" if row.get("at_work") else row["health"],
         "pid": row["pid"],
         "cpu %": row["cpu_percent"] if running else None,
         "memory MB": row["memory_mb"] if running else None,

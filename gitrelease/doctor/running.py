@@ -150,8 +150,15 @@ def instances(case: Case) -> Iterator[Diagnosis]:
     rows = [row for row in status["instances"] if row.get("group", "production") in serving]
     ill = [row for row in rows if row["health"] not in ("healthy", "starting")]
     for row in ill:
-        detail = f"{row['name']} ({row['url']}) is {row['health']}"
-        yield problem("instances", detail, fix=f"gitrelease restart {row['name']}; or {case.recover}")
+        who = f"{row['name']} ({row['url']})"
+        if row.get("at_work"):
+            detail = f"{who} answers nobody and is at work: it is waited for, limits.busy at most"
+            fix = f"wait; or, where what people have entered there may be lost: gitrelease restart {row['name']}"
+            yield warning("instances", detail, fix=fix)
+        else:
+            yield problem(
+                "instances", f"{who} is {row['health']}", fix=f"gitrelease restart {row['name']}; or {case.recover}"
+            )
     if not ill:
         yield well("instances", ", ".join(f"{row['name']} {row['url']} {row['health']}" for row in rows))
 

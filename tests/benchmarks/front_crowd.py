@@ -112,7 +112,7 @@ def measure(folder: Path, seconds: float) -> Iterator[Row]:
             known = control.sessions("crowded")
             note = f"{rate:.0f} sessions a second"
             yield row(f"sessions in the table after {CROWD:,}", len(known), "", f"<= {MOST:,}", note)
-            still = sum(bool(one["open"]) for one in known)
+            still = sum(one.open for one in known)
             yield row("open pages that are known in there", still, "", "1")
             yield row("resident after that", front.memory_info().rss / 1e6, "MB")
             for name, share in (("p50", 0.5), ("p99", 0.99)):

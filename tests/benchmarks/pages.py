@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.benchmarks.page_life import Life, Row, Size
-from tests.benchmarks.page_sites import SITES, Gitrelease, Site
+from tests.benchmarks.page_sites import SITES, Gitrelease, Guide, Site
 from tests.hermetic import be_hermetic
 from tests.pages.browser import Browser
 from tests.pages.network import Network
@@ -172,7 +172,7 @@ def network(site: Site, size: Size) -> Row:
     try:
         at_once(visitors, enter)
         sessions = [page.session for page in pages]
-        if site.name != "guide":
+        if not isinstance(site, Guide):
             site.release("second")
         with ThreadPoolExecutor(len(SILENT)) as pool:
             back = list(pool.map(_silent, visitors, networks, SILENT))

@@ -278,11 +278,15 @@ class Visitor:
         return shown
 
     def toast(self) -> str:
-        """Return the next toast."""
+        """Return the next toast, which stays until somebody closes it, where the version has that."""
         while True:
             message = ForwardMsg.FromString(self._connection.message())
             if message.WhichOneof("type") == "delta" and message.delta.new_element.WhichOneof("type") == "toast":
-                return str(message.delta.new_element.toast.body)
+                toast = message.delta.new_element.toast
+                if "duration" in toast.DESCRIPTOR.fields_by_name:
+                    assert toast.HasField("duration")
+                    assert toast.duration == 0
+                return str(toast.body)
 
     def _add(self, element: Any, shown: Shown) -> None:
         kind = element.WhichOneof("type")

@@ -81,8 +81,12 @@ class Network:
             self._wake.recv(CHUNK)
         elif key.fileobj is self._listener:
             near, _ = self._listener.accept()
-            far = socket.create_connection(("127.0.0.1", self._target))
-            self._connections.append(Connection(near, far, {near, far}))
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except ConnectionRefusedError:
+                near.close()
+            else:
+                self._connections.append(Connection(near, far, {near, far}))
         elif key.data in self._connections:  # not given up meanwhile
             self._pass_on(key.data, key.fileobj)  # type: ignore[arg-type]
 

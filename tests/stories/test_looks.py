@@ -37,7 +37,7 @@ def test_status_has_the_promised_shape(production: Production) -> None:
     assert set(status["checkout"]) == {"head", "on", "dirty", "in_sync", "git_at_work"}
     assert set(status["instances"][0]) == {
         "name", "group", "url", "port", "pid", "release", "health", "cpu_percent", "memory_mb", "uptime_s",
-        "restarts",
+        "restarts", "at_work",
     }  # fmt: skip
     assert status["instances"][0]["pid"] == production.backend_pid()
     assert status["agent"] == {"running": True, "pid": production.agent_pid()}

@@ -255,12 +255,16 @@ def test_a_backend_that_answers_nobody_and_is_at_work_is_waited_for(checkout: Pr
     gate = tmp_path / "gate"
     backend = make_busy(checkout, gate, "60s")
     until(lambda: "does not answer and is at work" in checkout.agent_log(), "it is seen")
+    said, diagnosed = checkout.gitrelease("status").said, checkout.gitrelease("doctor").said
 
     gate.unlink()
 
     assert checkout.answer() == "one revenue profit"
     until(lambda: checkout.status()["instances"][0]["health"] == "healthy", "it is seen to be well")
     assert checkout.backend_pid() == backend
+    assert "unhealthy, at work and waited for (limits.busy)" in said
+    assert "answers nobody and is at work: it is waited for" in diagnosed
+    assert checkout.status()["instances"][0]["at_work"] is False
 
 
 def test_a_backend_is_not_waited_for_longer_than_the_host_says(checkout: Production, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .parcel import Dropped
 
-SECONDS = 15  # on the page, where the version lets a toast stay longer than its own 4 seconds
+UNTIL_CLOSED = 0  # seconds on the page, from 1.52 on; before that each toast stays for 4
 NAMED = 5  # values that are named, the others are counted
 
 # Short: versions before 1.57 show the first hundred characters, and the rest when they are asked to.
@@ -78,7 +78,7 @@ def _toast(body: str, place: int, session: Any) -> Any:
     toast = message.delta.new_element.toast
     toast.body = body
     if "duration" in toast.DESCRIPTOR.fields_by_name:
-        toast.duration = SECONDS
+        toast.duration = UNTIL_CLOSED
     return message
 
 
