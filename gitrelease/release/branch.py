@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gitrelease.candidate import Candidate
 from gitrelease.core.events import Settled
 from gitrelease.core.history import Release
-from gitrelease.core.text import short
+from gitrelease.core.text import one_line, short
 from gitrelease.edges import records
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import Git, RefUpdate
@@ -57,10 +57,11 @@ def leaves_out(
 ) -> str:
     """Say that the branch went back behind the live release, without a rollback; nothing where it did not.
 
-    A commit that was amended, or rebased, takes the place of one that is live: that is something else. `waiting` are
-    commits that waited and do not have what is live in them: neither has what is put on top of one. `settled` is what
-    the branch moved to last without a release: with another message, say, it is in the place of what is live. So is the
-    head of the branch where it has the same content, and nobody has looked at it yet.
+    A commit that was amended, or rebased, takes the place of one that is live: that is something else. Both keep author
+    and date of the commit, by which it is known again. `waiting` are commits that waited and do not have what is live
+    in them: neither has what is put on top of one. `settled` is what the branch moved to last without a release: with
+    another message, say, it is in the place of what is live. So is the head of the branch where it has the same
+    content, and nobody has looked at it yet.
     """
     git, source = world.git, candidate.source
     if source == live.source or git.is_ancestor(live.source, source):
@@ -68,14 +69,37 @@ def leaves_out(
     head = git.ref(world.settings.branch_ref)
     if any(one and git.is_ancestor(one, source) and _same_content(git, one, live.source) for one in (settled, head)):
         return ""
-    back = candidate.trigger in ("push", "edit") or git.is_ancestor(source, live.source)
-    if not back and not any(git.is_ancestor(one, source) for one in waiting):
-        return ""
     _, found, _ = git.execute("merge-base", source, live.source)
     common = found.decode().strip()
     if common and _same_content(git, common, live.source):
         return ""  # only documents are missing
-    return f"the branch went back: what {live.name} has brought is not in {short(source)}"
+    back = candidate.trigger in ("push", "edit") or any(git.is_ancestor(one, source) for one in waiting)
+    if back or not common or common == source:
+        return f"the branch went back: what {live.name} has brought is not in {short(source)}"
+    gone = _left_out(git, common, live.source, source)
+    if gone is None:
+        return ""
+    commit, subject = gone
+    lost = f"{short(commit)} ({one_line(subject, 80)}), which is in {live.name}"
+    return f"the branch went back: {lost}, is not in {short(source)}"
+
+
+def _left_out(git: Git, common: str, before: str, after: str) -> tuple[str, str] | None:
+    """Return the newest commit since `common` that is gone, with its subject; documents do not count."""
+    kept = {author for _, author, _ in _since(git, common, after)}
+    for commit, author, subject in _since(git, common, before):
+        if author not in kept and not _same_content(git, f"{commit}^", commit):
+            return commit, subject
+    return None
+
+
+def _since(git: Git, common: str, head: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the commits since `common`: id, author with the date, subject."""
+    for line in git.text(
+        "log", "--no-merges", "--format=%H%x00%an <%ae> %at%x00%s", f"{common}..{head}", "--"
+    ).splitlines():
+        commit, author, subject = line.split("\0", 2)
+        yield commit, author, subject
 
 
 def _same_content(git: Git, one: str, other: str) -> bool:

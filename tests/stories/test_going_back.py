@@ -121,6 +121,67 @@ def test_a_commit_that_is_amended_is_released_as_ever(two: Production) -> None:
     assert "better" in two.answer()
 
 
+@pytest.fixture
+def later(two: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is committed after the two releases has another date, as it has outside of tests."""
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2026-01-06T12:00:00 +0000")
+
+
+def third(two: Production) -> None:
+    """Release one more term, at another place."""
+    two.replace("server.py", '"profit",\n', '"profit",\n    "third",\n')
+    two.commit("Know third")
+    two.await_live("release/3")
+    two.await_idle()
+
+
+@pytest.mark.usefixtures("later")
+def test_a_rebase_that_drops_a_released_commit_and_keeps_another_waits(two: Production) -> None:
+    dropped = two.git("rev-parse", "HEAD")
+    third(two)
+
+    two.git("rebase", "--quiet", "--onto", "HEAD~2", "HEAD~1")
+    waiting = until(lambda: two.status()["waiting"], "it waits")
+
+    assert f"the branch went back: {dropped[:10]} (Know second), which is in release/3, is not in" in str(waiting)
+    assert two.live() == "release/3"
+    assert "second" in two.answer()
+    assert two.gitrelease("deploy", "--approve").code == 0
+    assert two.answer() == "one revenue profit third"
+
+
+@pytest.mark.usefixtures("later")
+def test_a_branch_that_is_set_to_another_one_which_lacks_what_is_live_waits(two: Production) -> None:
+    """As after `git fetch` and `git reset --hard` to a central branch that somebody has pushed over."""
+    central = two.clone("central")
+    central.git("reset", "--quiet", "--hard", "HEAD~1")
+    central.commit_term("third")
+
+    two.git("fetch", "--quiet", str(central.root), "deploy")
+    two.git("reset", "--quiet", "--hard", "FETCH_HEAD")
+
+    assert "(Know second), which is in release/2, is not in" in waits(two)
+
+
+@pytest.mark.usefixtures("later")
+def test_commits_that_are_rebased_are_released_as_ever(two: Production) -> None:
+    third(two)
+    other = two.clone("other")
+    other.git("reset", "--quiet", "--hard", "HEAD~2")
+    other.write("README.md", "Words\n")
+    other.commit("Words")
+
+    two.git("fetch", "--quiet", str(other.root), "deploy")
+    two.git("rebase", "--quiet", "FETCH_HEAD")
+
+    assert two.git("log", "-1", "--format=%s", "HEAD~2") == "Words"
+    until(lambda: two.status()["checkout"]["in_sync"] and not two.busy(), "it is seen")
+    assert not two.status()["waiting"]
+    two.replace("server.py", "third", "better")
+    two.await_live("release/4")
+    assert two.answer() == "one revenue second profit better"
+
+
 def test_a_commit_whose_message_is_amended_is_in_the_place_of_what_is_live(two: Production) -> None:
     two.git("commit", "--quiet", "--amend", "-m", "Another word")
     two.await_idle()
