@@ -324,6 +324,8 @@ def _how_to_approve(
         hint = f"Merge what is live: {merge}; then push again. To leave it out: {hint}"
     elif back and world.git.is_ancestor(candidate.source, live.source):
         hint += f"; or bring the branch forward again: git merge --ff-only {short(live.source)}"
+    elif back:
+        hint += f"; or take what is live into the branch again: git merge {short(live.source)}"
     if returns and candidate.trigger != "edit":  # which has no commit message
         hint += f"; {reapplied.hint(returns)}"
     if losses:

@@ -112,6 +112,10 @@ class Life:
         folder.mkdir(parents=True, exist_ok=True)
         happened = [f"{one.begun:.3f} to {one.ended:.3f} {one.name}" for one in self.events]
         (folder / "events.log").write_text("\n".join(happened))
+        for visitor in self.visitors:
+            name = visitor.page.name
+            if visitor.broken or any(one.page == name for one in (*self.record.losses, *self.record.failures)):
+                (folder / f"{name.replace(' ', '-')}.log").write_text("\n".join([*visitor.page.log, visitor.broken]))
         self.site.keep_evidence(folder)
 
     def _happen(self, name: str) -> None:

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from tests.pages.record import Failure, Kind, Record
 BROKEN = (OSError, http.client.HTTPException)
 T = TypeVar("T")
 CONNECT_TIMEOUT = 15.0  # seconds for a websocket, as the frontend has it
+REMEMBERED = 3000  # lines of what a page has sent and received
 
 
 class NotDone(Exception):
@@ -59,6 +61,7 @@ class Page:
         self.toasts: list[str] = []
         self.releases: list[tuple[float, str]] = []  # since when (monotonic) the page shows which one
         self.quiet_since = time.monotonic()
+        self.log: deque[str] = deque(maxlen=REMEMBERED)
         self._answers: dict[str, Any] = {}
         self._page_hash = ""
         self._websocket: ClientConnection | None = None
@@ -237,7 +240,9 @@ class Page:
         with contextlib.suppress(WebSocketException, OSError):
             if self._websocket is not None and self.connected:
                 self._websocket.send(message.SerializeToString())
+                self._remember(f"sent {message.WhichOneof('type')}")
                 return True
+        self._remember(f"not sent {message.WhichOneof('type')}")
         return False
 
     def _look(self) -> None:
@@ -314,6 +319,7 @@ class Page:
             self._websocket, self.connected = websocket, True
             self.connections += 1
             asks = self.session is None or self.running
+            self._remember(f"connected, with session {self.session}, {'running' if self.running else 'idle'}")
             self._note()
         if asks:
             self.rerun()
@@ -321,7 +327,11 @@ class Page:
     def _disconnected(self) -> None:
         with self.changed:
             self.connected, self._websocket = False, None
+            self._remember("disconnected")
             self._note()
+
+    def _remember(self, what: str) -> None:
+        self.log.append(f"{time.monotonic():.3f} {what}")
 
     def _note(self) -> None:
         self.quiet_since = time.monotonic()
@@ -329,6 +339,7 @@ class Page:
 
     def _receive(self, message: Any) -> None:
         with self.changed:
+            self._remember(f"received {_told(message)}")
             match message.WhichOneof("type"):
                 case "new_session":
                     self.session = message.new_session.initialize.session_id
@@ -357,3 +368,20 @@ class Page:
         if shown is not None and (not self.releases or self.releases[-1][1] != shown.release):
             self.releases.append((time.monotonic(), shown.release))
         self.toasts += self.elements.new_toasts()
+
+
+def _told(message: Any) -> str:
+    """Return a message as a line of the log."""
+    kind = str(message.WhichOneof("type"))
+    match kind:
+        case "new_session":
+            return f"{kind} {message.new_session.initialize.session_id}"
+        case "delta":
+            element = message.delta.new_element.WhichOneof("type")
+            words = f" {message.delta.new_element.text.body}" if element == "text" else ""
+            return f"{kind} {list(message.metadata.delta_path)} {element}{words}"
+        case "session_status_changed":
+            return f"{kind} {'running' if message.session_status_changed.script_is_running else 'idle'}"
+        case "script_finished":
+            return f"{kind} {ForwardMsg.ScriptFinishedStatus.Name(message.script_finished)}"
+    return kind

@@ -51,7 +51,7 @@ class Tab:
     async def keep_evidence(self, folder: Path, why: str) -> None:
         """Write what the tab shows, and what it has sent, received and said, to files that begin with its name."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._note(f"gave up: {why}")
+        self._note(why)
         begins = folder / f"{self.name.replace(' ', '-')}-{time.monotonic():.0f}"
         begins.with_suffix(".log").write_text("\n".join(self._log))
         begins.with_suffix(".html").write_text(await self.page.content())
@@ -288,11 +288,14 @@ class Tabs:
         due = time.monotonic()
         while not self._over.is_set():
             try:
+                losses = len(self.record.losses)
                 await tab.act()
+                if self.evidence is not None and any(one.page == tab.name for one in self.record.losses[losses:]):
+                    await self._keep_evidence(tab, self.evidence, "something was lost")
             except Exception as error:  # noqa: BLE001 - it is reported, and the tab begins anew
                 self.broken.append(f"{tab.name}: {str(error).splitlines()[0]}")
                 if self.evidence is not None:
-                    await self._keep_evidence(tab, self.evidence, str(error))
+                    await self._keep_evidence(tab, self.evidence, f"gave up: {error}")
                 if not await self._reloaded(tab.open):
                     return
                 tab.entered = EnteredValues()

@@ -150,17 +150,24 @@ def test_a_rebase_that_drops_a_released_commit_and_keeps_another_waits(two: Prod
     assert two.answer() == "one revenue profit third"
 
 
+@typed("release.preparing._how_to_approve: git merge {source}")
 @pytest.mark.usefixtures("later")
 def test_a_branch_that_is_set_to_another_one_which_lacks_what_is_live_waits(two: Production) -> None:
     """As after `git fetch` and `git reset --hard` to a central branch that somebody has pushed over."""
     central = two.clone("central")
     central.git("reset", "--quiet", "--hard", "HEAD~1")
-    central.commit_term("third")
+    central.replace("server.py", '"profit",\n', '"profit",\n    "third",\n')
+    central.commit("Know third")
+    live = two.git("rev-parse", "HEAD")
 
     two.git("fetch", "--quiet", str(central.root), "deploy")
     two.git("reset", "--quiet", "--hard", "FETCH_HEAD")
 
     assert "(Know second), which is in release/2, is not in" in waits(two)
+    merged = two.type(two.gitrelease("status").said, f"git merge {live[:10]}")
+    assert merged.code == 0, merged.said
+    two.await_live("release/3")
+    assert two.answer() == "one revenue second profit third"
 
 
 @pytest.mark.usefixtures("later")
