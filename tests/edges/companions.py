@@ -277,6 +277,14 @@ class Visitor:
             shown = self.shown()
         return shown
 
+    def read_until(self, text: str) -> None:
+        """Read until a run shows `text`."""
+        shown = Shown("", [], [], {})
+        while text not in shown.texts:
+            message = ForwardMsg.FromString(self._connection.message())
+            if message.WhichOneof("type") == "delta":
+                self._add(message.delta.new_element, shown)
+
     def toast(self) -> str:
         """Return the next toast, which stays until somebody closes it, where the version has that."""
         while True:

@@ -992,3 +992,58 @@ def resident(app: App) -> int:
     """Return the memory of a process, in megabytes."""
     fields = Path(f"/proc/{app.process.pid}/statm").read_text().split()
     return int(fields[1]) * 4096 // 1_000_000
+
+
+# A run that a broken connection cuts off: its elements and widgets behind the wait are not there.
+HALF = """
+import pathlib
+import time
+import streamlit as st
+
+st.write("begins")
+while (pathlib.Path(__file__).parent / "gate").exists():
+    time.sleep(0.01)
+word = st.text_input("Word")
+st.write(f"word {word}")
+"""
+
+
+def cut_off(app: App, page: Visitor, session: str) -> None:
+    """Break the connection of a page whose run waits at the gate, and let that run come to its end."""
+    page.read_until("begins")
+    page.close()
+    wait_for(lambda: not app.rows()[session].active)
+    (app.slot / "gate").unlink()
+
+
+def test_a_run_that_a_broken_connection_has_cut_off_is_made_again_when_its_page_is_back(tmp_path):
+    with running_app_of(HALF, tmp_path, "one") as app:
+        page = Visitor(app.port)
+        page.run()
+        (app.slot / "gate").touch()
+        page.ask(typed("entered"))
+        cut_off(app, page, page.session)
+
+        back = Visitor(app.port, page.session)
+
+        assert back.shown().texts == ["begins", "word entered"]
+        back.close()
+
+
+def test_the_first_run_of_a_page_that_was_moved_is_made_again_where_it_was_cut_off(tmp_path):
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(running_app_of(HALF, tmp_path, name)) for name in ("one", "other"))
+        page = Visitor(one.port)
+        page.run()
+        page.run(typed("entered"))
+        (other.slot / "gate").touch()
+        ticket, _ = move(one, other, page.session)
+        leave(one, page)
+        cut_off(other, Visitor(other.port, ticket), page.session)
+
+        back = Visitor(other.port, page.session)
+
+        assert back.shown().texts == ["begins", "word entered"]
+        back.ids = page.ids
+        assert back.run(typed("on")).texts == ["begins", "word on"]
+        back.close()

@@ -10,7 +10,7 @@ from . import parcel
 from .endpoint import Payload, Refusal, ask
 from .holding import Held, Holding
 from .launch import tell
-from .loop import manager, on_loop
+from .loop import is_open, manager, on_loop
 from .parcel import Dropped, Late, Parcel
 from .state import Snapshot, files_of, running, snapshot
 from .uploads import Uploads
@@ -49,7 +49,7 @@ class Departures:
     @property
     def leaving(self) -> int:
         """How many pages were sent and have not left, or are not told of completely; on the event loop."""
-        return len(self._telling) + sum(_is_open(frozen.held.session) for frozen in self._frozen.values())
+        return len(self._telling) + sum(is_open(frozen.held.session) for frozen in self._frozen.values())
 
     # -- requests, each on its own thread ---------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Departures:
     def onward_of(self, identity: str) -> Onward | None:
         """Return where a session was sent whose page has left, None where that is not so."""
         frozen = self._frozen.get(identity)
-        return frozen.onward if frozen is not None and not _is_open(frozen.held.session) else None
+        return frozen.onward if frozen is not None and not is_open(frozen.held.session) else None
 
     def uploaded(self, identity: str) -> None:
         """An upload has ended: where its page has left meanwhile, it is sent after it."""
@@ -201,7 +201,7 @@ class Departures:
             loop.call_later(RETURNED / 2, loop.call_later, RETURNED / 2, self._has_returned, identity, frozen)
 
     def _has_returned(self, identity: str, frozen: Frozen) -> None:
-        if _is_open(frozen.held.session):
+        if is_open(frozen.held.session):
             self._give_up(identity, frozen)
 
     def left(self, session: Any) -> None:
@@ -263,16 +263,11 @@ def handed_over(written: Parcel, dropped: list[Dropped], began: float) -> dict[s
     }
 
 
-def _is_open(session: Any) -> bool:
-    known = manager().get_active_session_info(session.id)
-    return known is not None and known.session is session
-
-
 def _write_now(session: Any, message: Any) -> bool:
     """Send something to a page past its queue; return whether it is connected."""
     from streamlit.runtime import SessionClientDisconnectedError
 
-    if not _is_open(session):
+    if not is_open(session):
         return False
     try:
         manager().get_active_session_info(session.id).client.write_forward_msg(message)

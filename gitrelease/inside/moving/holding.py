@@ -1,5 +1,9 @@
 """Runs of a session's script that wait: while it is frozen, and until what it came with has been run once.
 
+And runs that are made again: where the connection of a page breaks, Streamlit stops its script, and says that it has
+ended well. A page that has not heard yet that it was running, and comes back, asks for nothing and believes it:
+whatever the run had not come to is taken from the page, with what was entered there.
+
 All on the event loop.
 """
 
@@ -9,7 +13,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .state import has_click, running
+from .loop import is_open
+from .state import has_click, running, without_clicks
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 EVERY = 0.02  # seconds between two looks at a run: the versions of Streamlit agree on no event that says it has ended
 LONGEST_RUN = 10.0  # seconds for which the next run waits; then it cuts the run off, as it always does
 MOST = 100  # runs that wait
+RETURNS = 130.0  # seconds after which Streamlit has dropped a session whose page has left
 
 Request: TypeAlias = "Callable[[Any, Any], None]"  # a session, and the ClientState to run it with or None
 
@@ -38,12 +44,15 @@ def when_idle(session: Any, then: Callable[[], None]) -> None:
 class Held:
     """The runs of one session that were asked for and wait, the oldest first."""
 
-    def __init__(self, session: Any, request: Request, over: Callable[[Held], None]) -> None:
+    def __init__(
+        self, session: Any, request: Request, over: Callable[[Held], None], was_cut_off: Callable[[Any], bool]
+    ) -> None:
         self.session = session
         self.waiting: list[Any] = []  # ClientState, None for the last one again
         self.addresses: list[bytes] = []  # a BackMsg each, by which the page asked where to upload
         self._request = request
         self._over = over
+        self._was_cut_off = was_cut_off
         self.frozen = False  # while the session is on its way to another process
         self._first: tuple[Any, Callable[[], None]] | None = None  # what it came with, where it was frozen when it came
         self._ended = False
@@ -75,6 +84,11 @@ class Held:
         self._request(self.session, client)
 
         def ended() -> None:
+            if self._was_cut_off(self.session):
+                self._first = (without_clicks(client), then)
+                if is_open(self.session):
+                    self.drain()
+                return
             then()
             self.drain()
 
@@ -91,8 +105,7 @@ class Held:
         if not self.waiting:
             self.end()
             return
-        self._request(self.session, self.waiting.pop(0))
-        when_idle(self.session, self.drain)
+        self.start(self.waiting.pop(0), _nothing)
 
     def end(self) -> None:
         """Forget what waits; what is asked for afterwards runs as ever."""
@@ -109,12 +122,13 @@ class Holding:
         self._held: dict[str, Held] = {}
         self._asked: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self._by_page: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._cut_off: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def hold(self, session: Any) -> Held:
         """Let the runs of a session wait from now on; those that wait already stay."""
         held = self.of(session)
         if held is None:
-            held = self._held[session.id] = Held(session, self._run, self._over)
+            held = self._held[session.id] = Held(session, self._run, self._over, self.was_cut_off)
         return held
 
     def of(self, session: Any) -> Held | None:
@@ -129,9 +143,35 @@ class Holding:
         held = self.of(session)
         if held is None:
             self._asked[session] = client
+            self._cut_off.discard(session)
             return False
         held.add(client)
         return True
+
+    def leaves(self, session: Any) -> None:
+        """The connection of a page is about to end, and with it the run that is under way."""
+        if running(session):
+            self._cut_off.add(session)
+            session._event_loop.call_later(RETURNS, self._stays_away, session)
+
+    def was_cut_off(self, session: Any) -> bool:
+        """Was the last run of a session stopped because its page was cut off?"""
+        return session in self._cut_off
+
+    def returns(self, session: Any) -> None:
+        """A page is back: the run that was cut off is made again, but for the click that had asked for it."""
+        if session not in self._cut_off:
+            return
+        held = self.of(session)
+        if held is None:
+            self._run(session, without_clicks(self._asked.get(session)))
+        elif not running(session):
+            held.drain()
+
+    def _stays_away(self, session: Any) -> None:
+        held = self.of(session)
+        if held is not None and session in self._cut_off and not is_open(session):
+            held.end()
 
     def asked(self, session: Any) -> Any:
         """Return what a session was last asked to run with: a ClientState, or None."""
@@ -143,11 +183,16 @@ class Holding:
 
     def _run(self, session: Any, client: Any) -> None:
         self._asked[session] = client
+        self._cut_off.discard(session)
         self._request(session, client)
 
     def _over(self, held: Held) -> None:
         if self._held.get(held.session.id) is held:
             del self._held[held.session.id]
+
+
+def _nothing() -> None:
+    """What follows a run that was asked for."""
 
 
 def _copy(client: Any) -> Any:

@@ -75,7 +75,7 @@ def wrap_addresses(departures: Departures) -> None:
     AppSession.handle_backmsg = handle_backmsg  # type: ignore[method-assign]
 
 
-def wrap_connections(arrivals: Arrivals, departures: Departures, memory: Memory) -> None:
+def wrap_connections(arrivals: Arrivals, departures: Departures, holding: Holding, memory: Memory) -> None:
     """Give a page that brings a ticket its session, and say so to one that brings a session nobody knows."""
     from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
@@ -108,6 +108,7 @@ def wrap_connections(arrivals: Arrivals, departures: Departures, memory: Memory)
         try:
             if identity == asked:
                 departures.returned(asked)
+                holding.returns(self.get_active_session_info(identity).session)
             elif not known:
                 greet(self.get_active_session_info(identity).session)
         except Exception as error:  # noqa: BLE001
@@ -117,8 +118,8 @@ def wrap_connections(arrivals: Arrivals, departures: Departures, memory: Memory)
     WebsocketSessionManager.connect_session = connect_session  # type: ignore[method-assign]
 
 
-def wrap_disconnections(departures: Departures) -> None:
-    """Send what happened last to a session that was sent, when its page leaves."""
+def wrap_disconnections(departures: Departures, holding: Holding) -> None:
+    """When a page leaves: note that its run is cut off, and send what happened last to a session that was sent."""
     from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
     original = WebsocketSessionManager.disconnect_session
@@ -126,6 +127,11 @@ def wrap_disconnections(departures: Departures) -> None:
     @functools.wraps(original)
     def disconnect_session(self: Any, session_id: str) -> Any:
         known = self.get_active_session_info(session_id)
+        try:
+            if known is not None:
+                holding.leaves(known.session)
+        except Exception as error:  # noqa: BLE001
+            _failed("disconnect_session", error)
         answer = original(self, session_id)
         try:
             if known is not None:
@@ -135,6 +141,22 @@ def wrap_disconnections(departures: Departures) -> None:
         return answer
 
     WebsocketSessionManager.disconnect_session = disconnect_session  # type: ignore[method-assign]
+
+
+def wrap_ends(holding: Holding) -> None:
+    """Tell no page that a run which was cut off has ended well: it would drop all that the run had not come to."""
+    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+    from streamlit.runtime.app_session import AppSession
+
+    original = AppSession._create_script_finished_message
+
+    @functools.wraps(original)
+    def create(self: Any, status: Any, *args: Any, **kwargs: Any) -> Any:
+        if status == ForwardMsg.FINISHED_SUCCESSFULLY and holding.was_cut_off(self):
+            status = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        return original(self, status, *args, **kwargs)
+
+    AppSession._create_script_finished_message = create  # type: ignore[method-assign]
 
 
 def keep_media(kept: KeptMedia) -> None:

@@ -18,6 +18,12 @@ def manager() -> Any:
     return _runtime()._session_mgr
 
 
+def is_open(session: Any) -> bool:
+    """Is the page of a session connected?"""
+    known = manager().get_active_session_info(session.id)
+    return known is not None and known.session is session
+
+
 def _runtime() -> Any:
     from streamlit.runtime.runtime import Runtime
 

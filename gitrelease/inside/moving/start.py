@@ -93,8 +93,9 @@ class Companion:
             hooks.wrap_uploads(arrivals, departures)
             hooks.wrap_addresses(departures)
             hooks.follow_uploads(self._uploads, departures)
-            hooks.wrap_disconnections(departures)
-            hooks.wrap_connections(arrivals, departures, self._memory)
+            hooks.wrap_ends(holding)
+            hooks.wrap_disconnections(departures, holding)
+            hooks.wrap_connections(arrivals, departures, holding, self._memory)
         except Exception as error:  # noqa: BLE001
             self._moves, self._why = False, f"Streamlit {self._version} is not built as expected ({error})"
             return f"open pages cannot be moved to a new release: {self._why}"

@@ -143,6 +143,19 @@ def forget_widgets(session: Any, widgets: dict[str, Any]) -> None:
             del old[key]
 
 
+def without_clicks(client: Any | None) -> Any | None:
+    """Return what a run was asked for with, to ask for it once more: a click is answered once at most."""
+    if client is None:
+        return None
+    again = type(client)()
+    again.CopyFrom(client)
+    del again.widget_states.widgets[:]
+    again.widget_states.widgets.extend(
+        one for one in client.widget_states.widgets if one.WhichOneof("value") not in TRIGGERS
+    )
+    return again
+
+
 def has_click(client: Any | None) -> bool:
     """Return whether a run is asked for because of a click or a message."""
     if client is None:
