@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Request as Asked
 
 ACTION = 10.0  # seconds for one step of an action
-SETTLE = 8.0  # seconds until what was entered is shown
+SETTLE = 30.0  # seconds until what was entered is shown: what comes late, on a busy host, is not lost
 LOAD = 30.0
 NOTHING_SENT = "the click did nothing"
 REMEMBERED = 3000  # lines of what a tab has sent, received and said
@@ -288,10 +288,10 @@ class Tabs:
         due = time.monotonic()
         while not self._over.is_set():
             try:
-                losses = len(self.record.losses)
+                before = _gone_wrong(self.record, tab)
                 await tab.act()
-                if self.evidence is not None and any(one.page == tab.name for one in self.record.losses[losses:]):
-                    await self._keep_evidence(tab, self.evidence, "something was lost")
+                if self.evidence is not None and (now := _gone_wrong(self.record, tab)) != before:
+                    await self._keep_evidence(tab, self.evidence, str(now[-1]))
             except Exception as error:  # noqa: BLE001 - it is reported, and the tab begins anew
                 self.broken.append(f"{tab.name}: {str(error).splitlines()[0]}")
                 if self.evidence is not None:
@@ -315,3 +315,7 @@ class Tabs:
             self.broken.append(f"does not load: {str(error).splitlines()[0]}")
             return False
         return True
+
+
+def _gone_wrong(record: Record, tab: Tab) -> list[Loss | Failure]:
+    return [one for one in (*record.losses, *record.failures) if one.page == tab.name]

@@ -149,10 +149,11 @@ def wrap_ends(holding: Holding) -> None:
     from streamlit.runtime.app_session import AppSession
 
     original = AppSession._create_script_finished_message
+    well = {"FINISHED_SUCCESSFULLY", "FINISHED_FRAGMENT_RUN_SUCCESSFULLY"}  # the second one since 1.33
 
     @functools.wraps(original)
     def create(self: Any, status: Any, *args: Any, **kwargs: Any) -> Any:
-        if status == ForwardMsg.FINISHED_SUCCESSFULLY and holding.was_cut_off(self):
+        if ForwardMsg.ScriptFinishedStatus.Name(status) in well and holding.was_cut_off(self):
             status = ForwardMsg.FINISHED_EARLY_FOR_RERUN
         return original(self, status, *args, **kwargs)
 
