@@ -1047,3 +1047,40 @@ def test_the_first_run_of_a_page_that_was_moved_is_made_again_where_it_was_cut_o
         back.ids = page.ids
         assert back.run(typed("on")).texts == ["begins", "word on"]
         back.close()
+
+
+def test_a_page_that_was_cut_off_in_its_first_run_moves_on_without_coming_back(tmp_path):
+    with contextlib.ExitStack() as stack:
+        one, other, last = (stack.enter_context(running_app_of(HALF, tmp_path, name)) for name in ("1", "2", "3"))
+        page = Visitor(one.port)
+        page.run()
+        page.run(typed("entered"))
+        (other.slot / "gate").touch()
+        ticket, _ = move(one, other, page.session)
+        leave(one, page)
+        cut_off(other, Visitor(other.port, ticket), page.session)
+
+        ticket, sent = move(other, last, page.session, wait=20)
+        back = Visitor(last.port, ticket)
+
+        assert sent.seconds < 10
+        assert back.shown().texts == ["begins", "word entered"]
+        back.close()
+
+
+def test_a_page_that_is_away_from_a_run_that_was_cut_off_moves_with_all_that_was_entered(tmp_path):
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(running_app_of(HALF, tmp_path, name)) for name in ("one", "other"))
+        page = Visitor(one.port)
+        page.run()
+        page.run(typed("entered"))
+        (one.slot / "gate").touch()
+        page.ask(typed("entered"))
+        cut_off(one, page, page.session)
+        wait_for(lambda: not one.rows()[page.session].running)
+
+        ticket, _ = move(one, other, page.session)
+        back = Visitor(other.port, ticket)
+
+        assert back.shown().texts == ["begins", "word entered"]
+        back.close()

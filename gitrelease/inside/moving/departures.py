@@ -91,6 +91,7 @@ class Departures:
             return None
         if again is None and not whatever:
             if self._holding.of(session) is not None:
+                self._holding.make_again(session)  # its page may be away, and never come back here
                 return None  # it has just come, and its first run is under way
             if running(session) or self._uploads.of(identity):
                 return None

@@ -158,8 +158,8 @@ class Holding:
         """Was the last run of a session stopped because its page was cut off?"""
         return session in self._cut_off
 
-    def returns(self, session: Any) -> None:
-        """A page is back: the run that was cut off is made again, but for the click that had asked for it."""
+    def make_again(self, session: Any) -> None:
+        """Make the run again that was cut off, if one was, but for the click that had asked for it."""
         if session not in self._cut_off:
             return
         held = self.of(session)

@@ -108,7 +108,7 @@ def wrap_connections(arrivals: Arrivals, departures: Departures, holding: Holdin
         try:
             if identity == asked:
                 departures.returned(asked)
-                holding.returns(self.get_active_session_info(identity).session)
+                holding.make_again(self.get_active_session_info(identity).session)
             elif not known:
                 greet(self.get_active_session_info(identity).session)
         except Exception as error:  # noqa: BLE001
