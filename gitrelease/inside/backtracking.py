@@ -225,10 +225,10 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
         floor = CLEAR / 4 if took == math.inf else CLEAR
         steep = exponent(before, took, floor) if took > 4 * CLEAR else 0.0
         if CAP / 4 < took < math.inf and steep <= STEEP:  # about to be let go: was the half as long disturbed?
-            before = min(before, spent(compiled, pump.text(times // 2)))
+            before = min(before, *(spent(compiled, pump.text(times // 2)) for _ in range(3)))
             steep = exponent(before, took, floor)
         if steep > STEEP:
-            steep, took = measured_again(compiled, pump, times, before, took)
+            steep, took = measured_again(compiled, pump, times, steep, took)
             if steep > STEEP:
                 if times <= FEW and multiplies(compiled, pump, times):
                     steep = math.inf
@@ -244,16 +244,18 @@ def exponent(half: float, whole: float, floor: float) -> float:
     return math.log2(max(min(whole, CAP), floor) / max(min(half, CAP), floor))
 
 
-def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, half: float, took: float) -> tuple[float, float]:
-    """Return the exponent, and the seconds, that are left of the last doubling when it is measured twice more.
+def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, steep: float, took: float) -> tuple[float, float]:
+    """Return the exponent, and the seconds, of the last doubling when it is measured four times more.
 
-    What disturbs a measurement adds to it, and a host may be slower now than a moment ago: the least of each counts.
+    The median counts: a busy host disturbs one measurement or another, the short one as well as the long one. Both of a
+    pair are measured one after the other, as a host may be slower now than a moment ago.
     """
-    half = half or math.inf  # not measured yet
-    for _ in range(2):
-        half = min(half, spent(compiled, pump.text(times // 2)))
-        took = min(took, spent(compiled, pump.text(times)))
-    return exponent(half, took, CLEAR / 4), took
+    found = [steep]
+    for _ in range(4):
+        half, whole = spent(compiled, pump.text(times // 2)), spent(compiled, pump.text(times))
+        found.append(exponent(half, whole, CLEAR / 4))
+        took = min(took, whole)
+    return sorted(found)[2], took
 
 
 def multiplies(compiled: re.Pattern[str], pump: Pump, most: int) -> bool:
