@@ -153,8 +153,11 @@ def wrap_ends(holding: Holding) -> None:
 
     @functools.wraps(original)
     def create(self: Any, status: Any, *args: Any, **kwargs: Any) -> Any:
-        if ForwardMsg.ScriptFinishedStatus.Name(status) in well and holding.was_cut_off(self):
-            status = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        try:
+            if ForwardMsg.ScriptFinishedStatus.Name(status) in well and holding.was_cut_off(self):
+                status = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        except Exception as error:  # noqa: BLE001
+            _failed("the end of a run", error)
         return original(self, status, *args, **kwargs)
 
     AppSession._create_script_finished_message = create  # type: ignore[method-assign]
