@@ -182,5 +182,5 @@ def commit_of(world: World, name: str) -> str:
 
 def allowed_losses(git: Git, before: str, after: str) -> frozenset[str]:
     """Return the metrics that the commits between two say may be lost, each in a trailer `Allow-Loss: METRIC`."""
-    listed = git.text("log", "--format=%(trailers:key=Allow-Loss,valueonly)", f"{before}..{after}", "--")
-    return frozenset(name.strip() for line in listed.splitlines() for name in line.split(",") if name.strip())
+    listed = git.lines("log", "--format=%(trailers:key=Allow-Loss,valueonly)", f"{before}..{after}", "--")
+    return frozenset(name.strip() for line in listed for name in line.split(",") if name.strip())

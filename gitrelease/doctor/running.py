@@ -248,9 +248,7 @@ def slots(case: Case) -> Iterator[Diagnosis]:
             mend: Mend | None = (lambda slots=world.slots: _cleared(slots.clear_free())) if free else None
             fix = case.recover if free else f"{case.restart}; then, once their pages have moved: {case.recover}"
             yield warning("slots", detail, fix=fix, mend=mend)
-    lost = [
-        line for line in case.git.text("worktree", "list", "--porcelain").splitlines() if line.startswith("prunable")
-    ]
+    lost = [line for line in case.git.lines("worktree", "list", "--porcelain") if line.startswith("prunable")]
     if lost:
         seen = True
         detail = f"git remembers {len(lost)} worktrees that are gone"

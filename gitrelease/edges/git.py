@@ -185,6 +185,10 @@ class Git:
         """Run `git ARGUMENTS` and return its output as text, without the newline at its end."""
         return self.run(*arguments, **options).decode(errors="surrogateescape").rstrip("\n")  # type: ignore[arg-type]
 
+    def lines(self, *arguments: str) -> list[str]:
+        """Run `git ARGUMENTS` and return its lines; a name or a subject may have other ends of lines in it."""
+        return [line for line in self.text(*arguments).split("\n") if line]
+
     # -- looking -------------------------------------------------------------------------------------------
 
     @cached_property
@@ -325,7 +329,7 @@ class Git:
         status, listed, error = self.execute("show-ref", "--tags", "--dereference")
         if status not in (0, 1):  # 1: there are none
             raise GitError(("show-ref",), status, error)
-        lines = listed.decode(errors="surrogateescape").splitlines()
+        lines = listed.decode(errors="surrogateescape").rstrip("\n").split("\n")
         wanted = {line[len(commit) + 1 : -3] for line in lines if line.startswith(commit) and line.endswith("^{}")}
         pairs = (line.split(" ", 1) for line in lines) if wanted else ()
         return tuple((name, tag) for tag, name in pairs if name in wanted)

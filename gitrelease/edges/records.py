@@ -111,10 +111,10 @@ def read(git: Git, group: str = PRODUCTION) -> Records:
     What only other groups have had is no release of this one: nothing goes back to it.
     """
     # Names only: git would have to open every tag to tell of what kind it is.
-    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), *_BUT_THOSE)
+    listed = git.lines("for-each-ref", "--format=%(objectname) %(refname)", RELEASES.rstrip("/"), *_BUT_THOSE)
     refs: dict[str, str] = {}
     tags: dict[int, str] = {}
-    for line in listed.decode(errors="surrogateescape").splitlines():
+    for line in listed:
         name, ref = line.split(" ", 1)
         if not ref.startswith(RELEASES):
             refs[ref] = name
@@ -154,7 +154,7 @@ def read(git: Git, group: str = PRODUCTION) -> Records:
 def find(git: Git, number: int, group: str = PRODUCTION) -> Release | None:
     """Return release `number` as `read` would, for who needs no other: it costs the same with ten thousand of them."""
     pointers = (live_ref(group), good_ref(group), f"{PINNED}{number}", f"{RELEASES}{number}")
-    listed = git.text("for-each-ref", "--format=%(refname) %(objectname)", *pointers).splitlines()
+    listed = git.lines("for-each-ref", "--format=%(refname) %(objectname)", *pointers)
     tags = dict(line.split(" ", 1) for line in listed)
     found = (read_release(git, tags[ref]) for ref in pointers if ref in tags)
     return next((release for release in found if release is not None and release.number == number), None)

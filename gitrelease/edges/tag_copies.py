@@ -93,10 +93,9 @@ def _copy(ref: str) -> str:
 def _listed(git: Git) -> tuple[dict[str, str], dict[str, str]]:
     """Return the tag objects of releases and backups by name, and those of their copies."""
     below = (RELEASES.rstrip("/"), BACKUPS.rstrip("/"), TAGS.rstrip("/"))
-    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", *below)
     tags: dict[str, str] = {}
     copies: dict[str, str] = {}
-    for line in listed.decode(errors="surrogateescape").splitlines():
+    for line in git.lines("for-each-ref", "--format=%(objectname) %(refname)", *below):
         tag, ref = line.split(" ", 1)
         if ref.startswith(TAGS):
             copies[ref.removeprefix(TAGS)] = tag

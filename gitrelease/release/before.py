@@ -181,7 +181,7 @@ def _git(production: Production, known: Records) -> dict[str, Any]:
 
 
 def _commits(git: Git, head: str) -> list[dict[str, Any]]:
-    listed = git.text("log", f"-{_COMMITS}", "--format=%H%x00%ct%x00%an%x00%s", head, "--").splitlines()
+    listed = git.lines("log", f"-{_COMMITS}", "--format=%H%x00%ct%x00%an%x00%s", head, "--")
     rows = (line.split("\0") for line in listed)
     return [{"commit": commit, "at": int(at), "by": by, "subject": subject} for commit, at, by, subject in rows]
 

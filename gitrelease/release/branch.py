@@ -95,8 +95,7 @@ def _left_out(git: Git, common: str, before: str, after: str) -> tuple[str, str]
 
 def _since(git: Git, common: str, head: str) -> Iterator[tuple[str, str, str]]:
     """Yield the commits since `common`: id, author with the date, subject."""
-    found = git.text("log", "--no-merges", "--format=%H%x00%an <%ae> %at%x00%s", f"{common}..{head}", "--")
-    for line in filter(None, found.split("\n")):  # a subject may have other ends of lines in it
+    for line in git.lines("log", "--no-merges", "--format=%H%x00%an <%ae> %at%x00%s", f"{common}..{head}", "--"):
         commit, author, subject = line.split("\0", 2)
         yield commit, author, subject
 

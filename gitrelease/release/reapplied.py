@@ -70,8 +70,8 @@ def _parts(git: Git, releases: list[Release]) -> Iterator[tuple[Release, str]]:
     if not releases:
         return
     sources = dict.fromkeys(release.source for release in releases)
-    shown = git.text("log", "--no-walk", "--format=%H %(trailers:key=Taken-From,valueonly,separator=%x2C)", *sources)
-    taken_from = dict(line.split(" ", 1) for line in shown.splitlines() if " " in line)
+    shown = git.lines("log", "--no-walk", "--format=%H %(trailers:key=Taken-From,valueonly,separator=%x2C)", *sources)
+    taken_from = dict(line.split(" ", 1) for line in shown if " " in line)
     for release in releases:
         if name := taken_from.get(release.source, "").strip():
             yield release, name
@@ -90,5 +90,5 @@ def _brought(production: Production, one: _TakenBack) -> Diff:
 
 def _wanted(git: Git, before: str, after: str) -> set[str]:
     """Return the releases that the commits between two say are to come back, each in a trailer `Returns: release/N`."""
-    listed = git.text("log", "--format=%(trailers:key=Returns,valueonly)", f"{before}..{after}", "--")
-    return {name.strip() for line in listed.splitlines() for name in line.split(",") if name.strip()}
+    listed = git.lines("log", "--format=%(trailers:key=Returns,valueonly)", f"{before}..{after}", "--")
+    return {name.strip() for line in listed for name in line.split(",") if name.strip()}

@@ -7,6 +7,7 @@ other byte is as it was.
 from __future__ import annotations
 
 import difflib
+import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class Part:
 
 
 def _lines(content: bytes) -> list[str]:
-    return content.decode(errors="replace").splitlines(keepends=True)
+    return list(io.StringIO(content.decode(errors="replace"), newline="\n"))  # a form feed ends no line for git
 
 
 def target_of_part(world: World, known: Records, name: str | None, only: str) -> Release | None:
@@ -101,7 +102,7 @@ def target_of_part(world: World, known: Records, name: str | None, only: str) ->
     target = target_of_rollback(world, known, name)
     if name is not None or known.live is None:
         return target
-    trailers = world.git.text("show", "-s", "--format=%(trailers:only,unfold)", known.live.source).splitlines()
+    trailers = world.git.lines("show", "-s", "--format=%(trailers:only,unfold)", known.live.source)
     components = {line.removeprefix("Component: ") for line in trailers if line.startswith("Component: ")}
     taken_from = [line.removeprefix("Taken-From: ") for line in trailers if line.startswith("Taken-From: ")]
     return known.release(taken_from[-1]) or target if taken_from and wanted & components else target

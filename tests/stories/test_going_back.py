@@ -7,6 +7,8 @@ import pytest
 from tests.checkout import Production, until
 from tests.remedies import typed
 
+LATER = "2026-01-06T12:00:00 +0000"
+
 
 @pytest.fixture
 def two(production: Production) -> Production:
@@ -124,7 +126,7 @@ def test_a_commit_that_is_amended_is_released_as_ever(two: Production) -> None:
 @pytest.fixture
 def later(two: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed after the two releases has another date, as it has outside of tests."""
-    monkeypatch.setenv("GIT_AUTHOR_DATE", "2026-01-06T12:00:00 +0000")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", LATER)
 
 
 def third(two: Production) -> None:
@@ -148,6 +150,26 @@ def test_a_rebase_that_drops_a_released_commit_and_keeps_another_waits(two: Prod
     assert "second" in two.answer()
     assert two.gitrelease("deploy", "--approve").code == 0
     assert two.answer() == "one revenue profit third"
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\r"])
+def test_a_dropped_commit_is_named_whatever_ends_of_lines_its_subject_has(
+    production: Production, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Git ends a subject where a line is empty; what else ends a line for Python stands in it."""
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "second",\n')
+    production.commit(f"Know{end}second")
+    production.await_live("release/2")
+    production.await_idle()
+    dropped = production.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", LATER)
+    third(production)
+
+    production.git("rebase", "--quiet", "--onto", "HEAD~2", "HEAD~1")
+    waiting = until(lambda: production.status()["waiting"], "it waits")
+
+    assert f"the branch went back: {dropped[:10]} (Know second), which is in release/3, is not in" in str(waiting)
+    assert production.live() == "release/3"
 
 
 @typed("release.preparing._how_to_approve: git merge {source}")

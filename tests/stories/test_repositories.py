@@ -613,6 +613,46 @@ def test_a_clone_without_the_whole_history_is_a_production_checkout(checkout: Pr
 # -- sparse checkout -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
+def test_tags_with_odd_ends_of_lines_in_their_names_stop_nothing(production: Production, end: str) -> None:
+    """Git takes such names; Python ends a line there."""
+    production.git("tag", "--annotate", "-m", "Ours", f"first{end}version")
+    production.git("tag", "--annotate", "-m", "Ours", f"release/1{end}again")
+    developer = production.clone()
+    developer.commit_term("second")
+
+    pushed = developer.push()
+    production.git("tag", "--annotate", "-m", "Ours", f"second{end}version")
+    again = production.gitrelease("deploy", "deploy")
+    back = production.gitrelease("rollback")
+
+    assert pushed.code == 0, pushed.said
+    assert again.code == 0, again.said
+    assert back.code == 0, back.said
+    assert production.live() == "release/1"
+    assert production.answer() == "one revenue profit"
+    assert {row["release"] for row in production.gitrelease("history", "--json").json["releases"]} == {
+        "release/1", "release/2",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_subjects_with_odd_ends_of_lines_are_kept_in_the_state_before_a_release(
+    production: Production, end: str
+) -> None:
+    production.replace("server.py", '"revenue",\n', '"revenue",\n    "second",\n')
+    production.commit(f"Know{end}second")
+    production.await_live("release/2")
+    production.await_idle()
+
+    state = production.gitrelease("show", "release/2", "--json").json["state"]
+
+    assert state["missing"] == {}
+    assert [row["commit"] for row in state["facts"]["git"]["commits"]] == production.git(
+        "log", "--format=%H", "release/2^{}"
+    ).split()
+
+
 def test_what_runs_is_whole_where_the_checkout_is_sparse(checkout: Production) -> None:
     checkout.write("parts/needed.py", "WORD = 'whole'\n")
     checkout.replace("server.py", "import sys\n", "import sys\n\nfrom parts.needed import WORD\n")

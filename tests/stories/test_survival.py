@@ -224,12 +224,15 @@ def test_a_front_that_hangs_is_replaced_in_the_middle_of_a_release(production: P
 
 
 BUSY = """\
+import os
 import pathlib
+
+GATE = pathlib.Path({gate!r})
 
 
 class Busy(Answer):
     def do_GET(self):
-        while pathlib.Path({gate!r}).exists():
+        while GATE.exists() and GATE.read_text() in ("", str(os.getpid())):
             pass
         super().do_GET()
 
@@ -240,7 +243,10 @@ Answer = Busy
 
 
 def make_busy(checkout: Production, gate: Path, patience: str) -> int:
-    """Let production serve an app that works and answers nobody as long as the gate is there; return its pid."""
+    """Let production serve an app that works and answers nobody as long as the gate is there; return its pid.
+
+    Where the gate has a pid in it, only the process of that pid is at work.
+    """
     main = 'if __name__ == "__main__":\n'
     checkout.replace("server.py", main, BUSY.format(gate=str(gate)) + main)
     checkout.replace("gitrelease.toml", 'start = "5s"', f'start = "5s"\nbusy = "{patience}"')
@@ -265,6 +271,21 @@ def test_a_backend_that_answers_nobody_and_is_at_work_is_waited_for(checkout: Pr
     assert "unhealthy, at work and waited for (limits.busy)" in said
     assert "answers nobody and is at work: it is waited for" in diagnosed
     assert checkout.status()["instances"][0]["at_work"] is False
+
+
+@typed("doctor.running.instances: gitrelease restart {name}")
+def test_who_does_not_want_to_wait_for_a_backend_at_work_starts_another(checkout: Production, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    backend = make_busy(checkout, gate, "60s")
+    gate.write_text(str(backend))
+    until(lambda: checkout.status()["instances"][0]["at_work"], "it is seen")
+
+    restarted = checkout.type(checkout.gitrelease("doctor").said, "gitrelease restart primary")
+
+    assert restarted.code == 0, restarted.said
+    assert checkout.backend_pid() != backend
+    assert checkout.answer() == "one revenue profit"
+    assert checkout.live() == "release/1"
 
 
 def test_a_backend_is_not_waited_for_longer_than_the_host_says(checkout: Production, tmp_path: Path) -> None:

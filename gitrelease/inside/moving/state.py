@@ -145,22 +145,12 @@ def forget_widgets(session: Any, widgets: dict[str, Any]) -> None:
 
 def without_clicks(client: Any | None) -> Any | None:
     """Return what a run was asked for with, to ask for it once more: a click is answered once at most."""
-    if client is None:
-        return None
-    again = type(client)()
-    again.CopyFrom(client)
-    del again.widget_states.widgets[:]
-    again.widget_states.widgets.extend(
-        one for one in client.widget_states.widgets if one.WhichOneof("value") not in TRIGGERS
-    )
-    return again
+    return None if client is None else _with_widgets(client, _values(client))
 
 
 def has_click(client: Any | None) -> bool:
     """Return whether a run is asked for because of a click or a message."""
-    if client is None:
-        return False
-    return any(one.WhichOneof("value") in TRIGGERS for one in client.widget_states.widgets)
+    return client is not None and bool(_clicks(client))
 
 
 def brought_up_to_date(earlier: Any, later: Any) -> Any | None:
@@ -168,14 +158,24 @@ def brought_up_to_date(earlier: Any, later: Any) -> Any | None:
 
     None where nothing of it is left to be done: what was typed is in every later run of the whole page.
     """
-    clicks = [one for one in earlier.widget_states.widgets if one.WhichOneof("value") in TRIGGERS]
+    clicks = _clicks(earlier)
     if not clicks and not getattr(later, "fragment_id", ""):
         return None
-    client = type(earlier)()
-    client.CopyFrom(earlier)
-    del client.widget_states.widgets[:]
-    client.widget_states.widgets.extend(
-        one for one in later.widget_states.widgets if one.WhichOneof("value") not in TRIGGERS
-    )
-    client.widget_states.widgets.extend(clicks)
-    return client
+    return _with_widgets(earlier, [*_values(later), *clicks])
+
+
+def _clicks(client: Any) -> list[Any]:
+    return [one for one in client.widget_states.widgets if one.WhichOneof("value") in TRIGGERS]
+
+
+def _values(client: Any) -> list[Any]:
+    return [one for one in client.widget_states.widgets if one.WhichOneof("value") not in TRIGGERS]
+
+
+def _with_widgets(client: Any, widgets: list[Any]) -> Any:
+    """Return a copy of what a run was asked for with, with other states of widgets."""
+    copy = type(client)()
+    copy.CopyFrom(client)
+    del copy.widget_states.widgets[:]
+    copy.widget_states.widgets.extend(widgets)
+    return copy
