@@ -45,8 +45,9 @@ class SessionRow(msgspec.Struct, frozen=True):
 class CompanionStatus(msgspec.Struct, frozen=True):
     """`moves`: None where this version of Streamlit was never tried; `why` it cannot, where it cannot.
 
-    `pending`: sessions that wait here for their pages; `leaving`: pages that were sent and are not gone completely;
-    `shared_cache`: why it shares its cache on disk with other processes, where it does.
+    `pending`: sessions that wait here for their pages; `arriving`: pages that have come, and whose first run here has
+    not ended; `leaving`: pages that were sent and are not gone completely; `shared_cache`: why it shares its cache on
+    disk with other processes, where it does.
     """
 
     streamlit: str
@@ -54,6 +55,7 @@ class CompanionStatus(msgspec.Struct, frozen=True):
     why: str
     sessions: tuple[SessionRow, ...]
     pending: int
+    arriving: int = 0
     leaving: int = 0
     shared_cache: str = ""
 

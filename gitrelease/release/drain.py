@@ -20,8 +20,8 @@ from gitrelease.core.settings import seconds
 from gitrelease.edges import slots
 from gitrelease.edges.companion import Companion, CompanionError
 from gitrelease.edges.faults import passing
-from gitrelease.release.pages import await_gone, move_pages, tell_of_the_rest
-from gitrelease.release.production import MOVE_MARGIN, Production
+from gitrelease.release.pages import are_coming, await_first_runs, await_gone, move_pages, tell_of_the_rest
+from gitrelease.release.production import MOVE_MARGIN, PageMoves, Production
 from gitrelease.release.room import fits_one_more
 from gitrelease.release.running import Leaving, Serving
 
@@ -29,7 +29,7 @@ log = logging.getLogger("gitrelease.agent")
 
 TRIM_EVERY = 60.0  # seconds
 TRY_AGAIN = 0.5  # seconds until a page that could not be moved is tried once more
-SHOWN = 15.0  # seconds in which a page that has moved may ask for a file of its old process
+SHOWN = 15.0  # seconds in which a page that has moved may ask for a file of its old process, at least
 
 
 def drain(production: Production, *, now: float) -> list[Leaving]:
@@ -71,8 +71,8 @@ def _due(leaving: Leaving, now: float) -> Leaving:
 def _is_over(production: Production, leaving: Leaving, opened: int, now: float) -> bool:
     """Is nobody left on a backend, or is its time over?
 
-    A page that was closed a moment ago may come back, and one that has just moved still shows what its old process
-    made, until its first run at the new one has ended.
+    A page that was closed a moment ago may come back, and one that has moved still shows what its old process made,
+    until its first run at the new one has ended.
     """
     backend = leaving.backend
     moves = production.moves.get(backend.id)
@@ -82,8 +82,23 @@ def _is_over(production: Production, leaving: Leaving, opened: int, now: float) 
         return False  # pages are being handed over: each has its own limit
     if now >= leaving.until and (leaving.must_end or moves is None or not moves.stay_for_good):
         return True
-    shown = moves is not None and now - moves.moved_at < SHOWN
-    return not opened and not shown and not production.front.sessions(backend.id)
+    shows = moves is not None and _may_show(moves, now)
+    return not opened and not shows and not production.front.sessions(backend.id)
+
+
+def _may_show(moves: PageMoves, now: float) -> bool:
+    """May a page that has moved still show what its old process made?"""
+    return moves.shown_at < moves.moved_at or now - moves.moved_at < SHOWN
+
+
+def note_shown(production: Production) -> None:
+    """Note, for the old processes whose pages have moved, whether all of those were run in their new ones."""
+    found = [production.moves.get(one.backend.id) for one in production.running.leaving]
+    open_moves = [moves for moves in found if moves is not None and moves.shown_at < moves.moved_at]
+    asked = time.time()
+    if open_moves and not are_coming(production):
+        for moves in open_moves:
+            moves.shown_at = asked
 
 
 def _end(production: Production, ended: Sequence[Leaving]) -> None:
@@ -114,9 +129,10 @@ def make_room(production: Production, report: Report) -> None:
     while production.running.leaving and _is_short(production):
         given_up.append(_give_up_oldest(production))
     if not fits_one_more(production) and (standby := production.running.standby) is not None:
-        last = _leaving_now(production, standby)
+        last, deadline = _leaving_now(production, standby), time.monotonic() + _wait(production)
         move_all(production, last)
         await_gone(production, standby.backends)
+        await_first_runs(production, deadline)
         with production.state:
             production.running = msgspec.structs.replace(production.running, standby=None)
             production.save()
@@ -155,6 +171,7 @@ def _give_up_oldest(production: Production) -> str:
         threading.Event().wait(TRY_AGAIN)
         move_all(production, oldest)
     await_gone(production, [one.backend for one in oldest])
+    await_first_runs(production, deadline)
     with production.state:
         staying = tuple(one for one in production.running.leaving if one.backend.slot != slot)
         production.running = msgspec.structs.replace(production.running, leaving=staying)
@@ -187,6 +204,7 @@ class Drainer:
         """End what is done with, and begin to move the pages that have to. `now` is in seconds since 1970."""
         for one in drain(self._production, now=now):
             self._begin(one.backend.id, move_all, self._production, [one])
+        self._begin("shown", note_shown, self._production)
         self._tell_front()
         self._standby(now)
         if now >= self._trim_at:

@@ -201,6 +201,31 @@ def _is_being_left(production: Production, backend: Backend) -> bool:
         return backend.identity.alive
 
 
+def are_coming(production: Production, *, away: bool = True) -> bool:
+    """Has a page that moved not been run in its new process yet? It still shows what its old one made.
+
+    Also where a process is too busy to say so. Without `away` those do not count that have not come back yet.
+    """
+    for backend in production.running.backends():
+        if not backend.companion or not backend.identity.alive:
+            continue
+        try:
+            status = Companion(Path(backend.companion)).status()
+        except CompanionError:
+            if backend.identity.alive:
+                return True
+            continue
+        if status.arriving or (away and status.pending):
+            return True
+    return False
+
+
+def await_first_runs(production: Production, until: float) -> None:
+    """Wait, until monotonic `until` at most, for the pages that have come to their new processes to be run there."""
+    while time.monotonic() < until and are_coming(production, away=False):
+        threading.Event().wait(_LOOK)
+
+
 def open_pages(production: Production) -> dict[str, int]:
     """Return how many pages each backend has open; nothing where the front does not answer just now."""
     try:

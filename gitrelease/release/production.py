@@ -51,6 +51,7 @@ class PageMoves:
 
     moved: int = 0
     moved_at: float = 0.0  # the last of them; seconds since 1970
+    shown_at: float = 0.0  # until then all that had moved were run in their new processes; likewise
     stayed: dict[str, str] = field(default_factory=dict)  # why, by session
     again: set[str] = field(default_factory=set)  # those that may move later: just reconnecting, say
     open: set[str] = field(default_factory=set)  # sessions whose pages were there at the last look

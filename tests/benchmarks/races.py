@@ -181,7 +181,8 @@ class Races:
         try:
             until(self._quiet, "a quiet production")
         except AssertionError as error:
-            raise AssertionError(f"{error}: after {self.did}, {production.state()}\n{self._log()}") from None
+            told = f"after {self.did}, {production.state()}\n{production.agent_log()}"
+            raise AssertionError(f"{error}: {told}") from None
         assert_whole(production)
         for reason in production.status()["refused_edits"]:
             print(f"an edit was refused: {reason}; {self.did}", flush=True)
@@ -208,9 +209,6 @@ class Races:
         settled = state["checkout"]["in_sync"] or state["waiting"] or state["refused_edits"]
         soaking = state["soaking"] or any(group["soaking"] for group in state["groups"])
         return bool(not state["lock"] and not soaking and settled and not self._dirty(state))
-
-    def _log(self) -> str:
-        return "\n".join((self.production.home / "run" / "agent.log").read_text().splitlines()[-40:])
 
     def _dirty(self, state: dict[str, object]) -> bool:
         return bool(self.production.git("diff", "--name-only", "HEAD")) and not state["refused_edits"]

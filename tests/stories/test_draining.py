@@ -13,7 +13,7 @@ import pytest
 
 from gitrelease.edges.front import FrontControl
 from gitrelease.edges.slots import NAMES
-from gitrelease.release.drain import drain
+from gitrelease.release.drain import SHOWN, drain
 from gitrelease.release.production import PageMoves
 from gitrelease.release.production import Production as ServingSide
 from gitrelease.release.running import Leaving, Running, read_running
@@ -81,7 +81,7 @@ def test_the_time_of_pages_counts_from_when_their_release_was_left(checkout: Pro
 class Old:
     """The process of release/1, which has to end, as whoever looks after production sees it."""
 
-    def __init__(self, production: Production, *, must_end: bool) -> None:
+    def __init__(self, production: Production, *, must_end: bool, rest: float = -1) -> None:
         production.commit_term("second")
         production.await_live("release/2")
         production.await_idle()
@@ -89,7 +89,7 @@ class Old:
         assert found.standby is not None
         (worker,) = found.standby.workers.values()
         self.identity = worker.backend.identity
-        over = Leaving(worker.backend, until=time.time() - 1, number=1, instance="primary", must_end=must_end)
+        over = Leaving(worker.backend, until=time.time() + rest, number=1, instance="primary", must_end=must_end)
         production.kill(production.agent_pid())
         world = open_world(production.root)
         self.side = ServingSide(world, FrontControl(world.home.front_socket), found, world.journal.memory())
@@ -111,6 +111,22 @@ def test_a_process_is_not_ended_while_its_pages_are_being_handed_over(production
 
     until(lambda: not old.identity.alive, "it ends")
     assert production.answer() == "one revenue second profit"
+
+
+def test_a_process_stays_while_a_page_that_has_moved_may_show_what_it_made(production: Production) -> None:
+    old = Old(production, must_end=False, rest=60)
+    moves, now = old.moves, time.time()
+
+    moves.moved_at, moves.shown_at = now - SHOWN - 1, 0
+    old.look()
+    assert old.identity.alive
+    moves.moved_at = moves.shown_at = now - SHOWN + 5
+    old.look()
+    assert old.identity.alive
+    moves.moved_at, moves.shown_at = now - SHOWN - 1, now - SHOWN
+    old.look()
+
+    until(lambda: not old.identity.alive, "it ends")
 
 
 @pytest.mark.parametrize("must_end", [False, True])

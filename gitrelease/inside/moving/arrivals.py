@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 KEPT = 120.0  # seconds for a page to come with its ticket, as long as Streamlit keeps a session whose page has left
+FIRST_RUN = 120.0  # seconds after which a page counts as one that has been run, though that has not ended
 MOST = 1024  # sessions that wait
 GREETING = 0.5  # seconds: a page that asks for a run when it has come does so within
 
@@ -51,11 +53,17 @@ class Arrivals:
         self._departures = departures
         self._waiting: dict[str, Waiting] = {}  # by ticket
         self._arrived: dict[str, str] = {}  # session by ticket, for what is sent late
+        self._not_run: weakref.WeakSet[Any] = weakref.WeakSet()  # sessions whose pages have come
 
     @property
     def count(self) -> int:
         """How many sessions wait for their pages."""
         return len(self._waiting)
+
+    @property
+    def arriving(self) -> int:
+        """How many pages have come and still show what their old process made: their first run here has not ended."""
+        return sum(map(self._is_arriving, list(self._not_run)))
 
     def expects(self, session: str) -> bool:
         """Return whether a session waits for its page: what is uploaded for it meanwhile is taken."""
@@ -225,6 +233,7 @@ class Arrivals:
 
     def _take_in(self, session: Any, waiting: Waiting, meanwhile: dict[str, Any]) -> None:
         arrival, loop = waiting.arrival, session._event_loop
+        self._not_run.add(session)
         held = self._holding.hold(session)
         for late in waiting.late:
             _put_files(arrival.files, late)
@@ -243,6 +252,7 @@ class Arrivals:
         toasts = Toasts(session) if arrival.dropped else None
 
         def then() -> None:
+            self._has_run(session)
             forget_widgets(session, arrival.widgets)
             if toasts is not None:
                 _say(session, toasts, not_carried(arrival.dropped))
@@ -254,7 +264,20 @@ class Arrivals:
         held, loop, toasts = self._holding.hold(session), session._event_loop, Toasts(session)
         if not held.frozen:
             loop.call_soon(self._departures.answer_addresses, held)
-        loop.call_soon(held.start, waiting.arrival.client, lambda: _say(session, toasts, GONE))
+
+        def then() -> None:
+            self._has_run(session)
+            _say(session, toasts, GONE)
+
+        loop.call_soon(held.start, waiting.arrival.client, then)
+
+    def _is_arriving(self, session: Any) -> bool:
+        known = manager().get_session_info(session.id)
+        return known is not None and known.session is session and self._departures.onward_of(session.id) is None
+
+    def _has_run(self, session: Any) -> None:
+        """The first run of a session has ended, or takes so long that the next one does not wait for it."""
+        when_idle(session, lambda: self._not_run.discard(session), limit=FIRST_RUN)
 
 
 def _put_files(files: dict[str, Any], late: Late) -> None:

@@ -27,10 +27,10 @@ RETURNS = 130.0  # seconds after which Streamlit has dropped a session whose pag
 Request: TypeAlias = "Callable[[Any, Any], None]"  # a session, and the ClientState to run it with or None
 
 
-def when_idle(session: Any, then: Callable[[], None]) -> None:
-    """Call `then` when no run of the session is under way, or after `LONGEST_RUN` seconds."""
+def when_idle(session: Any, then: Callable[[], None], *, limit: float = LONGEST_RUN) -> None:
+    """Call `then` when no run of the session is under way, or after `limit` seconds."""
     loop = session._event_loop
-    until = loop.time() + LONGEST_RUN
+    until = loop.time() + limit
 
     def look() -> None:
         if running(session) and loop.time() < until:

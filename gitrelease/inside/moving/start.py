@@ -139,8 +139,12 @@ class Companion:
             "shared_cache": self._shared_cache,
             "sessions": on_loop(self._rows),
             "pending": self._arrivals.count if self._arrivals is not None else 0,
+            "arriving": on_loop(self._arriving),
             "leaving": on_loop(self._leaving),
         }
+
+    def _arriving(self) -> int:
+        return self._arrivals.arriving if self._arrivals is not None else 0
 
     def _leaving(self) -> int:
         return self._departures.leaving if self._departures is not None else 0
