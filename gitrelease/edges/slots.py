@@ -19,7 +19,7 @@ import msgspec
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.reading import ReadAs
 from gitrelease.core.text import quoted
-from gitrelease.edges import process_table, ref_tables
+from gitrelease.edges import process_table, ref_tables, worktrees
 from gitrelease.edges.git import Git, GitError
 from gitrelease.edges.process_table import Identity
 from gitrelease.edges.slot_files import SlotFiles
@@ -261,7 +261,7 @@ class Slots:
         if path.exists():
             shutil.rmtree(path)
         self.git.run("worktree", "prune")
-        self.git.run("worktree", "add", "--force", "--detach", "--no-checkout", str(path), commit)
+        worktrees.add(self.git, path, commit)
         self._check_out(path, commit)
 
     def _check_out(self, path: Path, commit: str) -> None:

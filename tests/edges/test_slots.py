@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +98,68 @@ def test_slots_that_are_all_taken_are_said_so(checkout: Clone, slots: Slots, slo
 
     for other in others:
         other.release()
+
+
+class Heads(threading.Thread):
+    """What is read, all the time, in the HEAD of every work tree."""
+
+    def __init__(self, worktrees: Path) -> None:
+        super().__init__(daemon=True)
+        self.found: set[str] = set()
+        self._worktrees = worktrees
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            for head in self._worktrees.glob("*/HEAD"):
+                with contextlib.suppress(FileNotFoundError):
+                    self.found.add(head.read_text().strip())
+
+    def end(self) -> set[str]:
+        self._over.set()
+        self.join()
+        return self.found
+
+
+def test_while_a_slot_is_made_every_head_can_be_read(checkout: Clone, slots: Slots) -> None:
+    """Git refuses a push of a moment in which one cannot: what it looks at first is all that can be reached."""
+    commit = checkout.git("rev-parse", "HEAD")
+    heads = Heads(checkout.root / ".git" / "worktrees")
+
+    for name in NAMES:
+        slots.take(commit, shared=(), names=(name,)).release()
+
+    assert heads.end() == {commit}
+
+
+def test_a_slot_finds_a_name_for_its_record_beside_others(checkout: Clone, slots: Slots, tmp_path: Path) -> None:
+    checkout.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "a"))
+
+    slots.take(checkout.git("rev-parse", "HEAD"), shared=(), names=("a",)).release()
+
+    listed = checkout.git("worktree", "list")
+    assert str(slots.folder / "a") in listed
+    assert str(tmp_path / "a") in listed
+    assert checkout.git("-C", str(slots.folder / "a"), "status", "--porcelain") == ""
+    assert checkout.git("fsck", "--no-dangling") == ""
+
+
+def test_a_record_that_was_being_made_when_somebody_was_killed_is_in_nobodys_way(checkout: Clone, slots: Slots) -> None:
+    (slots.folder / ".a.record" / "HEAD").mkdir(parents=True)
+    (slots.folder / "a").mkdir()
+    (slots.folder / "a" / ".git").write_text(f"gitdir: {checkout.root}/.git/worktrees/a\n")
+
+    slots.take(checkout.git("rev-parse", "HEAD"), shared=(), names=("a",)).release()
+
+    assert checkout.git("-C", str(slots.folder / "a"), "status", "--porcelain") == ""
+    assert sorted(path.name for path in slots.folder.iterdir()) == ["a", "a.lock"]
+
+
+def test_settings_for_each_work_tree_are_those_that_git_gives_it(checkout: Clone, slots: Slots) -> None:
+    checkout.git("config", "extensions.worktreeConfig", "true")
+    checkout.git("config", "--worktree", "core.eol", "lf")
+
+    slots.take(checkout.git("rev-parse", "HEAD"), shared=(), names=("a",)).release()
+
+    assert checkout.git("-C", str(slots.folder / "a"), "config", "--worktree", "core.eol") == "lf"

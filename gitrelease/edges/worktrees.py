@@ -1,0 +1,65 @@
+"""Makes linked work trees. Others read the repository meanwhile: at no moment is the record of one half made.
+
+`git worktree add` (2.39) writes a HEAD of zeros first, and the commit when that is there. A push of that moment is
+refused: "bad object worktrees/a/HEAD", "missing necessary objects". So are a fetch and `git log --all`.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+from gitrelease.edges import ref_tables
+from gitrelease.edges.git import Git
+
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+
+
+def add(git: Git, path: Path, commit: str) -> None:
+    """Make a work tree at `path`, without files yet, whose HEAD is detached at `commit`. Nobody else makes one there.
+
+    `OSError` on a full disk, say; `GitError` where git makes it: refs in tables and settings for each work tree are
+    more than a record, and those gits write no HEAD before it has its commit.
+    """
+    if ref_tables.list_of(git.directory) is not None or (git.directory / "config.worktree").exists():
+        git.run("worktree", "add", "--force", "--detach", "--no-checkout", str(path), commit)
+        return
+    path.mkdir(parents=True)
+    path = path.resolve()
+    made = _record(git.directory, path, commit)
+    worktrees = git.directory / "worktrees"
+    for number in itertools.count():
+        record = worktrees / f"{path.name}{number or ''}"
+        (path / ".git").write_bytes(
+            os.fsencode(f"gitdir: {record}\n")
+        )  # before the record is there: one without it is pruned
+        if not worktrees.is_dir():
+            worktrees.mkdir(exist_ok=True)
+            shutil.copymode(git.directory, worktrees)
+        try:
+            made.rename(record)
+        except FileNotFoundError:  # somebody has just pruned, and the folder was empty
+            continue
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        else:
+            return
+
+
+def _record(directory: Path, path: Path, commit: str) -> Path:
+    """Write git's record of a work tree beside it; see `worktrees` in gitrepository-layout(5)."""
+    made = path.with_name(f".{path.name}.record")
+    shutil.rmtree(made, ignore_errors=True)  # of one that was killed
+    made.mkdir()
+    shutil.copymode(directory, made)
+    for name, text in (("gitdir", f"{path}/.git"), ("commondir", "../.."), ("HEAD", commit)):
+        with (made / name).open("wb") as file:
+            file.write(os.fsencode(f"{text}\n"))
+            file.flush()
+            os.fsync(file.fileno())  # a HEAD that a power cut has emptied would bar every push
+        shutil.copymode(directory / "HEAD", made / name)
+    return made
