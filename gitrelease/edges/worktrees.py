@@ -1,7 +1,7 @@
 """Makes linked work trees. Others read the repository meanwhile: at no moment is the record of one half made.
 
-`git worktree add` (2.39) writes it file by file, with a HEAD of zeros until the commit is there, and git refuses a push of
-that moment: "bad object worktrees/a/HEAD", "missing necessary objects" (`findings/git-worktree-add-refuses-pushes.sh`).
+`git worktree add` (2.39) writes it file by file, with a HEAD of zeros until the commit is there, and git refuses a push
+of that moment: `findings/git-worktree-add-refuses-pushes.sh`.
 """
 
 from __future__ import annotations

@@ -91,14 +91,18 @@ def _may_show(moves: PageMoves, now: float) -> bool:
     return moves.shown_at < moves.moved_at or now - moves.moved_at < SHOWN
 
 
-def note_shown(production: Production) -> None:
-    """Note, for the old processes whose pages have moved, whether all of those were run in their new ones."""
-    found = [production.moves.get(one.backend.id) for one in production.running.leaving]
-    open_moves = [moves for moves in found if moves is not None and moves.shown_at < moves.moved_at]
+def unfinished(production: Production) -> list[PageMoves]:
+    """Return the moves from old processes of which it is not known that all pages were run in their new ones."""
+    found = (production.moves.get(one.backend.id) for one in production.running.leaving)
+    return [moves for moves in found if moves is not None and moves.shown_at < moves.moved_at]
+
+
+def note_shown(production: Production, moves: Sequence[PageMoves]) -> None:
+    """Ask whether all pages that have moved were run in their new processes, and note it."""
     asked = time.time()
-    if open_moves and not are_coming(production):
-        for moves in open_moves:
-            moves.shown_at = asked
+    if not are_coming(production):
+        for one in moves:
+            one.shown_at = asked
 
 
 def _end(production: Production, ended: Sequence[Leaving]) -> None:
@@ -204,7 +208,8 @@ class Drainer:
         """End what is done with, and begin to move the pages that have to. `now` is in seconds since 1970."""
         for one in drain(self._production, now=now):
             self._begin(one.backend.id, move_all, self._production, [one])
-        self._begin("shown", note_shown, self._production)
+        if moves := unfinished(self._production):
+            self._begin("shown", note_shown, self._production, moves)
         self._tell_front()
         self._standby(now)
         if now >= self._trim_at:

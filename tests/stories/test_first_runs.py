@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.edges.front import FrontControl
-from gitrelease.release.drain import note_shown
+from gitrelease.release.drain import note_shown, unfinished
 from gitrelease.release.pages import GONE
 from gitrelease.release.production import PageMoves
 from gitrelease.release.production import Production as ServingSide
@@ -127,7 +127,7 @@ def test_pages_are_coming_until_they_have_been_run_in_their_new_process(visit: V
     (leaving,) = running.leaving
     moves = side.moves[leaving.backend.id] = PageMoves(moved=1, moved_at=time.time())
 
-    note_shown(side)
+    note_shown(side, unfinished(side))
     before = moves.shown_at
     came = visit.old_result_comes()
     visit.gate.unlink()
@@ -137,7 +137,7 @@ def test_pages_are_coming_until_they_have_been_run_in_their_new_process(visit: V
     assert came
 
     def shown() -> bool:
-        note_shown(side)
+        note_shown(side, unfinished(side))
         return moves.shown_at > moves.moved_at
 
     until(shown, "they have been run")
