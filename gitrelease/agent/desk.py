@@ -30,6 +30,7 @@ from gitrelease.core.events import Recovered
 from gitrelease.core.groups import PRODUCTION
 from gitrelease.core.history import release_number
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.text import one_line
 from gitrelease.edges import wire
 from gitrelease.edges.git import GitError
 from gitrelease.edges.home import for_sudo, user_name
@@ -179,8 +180,13 @@ class Desk:
             self._agent.inbox.forget(candidate.key)
             if isinstance(prepared, Prepared):
                 return promote(production, prepared, report=request.report)
-            late = settle(production, candidate)
-            return msgspec.structs.replace(prepared, hint=late) if late else prepared
+            hint = settle(production, candidate) or self._of_refused_edit()
+            return msgspec.structs.replace(prepared, hint=hint) if hint else prepared
+
+    def _of_refused_edit(self) -> str:
+        """Say that something lies on disk which nobody has released; nothing where that is not so."""
+        refused = next(iter(self._agent.inbox.refused.values()), "")
+        return f"An edit on disk is refused: {one_line(refused, 200)}; see: gitrelease status" if refused else ""
 
     def _deploy_to(self, group: str, request: Request) -> Outcome:
         """Release to another group than production; what was released before is carried there as it is."""

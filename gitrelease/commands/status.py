@@ -21,7 +21,7 @@ from gitrelease.commands.options import Json, ending
 from gitrelease.core.groups import ALL, PRODUCTION
 from gitrelease.core.moments import since, when
 from gitrelease.core.pages import in_minutes
-from gitrelease.core.remedy import TAKE_BACK
+from gitrelease.core.remedy import OF_IGNORED, TAKE_BACK
 from gitrelease.core.signs import Told
 from gitrelease.core.text import ago, counted, one_line, short
 from gitrelease.core.variables import told
@@ -257,7 +257,8 @@ def _waiting(state: dict[str, Any]) -> Iterator[str]:
     for reason in state["refused_edits"]:
         yield Told(f"refused   the edit on disk: {one_line(reason, 300)}", "refused")
         yield "          see it: gitrelease diff --worktree"
-        yield f"          take it back: {TAKE_BACK}"
+        yield f"          take it back: {TAKE_BACK},"
+        yield f"          {OF_IGNORED}"
     for waiting in state["waiting"]:
         what = f"waiting   {short(waiting['commit'])} ({waiting['kind']}, {waiting['trigger']})"
         yield Told(f"{what}: {one_line(waiting['reason'], 300)}", "waiting")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gitrelease.core.diff import Diff
 from gitrelease.core.kinds import Kind
-from gitrelease.core.remedy import TAKE_BACK
+from gitrelease.core.remedy import OF_IGNORED, TAKE_BACK
 from gitrelease.core.replay import Difference, told
 from gitrelease.core.schemas import breaking, named
 from gitrelease.core.settings import Policy
@@ -149,7 +149,7 @@ def mend_hint(trigger: str, commit: str) -> str:
     if trigger == "push":
         return "Mend it, commit and push again"
     if trigger == "edit":
-        return f"It stays on disk as it is: mend it there, or take it back: {TAKE_BACK}"
+        return f"It stays on disk as it is: mend it there, or take it back: {TAKE_BACK}, {OF_IGNORED}"
     if trigger == "shell":
         return f"Mend it; the same checks without production: gitrelease check {commit[:10]}"
     return "The branch is back at what is live; mend it, commit or pull again"

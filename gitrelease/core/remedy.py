@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 # Of an edit on disk. Git does not know at HEAD what is new, and leaves the file where it is.
 TAKE_BACK = "git checkout HEAD -- FILE, or for a new one: git rm -f --cached FILE"
+# Of the managed file where git ignores it: no commit has it that the branch is at.
+OF_IGNORED = "or for one that git ignores: git restore --source=refs/gitrelease/checkout -W FILE"
 
 _GITRELEASE = r"gitrelease (?=-C \S|--?[a-z]|[a-z])"
 _GIT = (

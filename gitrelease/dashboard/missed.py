@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from gitrelease.core.groups import PRODUCTION
-from gitrelease.core.remedy import TAKE_BACK
+from gitrelease.core.remedy import OF_IGNORED, TAKE_BACK
 from gitrelease.core.sheets import is_missed
 from gitrelease.core.text import short
 from gitrelease.dashboard import reading, showing
@@ -40,7 +40,7 @@ def waiting() -> None:
     for reason in state["refused_edits"]:
         st.warning("An edit on disk is refused")
         # Not above: Markdown makes a long dash of the two.
-        showing.words(f"{reason}\nsee it: gitrelease diff --worktree\ntake it back: {TAKE_BACK}")
+        showing.words(f"{reason}\nsee it: gitrelease diff --worktree\ntake it back: {TAKE_BACK},\n{OF_IGNORED}")
     st.subheader("Bad")
     rows = [
         {"what": one["release"] or "content", "commit": short(one["commit"]), "why": one["reason"]}

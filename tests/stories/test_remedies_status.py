@@ -358,6 +358,33 @@ def test_a_new_file_of_a_refused_edit_is_taken_back_as_it_is_said_and_stays_on_d
     assert "mended" in production.read("helper.py")
 
 
+@typed(
+    "core.remedy.OF_IGNORED: git restore --source=refs/gitrelease/checkout -W FILE",
+    "agent.desk.Desk._of_refused_edit: gitrelease status",
+)
+def test_a_refused_edit_of_a_file_that_git_ignores_is_told_by_deploy_and_taken_back_as_it_is_said(
+    checkout: Production,
+) -> None:
+    checkout.write(".gitignore", "*.json\n")
+    checkout.commit("The export is made here")
+    checkout.write("schema.json", '{"fields": {"a": 1}}')
+    checkout.init().up().await_idle()
+    checkout.write("schema.json", "{ not")
+    until(lambda: "refused   the edit on disk" in status(checkout) and not checkout.busy(), "it is refused")
+
+    deployed = checkout.gitrelease("deploy")
+    refused = checkout.type(deployed.said, "gitrelease status")
+    well(checkout.type(refused.said, "git restore --source=refs/gitrelease/checkout -W FILE", FILE="schema.json"))
+
+    assert deployed.code == 0, deployed.said
+    assert "nothing that runs has changed" in deployed.words
+    assert "An edit on disk is refused: schema export: schema.json is not JSON" in deployed.words
+    until(lambda: "in sync with live" in status(checkout), "the edit is gone")
+    assert "refused" not in status(checkout)
+    assert checkout.read("schema.json") == '{"fields": {"a": 1}}'
+    assert "An edit on disk" not in checkout.gitrelease("deploy").words
+
+
 @typed("core.remedy.TAKE_BACK: git checkout HEAD -- FILE")
 def test_an_edit_is_taken_back_in_part_as_it_is_said_and_the_rest_is_judged_by_itself(production: Production) -> None:
     production.replace("server.py", '"revenue",\n', '"revenue",\n    "well",\n')
