@@ -7,7 +7,6 @@ of that moment: `findings/git-worktree-add-refuses-pushes.sh`.
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import shutil
 from pathlib import Path
@@ -15,14 +14,17 @@ from pathlib import Path
 from gitrelease.edges import ref_tables
 from gitrelease.edges.git import Git
 
-_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+_TRIES = 100
+# The name is taken; or somebody has pruned just then, and the folder was empty.
+_AGAIN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ENOENT}
 
 
 def add(git: Git, path: Path, commit: str) -> None:
     """Make a work tree at `path`, without files yet, whose HEAD is detached at `commit`. Nobody else makes one there.
 
-    `OSError` on a full disk, say; `GitError` where git makes it: refs in tables and settings for each work tree are
-    more than a record, and those gits write no HEAD before it has its commit.
+    `OSError` on a full disk, say. Git itself makes it, or raises `GitError`, where more belongs to it than a record:
+    where refs are kept in tables (those gits write no HEAD before it has its commit), and where each work tree has
+    settings of its own (that moment is there, then).
     """
     if ref_tables.list_of(git.directory) is not None or (git.directory / "config.worktree").exists():
         git.run("worktree", "add", "--force", "--detach", "--no-checkout", str(path), commit)
@@ -31,20 +33,17 @@ def add(git: Git, path: Path, commit: str) -> None:
     path = path.resolve()
     made = _record(git.directory, path, commit)
     worktrees = git.directory / "worktrees"
-    for number in itertools.count():
+    for number in range(_TRIES):
         record = worktrees / f"{path.name}{number or ''}"
-        (path / ".git").write_bytes(
-            os.fsencode(f"gitdir: {record}\n")
-        )  # before the record is there: one without it is pruned
+        # Before the record is there: one that nothing points to is pruned.
+        (path / ".git").write_bytes(os.fsencode(f"gitdir: {record}\n"))
         if not worktrees.is_dir():
             worktrees.mkdir(exist_ok=True)
             shutil.copymode(git.directory, worktrees)
         try:
             made.rename(record)
-        except FileNotFoundError:  # somebody has just pruned, and the folder was empty
-            continue
         except OSError as error:
-            if error.errno not in _TAKEN:
+            if error.errno not in _AGAIN or number == _TRIES - 1:
                 raise
         else:
             return
