@@ -36,6 +36,11 @@ def staying_pages(count: int, release: str, seconds: float) -> str:
     return f"{counted(count, 'open page')} {stay} on {release} for up to {in_minutes(seconds)}"
 
 
+def moving_pages(count: int) -> str:
+    """Say how many pages are on their way to a process that was just named; nothing where there are none."""
+    return f"{counted(count, 'open page')} {'moves' if count == 1 else 'move'} there" if count else ""
+
+
 def moved_pages(moved: int, stayed: int, release: str, why: Iterable[str] = ()) -> str:
     """Say how many pages moved to `release`, how many could not and why; nothing where there were none."""
     if not moved and not stayed:

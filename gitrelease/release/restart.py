@@ -7,11 +7,13 @@ import time
 from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.history import Release, nothing_live
 from gitrelease.core.outcome import Outcome
+from gitrelease.core.pages import moving_pages
 from gitrelease.edges.backends import backend_name
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.release.cold_start import shown
 from gitrelease.release.drain import make_room
+from gitrelease.release.pages import open_pages
 from gitrelease.release.production import Fate, Production
 from gitrelease.release.promotion import serves, take_effect
 from gitrelease.release.running import Serving, Worker
@@ -25,6 +27,7 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
     if live is None:
         raise nothing_live()
     production.world = production.world.judged_by(live.commit)  # what was set on the host may be why it is asked for
+    before, opened = production.running.live, open_pages(production)
     serving = serve(production, live, only=instance, cancel=cancel, report=report)
     if isinstance(serving, Unfit):
         return Outcome(
@@ -37,12 +40,14 @@ def restart(production: Production, *, instance: str | None, cancel: Cancel, rep
         )
     if production.world.is_production:
         production.world.keep_host()
+    replaced = [one.id for one in before.backends if not serving.runs(one)] if before is not None else []
+    pages = moving_pages(sum(opened.get(name, 0) for name in replaced))
     return Outcome(
         outcome="released",
         release=live.name,
         previous=live.name,
         kind=live.kind,
-        reason=f"{live.name} runs in {_told(serving, instance)}",
+        reason=f"{live.name} runs in {_told(serving, instance)}{f'; {pages}' if pages else ''}",
         seconds=round(time.monotonic() - begun, 3),
     )
 

@@ -540,6 +540,21 @@ def test_who_releases_and_who_looks_is_told_how_many_pages_stay_where_and_until_
         production.clear_away()
 
 
+def test_who_restarts_is_told_how_many_pages_move(tmp_path: Path) -> None:
+    production = make_production(tmp_path)
+    try:
+        with open_pages(production, 2):
+            several = production.gitrelease("restart")
+        with open_pages(production, 1):
+            production.await_idle()
+            one = production.gitrelease("restart")
+
+        assert re.search(r"runs in a new process, pid \d+; 2 open pages move there", several.words)
+        assert re.search(r"runs in a new process, pid \d+; 1 open page moves there", one.words)
+    finally:
+        production.clear_away()
+
+
 def test_who_goes_back_is_told_how_many_pages_moved_and_who_goes_down_how_many_are_cut_off(tmp_path: Path) -> None:
     production = make_production(tmp_path)
     try:
