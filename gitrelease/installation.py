@@ -351,7 +351,7 @@ def uninstall(directory: Path) -> list[str]:
         done.append(f"there are several hooks named {', '.join(several)}: a script under that name runs all of them")
     for one in home.every():
         Slots(git, one.slots).remove_all()
-    ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
+    ours = git.lines("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/"))
     git.update_refs([RefUpdate(ref, None) for ref in ours], reason="uninstall")
     if installed.branch_from and git.head_ref() == world.settings.branch_ref:
         if git.ref(installed.branch_from) == git.ref(world.settings.branch_ref):
@@ -385,7 +385,7 @@ def _give_data_back(git: Git, home: Home) -> Iterator[str]:
 def _keep_what_only_we_hold(git: Git) -> Iterator[str]:
     """Turn commits that only refs of ours reach into `backup/…` tags; yield their names."""
     tag_copies.put_back(git, reason="uninstall")
-    ours = git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
+    ours = git.lines("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/"))
     for ref in ours:
         if ref.startswith(refs.TAGS):
             continue

@@ -151,7 +151,9 @@ class Clone:
         self.root = root
 
     def git(self, *arguments: str, ok: bool = True) -> str:
-        ran = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            ["git", *arguments], cwd=self.root, capture_output=True, text=True, errors="surrogateescape", check=False
+        )
         assert ran.returncode == 0 or not ok, f"git {arguments}: {ran.stdout}{ran.stderr}"
         return ran.stdout.strip()
 

@@ -208,7 +208,7 @@ def pointers(case: Case) -> Iterator[Diagnosis]:
 
 def _never_ran(case: Case) -> bool:
     """Is there nothing of a production but tags? `uninstall` leaves those, and a clone gets them; `init` adds refs."""
-    ours = case.git.text("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/")).split()
+    ours = case.git.lines("for-each-ref", "--format=%(refname)", refs.OURS.rstrip("/"))
     return not case.home.journal.exists() and set(ours) <= {refs.CHECKOUT, refs.HOST}
 
 

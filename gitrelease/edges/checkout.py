@@ -221,8 +221,8 @@ class Checkout:
 
     def backups(self) -> list[str]:
         """Return the names of all backups, newest first."""
-        listed = self.git.text("for-each-ref", "--sort=-creatordate", "--format=%(refname)", BACKUPS.rstrip("/"))
-        return [name.removeprefix("refs/tags/") for name in listed.split()]
+        listed = self.git.lines("for-each-ref", "--sort=-creatordate", "--format=%(refname)", BACKUPS.rstrip("/"))
+        return [name.removeprefix("refs/tags/") for name in listed]
 
     def backed_up(self, commit: str) -> tuple[str, ...]:
         """Return the paths that a backup changes against the commit that it was made on."""

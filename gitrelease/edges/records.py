@@ -190,7 +190,7 @@ def in_production(records: Records, number: int) -> list[RefUpdate]:
 def groups(git: Git) -> tuple[str, ...]:
     """Return the groups beside production that refs tell of, whether an instance names them or not."""
     prefixes = (f"{LIVE}-", f"{GOOD}-", ONLY)
-    listed = git.text("for-each-ref", "--format=%(refname)", f"{LIVE}-*", f"{GOOD}-*", ONLY.rstrip("/")).split()
+    listed = git.lines("for-each-ref", "--format=%(refname)", f"{LIVE}-*", f"{GOOD}-*", ONLY.rstrip("/"))
     return tuple(
         sorted(
             {
@@ -213,7 +213,7 @@ def _quarantined(key: str, note: Tag) -> Quarantined:
 def released_commits(git: Git) -> set[str]:
     """Return the commits that releases serve."""
     known = read(git)
-    tagged = git.text("for-each-ref", "--format=%(*objectname)", RELEASES.rstrip("/")).split()
+    tagged = git.lines("for-each-ref", "--format=%(*objectname)", RELEASES.rstrip("/"))
     return {*tagged, *(release.commit for release in (known.live, known.good) if release is not None)}
 
 
@@ -271,7 +271,7 @@ def read_state(git: Git, number: int) -> bytes | None:
 
 def drop_states(git: Git, releases: Iterable[Release]) -> list[RefUpdate]:
     """Return the updates that forget how things stood before `releases`."""
-    kept = set(git.text("for-each-ref", "--format=%(refname)", STATE.rstrip("/")).split())
+    kept = set(git.lines("for-each-ref", "--format=%(refname)", STATE.rstrip("/")))
     return [RefUpdate(ref, None) for ref in (f"{STATE}{release.number}" for release in releases) if ref in kept]
 
 

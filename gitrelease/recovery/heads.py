@@ -51,13 +51,13 @@ def mend_unreadable(git: Git) -> Iterator[str]:
 
 def unreadable(git: Git) -> list[str]:
     """Return our refs whose object, or whose commit's tree, nobody can read."""
-    found = git.text("for-each-ref", "--format=%(refname)", refs.RELEASES.rstrip("/"), refs.OURS.rstrip("/"))
+    found = git.lines("for-each-ref", "--format=%(refname)", refs.RELEASES.rstrip("/"), refs.OURS.rstrip("/"))
     blobs = (refs.STATE, refs.HOST)
-    names = {ref: ref if ref.startswith(blobs) else f"{ref}^{{tree}}" for ref in found.split()}
-    asked = "".join(f"{name}\n" for name in names.values()).encode()
+    names = {ref: ref if ref.startswith(blobs) else f"{ref}^{{tree}}" for ref in found}
+    asked = "".join(f"{name}\n" for name in names.values()).encode(errors="surrogateescape")
     status, output, _ = git.execute("cat-file", "--batch-check", stdin=asked)
-    answers = output.decode(errors="replace").splitlines()
-    if status == 0 and len(answers) == len(names) and not any(line.endswith("missing") for line in answers):
+    answers = output.splitlines()
+    if status == 0 and len(answers) == len(names) and not any(line.endswith(b"missing") for line in answers):
         return []
     # A damaged object may end git half-way: each is asked for by itself.
     return [ref for ref, name in names.items() if git.execute("cat-file", "-e", name)[0] != 0]

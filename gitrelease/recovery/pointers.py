@@ -196,7 +196,7 @@ def _mend_states(world: World) -> Iterator[str]:
     events = (event for journal in journals for event in journal.events())
     intents = (event for event in events if isinstance(event, Promoting) and event.state)
     states = {intent.number: intent.state for intent in intents if intent.number in numbers}
-    kept = set(git.text("for-each-ref", "--format=%(refname)", STATE.rstrip("/")).split())
+    kept = set(git.lines("for-each-ref", "--format=%(refname)", STATE.rstrip("/")))
     gone = {number: state for number, state in states.items() if f"{STATE}{number}" not in kept}
     there = git.sizes(list(gone.values()))
     lost = {number: state for number, state in gone.items() if state in there}

@@ -97,7 +97,7 @@ def _needed(world: World, known: Records) -> set[int]:
 def _held_heads(world: World) -> list[str]:
     """Return the refs of replaced heads that a branch, or a tag that is no release of ours, reaches anyway."""
     git = world.git
-    kept = git.text("for-each-ref", "--format=%(refname)", KEPT.rstrip("/")).split()
+    kept = git.lines("for-each-ref", "--format=%(refname)", KEPT.rstrip("/"))
     branch = git.ref(world.settings.branch_ref)
     return [ref for ref in kept if branch is not None and git.is_ancestor(ref.removeprefix(KEPT), branch)]
 

@@ -1049,6 +1049,38 @@ def test_the_first_run_of_a_page_that_was_moved_is_made_again_where_it_was_cut_o
         back.close()
 
 
+def coming(app: App) -> tuple[int, int]:
+    """How many sessions wait for their pages, and how many pages have come whose first run has not ended?"""
+    status = app.companion.status()
+    return status.pending, status.arriving
+
+
+def test_a_page_is_arriving_until_its_first_run_has_ended(tmp_path):
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(running_app_of(HALF, tmp_path, name)) for name in ("one", "other"))
+        page = Visitor(one.port)
+        page.run()
+        (other.slot / "gate").touch()
+        ticket, _ = move(one, other, page.session)
+        leave(one, page)
+        sent = coming(other)
+        cut = Visitor(other.port, ticket)
+        cut.read_until("begins")
+        running = coming(other)
+        cut.close()
+        wait_for(lambda: not other.rows()[page.session].active)
+        away = coming(other)
+        (other.slot / "gate").unlink()
+
+        back = Visitor(other.port, page.session)
+        back.shown()
+
+        assert (sent, running, away) == ((1, 0), (0, 1), (0, 1))
+        wait_for(lambda: coming(other) == (0, 0))
+        assert coming(one) == (0, 0)
+        back.close()
+
+
 def test_a_page_that_was_cut_off_in_its_first_run_moves_on_without_coming_back(tmp_path):
     with contextlib.ExitStack() as stack:
         one, other, last = (stack.enter_context(running_app_of(HALF, tmp_path, name)) for name in ("1", "2", "3"))

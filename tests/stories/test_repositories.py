@@ -613,27 +613,33 @@ def test_a_clone_without_the_whole_history_is_a_production_checkout(checkout: Pr
 # -- sparse checkout -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
-def test_tags_with_odd_ends_of_lines_in_their_names_stop_nothing(production: Production, end: str) -> None:
-    """Git takes such names; Python ends a line there."""
-    production.git("tag", "--annotate", "-m", "Ours", f"first{end}version")
-    production.git("tag", "--annotate", "-m", "Ours", f"release/1{end}again")
+ODD = ["\x85", "\xa0", "\u2028", "\u2029", "\u3000", "\udce9"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+def test_tags_with_odd_ends_of_lines_and_blanks_in_their_names_stop_nothing(production: Production, odd: str) -> None:
+    """Git takes such names; Python ends a line or a word there, or cannot write them as UTF-8."""
+    theirs = [f"first{odd}version", f"release/1{odd}again", f"backup/odd{odd}one"]
+    for name in theirs:
+        production.git("tag", "--annotate", "-m", "Ours", name)
     developer = production.clone()
     developer.commit_term("second")
 
     pushed = developer.push()
-    production.git("tag", "--annotate", "-m", "Ours", f"second{end}version")
-    again = production.gitrelease("deploy", "deploy")
-    back = production.gitrelease("rollback")
+    production.git("tag", "--annotate", "-m", "Ours", f"second{odd}version")
+    ended = [production.gitrelease(*words) for words in (("deploy", "deploy"), ("rollback",), ("recover",))]
 
     assert pushed.code == 0, pushed.said
-    assert again.code == 0, again.said
-    assert back.code == 0, back.said
+    assert [one.code for one in ended] == [0, 0, 0], "\n".join(one.said for one in ended)
     assert production.live() == "release/1"
     assert production.answer() == "one revenue profit"
     assert {row["release"] for row in production.gitrelease("history", "--json").json["releases"]} == {
         "release/1", "release/2",
     }  # fmt: skip
+    down = [production.gitrelease(*words) for words in (("down",), ("uninstall",))]
+    assert [one.code for one in down] == [0, 0], "\n".join(one.said for one in down)
+    assert production.git("for-each-ref", "refs/gitrelease") == ""
+    assert set(theirs) < set(production.git("tag").split("\n"))
 
 
 @pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
