@@ -258,8 +258,10 @@ def compacted(events: Iterable[AnyEvent], *, kept: Collection[int], attempts: in
     def tells(place: int, event: AnyEvent) -> bool:
         match event:
             # A `Promoting` names the tag object: the release can be put back from it.
-            case Promoting() | Promoted() | Proved() | Superseded() | WentBack() | PagesMoved():
+            case Promoting() | Promoted() | Proved() | Superseded() | PagesMoved():
                 return event.number in kept or place in stays
+            case WentBack(number=left, to=to):  # who went back to a release has taken it for good again
+                return left in kept or to in kept or place in stays
             case Pruned() | FilesFound():
                 return True
             case _:

@@ -220,23 +220,39 @@ def grows(compiled: re.Pattern[str], pump: Pump, sizes: Sequence[int]) -> tuple[
     before = 0.0
     for times in sizes:
         took = spent(compiled, pump.text(times))
-        # From below CLEAR to beyond CAP in one doubling is steeper than any small power. Otherwise, what came before
-        # may be too short to say anything: then this is the least that it can be.
-        floor = CLEAR / 4 if took == math.inf else CLEAR
-        steep = exponent(before, took, floor) if took > 4 * CLEAR else 0.0
-        if CAP / 4 < took < math.inf and steep <= STEEP:  # about to be let go: was the half as long disturbed?
-            before = min(before, *(spent(compiled, pump.text(times // 2)) for _ in range(3)))
-            steep = exponent(before, took, floor)
+        steep, shown, took = confirmed(compiled, pump, times, before, took)
         if steep > STEEP:
-            steep, took = measured_again(compiled, pump, times, steep, took)
-            if steep > STEEP:
-                if times <= FEW and multiplies(compiled, pump, times):
-                    steep = math.inf
-                return steep, times, min(took, CAP)
+            if shown <= FEW and multiplies(compiled, pump, shown):
+                steep = math.inf
+            return steep, shown, min(took, CAP)
         if took > CAP / 4:
             break
         before = took
     return 0.0, 0, 0.0
+
+
+def confirmed(
+    compiled: re.Pattern[str], pump: Pump, times: int, before: float, took: float
+) -> tuple[float, int, float]:
+    """Return how steep the last doubling is, to `times`, and the repetitions and seconds that show it.
+
+    `before` and `took` were measured once each. What looks steep is measured again; so is what looks harmless and takes
+    so long that nothing longer is tried: where the shorter one was disturbed it is not.
+    """
+    # From below CLEAR to beyond CAP in one doubling is steeper than any small power. Otherwise, what came before may be
+    # too short to say anything: then this is the least that it can be.
+    floor = CLEAR / 4 if took == math.inf else CLEAR
+    steep = exponent(before, took, floor) if took > 4 * CLEAR else 0.0
+    if steep > STEEP:
+        return measured_again(compiled, pump, times)
+    if took == math.inf:  # cut off, it says little: the doubling before it was not
+        shorter = measured_again(compiled, pump, times // 2)
+        return shorter if shorter[0] > STEEP else (steep, times, took)
+    if took > CAP / 4:
+        before = min(before, *(spent(compiled, pump.text(times // 2)) for _ in range(3)))
+        if exponent(before, took, floor) > STEEP:
+            return measured_again(compiled, pump, times)
+    return steep, times, took
 
 
 def exponent(half: float, whole: float, floor: float) -> float:
@@ -244,18 +260,14 @@ def exponent(half: float, whole: float, floor: float) -> float:
     return math.log2(max(min(whole, CAP), floor) / max(min(half, CAP), floor))
 
 
-def measured_again(compiled: re.Pattern[str], pump: Pump, times: int, steep: float, took: float) -> tuple[float, float]:
-    """Return the exponent, and the seconds, of the last doubling when it is measured four times more.
+def measured_again(compiled: re.Pattern[str], pump: Pump, times: int) -> tuple[float, int, float]:
+    """Return the exponent of a doubling, to `times`, when it is measured five times; `times`; and its seconds.
 
     The median counts: a busy host disturbs one measurement or another, the short one as well as the long one. Both of a
     pair are measured one after the other, as a host may be slower now than a moment ago.
     """
-    found = [steep]
-    for _ in range(4):
-        half, whole = spent(compiled, pump.text(times // 2)), spent(compiled, pump.text(times))
-        found.append(exponent(half, whole, CLEAR / 4))
-        took = min(took, whole)
-    return sorted(found)[2], took
+    pairs = [(spent(compiled, pump.text(times // 2)), spent(compiled, pump.text(times))) for _ in range(5)]
+    return sorted(exponent(half, whole, CLEAR / 4) for half, whole in pairs)[2], times, min(whole for _, whole in pairs)
 
 
 def multiplies(compiled: re.Pattern[str], pump: Pump, most: int) -> bool:

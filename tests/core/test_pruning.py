@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from gitrelease.core.events import (
@@ -68,6 +68,11 @@ def test_no_needed_release_is_ever_dropped(present: set[int], data: some.DataObj
     assert len(left & bad) >= min(keep, len(present & bad))
 
 
+def went_back(number: int, to: int) -> WentBack:
+    return WentBack(at=1.0, number=number, to=to, reason="", by="ann", automatic=False)
+
+
+@example([went_back(5, 1), went_back(6, 5), went_back(1, 1)], {1, 5})
 @given(events, some.sets(numbers))
 def test_a_compacted_journal_remembers_what_counts(journal: list[AnyEvent], kept: set[int]) -> None:
     before, after = replay(journal), replay(compacted(journal, kept=kept, attempts=3))
@@ -83,6 +88,9 @@ def test_a_compacted_journal_remembers_what_counts(journal: list[AnyEvent], kept
     }
     assert {n: why for n, why in after.bad.items() if n in kept} == {
         n: why for n, why in before.bad.items() if n in kept
+    }
+    assert {n: how for n, how in after.left.items() if n in kept} == {
+        n: how for n, how in before.left.items() if n in kept
     }
 
 
