@@ -96,7 +96,8 @@ def _stops_git(git: Git) -> Diagnosis | None:
 def _prune_tags(git: Git) -> list[str]:
     """Return the settings by which a fetch deletes every tag that the other repository does not have."""
     listed = git.execute("config", "--type=bool", "--get-regexp", r"^(fetch|remote\..*)\.prunetags$")[1]
-    values = dict(line.rsplit(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
+    lines = listed.decode(errors="surrogateescape").split("\n")  # a remote's name may have other ends of lines in it
+    values = dict(line.rsplit(" ", 1) for line in lines if line)
     return [key for key, value in values.items() if value == "true"]
 
 

@@ -303,8 +303,8 @@ class Git:
     def ids_at(self, trees: Sequence[str], path: str) -> list[str | None]:
         """Return the id of `path` in each of many trees (or commits), None where one has no such file."""
         asked = "".join(f"{tree}:{path}\n" for tree in trees).encode(errors="surrogateescape")
-        lines = self.run("cat-file", "--batch-check=%(objectname)", stdin=asked).decode().splitlines()
-        return [line if _ID.fullmatch(line) else None for line in lines]
+        answers = self.run("cat-file", "--batch-check=%(objectname)", stdin=asked).decode(errors="replace")
+        return [line if _ID.fullmatch(line) else None for line in answers.split("\n")[:-1]]  # the path is in some
 
     def changed_paths(self, before: str, after: str) -> tuple[str, ...]:
         """Return the paths in which two trees (or commits) differ; a renamed file has two."""

@@ -154,3 +154,14 @@ def test_what_failed_is_named_whatever_was_set_for_it(tmp_path: Path) -> None:
 
     with pytest.raises(GitError, match="git update-ref ended with 128"):
         git.update_refs([RefUpdate("refs/heads/x", "1" * 40)], reason="test")
+
+
+@pytest.mark.parametrize("name", ["a b", "a\u2028b", "a\x85b", "a\rb", "caf\udce9"], ids=ascii)
+def test_which_commits_have_a_file_is_told_whatever_it_is_called(git: Git, name: str) -> None:
+    (git.root / name).write_text("x")
+    git.run("add", "--all")
+    git.run("commit", "--quiet", "-m", "Two")
+    trees = [git.text("rev-parse", commit) for commit in ("HEAD", "HEAD^", "HEAD")]
+    there = git.text("rev-parse", f"HEAD:{name}")
+
+    assert git.ids_at(trees, name) == [there, None, there]
