@@ -77,7 +77,7 @@ def _commits(world: World, candidate: Candidate, base: str | None, cancel: Cance
     git, released = world.git, None
     # What the source has on top of the base, oldest first.
     wanted = ("--reverse", candidate.source, f"^{base}") if base else ("-1", candidate.source)
-    for commit in git.text("rev-list", *wanted, "--").split():
+    for commit in git.lines("rev-list", *wanted, "--"):
         cancel.check()
         found = _verify(git, "commit", commit)
         if found.status == "passed":

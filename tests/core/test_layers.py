@@ -139,6 +139,27 @@ def test_each_outside_library_has_one_door(path: Path) -> None:
     assert all(name(path) == door for library, door in ONLY_IN.items() if library in found)
 
 
+def splits_at_anything(node: ast.AST) -> bool:
+    """Is it `git.text(…).splitlines()` or `.split()`: names and subjects may have in them what Python splits at."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    if node.func.attr not in {"split", "splitlines"} or node.args:
+        return False
+    value = node.func.value
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr != "text":
+        value = value.func.value
+    return isinstance(value, ast.Call) and ast.unparse(value.func).endswith("git.text")
+
+
+def test_what_git_lists_is_read_by_its_own_lines() -> None:
+    nodes = ((name(path), node) for path in MODULES for node in ast.walk(ast.parse(path.read_text())))
+    found = [(where, ast.unparse(node)) for where, node in nodes if splits_at_anything(node)]
+
+    assert splits_at_anything(ast.parse("world.git.text('log').splitlines()", mode="eval").body)
+    assert splits_at_anything(ast.parse("git.text('log').strip().split()", mode="eval").body)
+    assert found == [], "take Git.lines"
+
+
 def test_types_are_prepared_where_a_module_is_imported() -> None:
     """In `core/reading.py` it says why. What is made within a function, a second thread may need just then."""
     found = set()
