@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -121,8 +122,8 @@ def for_sudo(uid: int) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path`, so that a reader sees the old content or the new; mode 0600."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace `path`, so that a reader sees the old content or the new, whoever writes it as well; mode 0600."""
+    scratch = path.with_name(f".{path.name}.{threading.get_native_id()}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         try:

@@ -127,7 +127,7 @@ def _old_logs(home: Home, running: Collection[Path]) -> list[Path]:
 
 def _scratch(home: Home) -> Iterator[Path]:
     """Yield files that a process was killed over before it could give them their name."""
-    for folder in (home.root, home.run, home.baselines, home.told):
+    for folder in (home.root, home.run, home.baselines, home.told, home.slots):
         for path in folder.glob(".*"):
             named = _SCRATCH.fullmatch(path.name)
             if named and not _runs(int(named[1])):

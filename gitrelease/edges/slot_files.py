@@ -5,6 +5,7 @@ A slot that has served is not used again before its data is taken over, and the 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import shutil
@@ -63,6 +64,11 @@ class SlotFiles:
 
     def give(self, name: str, data: tuple[str, ...], *, tried: bool) -> None:
         """Let a slot have the app's data: copies while it is only tried."""
+        # What serves is served by one at a time: it may have gone live a moment ago, and be started again already.
+        with contextlib.nullcontext() if tried else _SERVING:
+            self._give(name, data, tried=tried)
+
+    def _give(self, name: str, data: tuple[str, ...], *, tried: bool) -> None:
         path, copies = self._folder / name, self._copies(name)
         shutil.rmtree(copies, ignore_errors=True)
         given = self.data.copy(path, copies, data) if tried else self.data.link(path, data)

@@ -98,6 +98,8 @@ def test_a_push_from_within_the_checkout_takes_a_lock_away_too(two: Production) 
 
 
 def test_a_push_while_another_one_waits_for_its_turn_takes_a_lock_away(two: Production, tmp_path: Path) -> None:
+    settings = two.home / "host.toml"
+    settings.write_text(settings.read_text() + '\n[limits]\nstart = "60s"\n')  # the first waits for the second
     gate = tmp_path / "gate"
     first, second = two.clone("first"), two.clone("second")
     first.write(
