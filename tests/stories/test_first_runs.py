@@ -62,8 +62,7 @@ class Visit:
 
     def await_move(self) -> None:
         """Wait until the page is back from its move, and is being run."""
-        connections = 1
-        self.page.wait(lambda: self.page.connections > connections and self.page.running, PATIENCE, "the first run")
+        self.page.wait(lambda: self.page.connections > 1 and self.page.running, PATIENCE, "the first run")
 
     def old_result_comes(self) -> bool:
         """Does the page get what it offers for download, which its old process has made?"""
