@@ -23,8 +23,7 @@ def add(git: Git, path: Path, commit: str) -> None:
     """Make a work tree at `path`, without files yet, whose HEAD is detached at `commit`. Nobody else makes one there.
 
     `OSError` on a full disk, say. Git itself makes it, or raises `GitError`, where more belongs to it than a record:
-    where refs are kept in tables (those gits write no HEAD before it has its commit), and where each work tree has
-    settings of its own (that moment is there, then).
+    where refs are kept in tables, and where each work tree has settings of its own.
     """
     if ref_tables.list_of(git.directory) is not None or (git.directory / "config.worktree").exists():
         git.run("worktree", "add", "--force", "--detach", "--no-checkout", str(path), commit)
