@@ -21,7 +21,7 @@ LAUNCHED = Path(__file__).with_name("launched")
 # Our modules in the app's process: one package, under a name of its own.
 PARTS = """
     arrivals carry cookie_secret departures disk_cache endpoint frames holding hooks identity launch libraries loop
-    media memory notices parcel plain start state uploads
+    media memory notices parcel plain resending start state uploads
 """
 OURS = ["_gitrelease_companion", *(f"_gitrelease_companion.{part}" for part in PARTS.split())]
 

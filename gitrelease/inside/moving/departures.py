@@ -12,6 +12,7 @@ from .holding import Held, Holding
 from .launch import tell
 from .loop import is_open, manager, on_loop
 from .parcel import Dropped, Late, Parcel
+from .resending import Resending
 from .state import Snapshot, files_of, running, snapshot
 from .uploads import Uploads
 
@@ -40,8 +41,9 @@ class Frozen(NamedTuple):
 class Departures:
     """The sessions that this process has sent."""
 
-    def __init__(self, holding: Holding, uploads: Uploads) -> None:
+    def __init__(self, holding: Holding, resending: Resending, uploads: Uploads) -> None:
         self._holding = holding
+        self._resending = resending
         self._uploads = uploads
         self._frozen: dict[str, Frozen] = {}
         self._telling: set[threading.Thread] = set()  # that send something after a session just now
@@ -171,7 +173,9 @@ class Departures:
             if before is not None:
                 session._enqueue_forward_msg = before
         for answer in answers:
-            if not _write_now(session, answer):
+            if _write_now(session, answer):
+                self._resending.note(session, [answer])
+            else:
                 session._enqueue_forward_msg(answer)  # for when it is back
 
     def keeps(self, identity: str) -> bool:

@@ -14,6 +14,7 @@ from .holding import Holding
 from .launch import failure, tell
 from .media import KeptMedia
 from .memory import Memory
+from .resending import Resending
 from .uploads import Uploads
 
 _told: set[str] = set()
@@ -75,8 +76,44 @@ def wrap_addresses(departures: Departures) -> None:
     AppSession.handle_backmsg = handle_backmsg  # type: ignore[method-assign]
 
 
-def wrap_connections(arrivals: Arrivals, departures: Departures, holding: Holding, memory: Memory) -> None:
-    """Give a page that brings a ticket its session, and say so to one that brings a session nobody knows."""
+def wrap_messages(resending: Resending) -> None:
+    """Note what pages are sent, and send it over the connection that a page has now."""
+    from streamlit.runtime.app_session import AppSession
+    from streamlit.runtime.runtime import Runtime
+
+    flush, send = AppSession.flush_browser_queue, Runtime._send_message
+
+    @functools.wraps(flush)
+    def flush_browser_queue(self: Any) -> Any:
+        messages = flush(self)
+        try:
+            if messages:
+                resending.note(self, messages)
+        except Exception as error:  # noqa: BLE001
+            _failed("flush_browser_queue", error)
+        return messages
+
+    @functools.wraps(send)
+    def send_message(self: Any, session_info: Any, msg: Any) -> Any:
+        try:
+            now = self._session_mgr.get_active_session_info(session_info.session.id)
+            if now is not None and now.session is session_info.session:
+                session_info = now
+        except Exception as error:  # noqa: BLE001
+            _failed("_send_message", error)
+        return send(self, session_info, msg)
+
+    AppSession.flush_browser_queue = flush_browser_queue  # type: ignore[method-assign]
+    Runtime._send_message = send_message  # type: ignore[method-assign]
+
+
+def wrap_connections(
+    arrivals: Arrivals, departures: Departures, holding: Holding, resending: Resending, memory: Memory
+) -> None:
+    """Give a page that brings a ticket its session, and say so to one that brings a session nobody knows.
+
+    One that is back is run again where its run was cut off, and otherwise sent again what it may not have received.
+    """
     from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
     original = WebsocketSessionManager.connect_session
@@ -108,7 +145,11 @@ def wrap_connections(arrivals: Arrivals, departures: Departures, holding: Holdin
         try:
             if identity == asked:
                 departures.returned(asked)
-                holding.make_again(self.get_active_session_info(identity).session)
+                session = self.get_active_session_info(identity).session
+                if holding.was_cut_off(session):
+                    holding.make_again(session)
+                else:
+                    resending.again(session)
             elif not known:
                 greet(self.get_active_session_info(identity).session)
         except Exception as error:  # noqa: BLE001

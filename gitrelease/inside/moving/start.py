@@ -14,6 +14,7 @@ from .launch import Arguments, tell
 from .loop import manager, on_loop
 from .media import KeptMedia
 from .memory import Memory
+from .resending import Resending
 from .state import files_of, running
 from .uploads import Uploads
 
@@ -86,7 +87,8 @@ class Companion:
             from streamlit.runtime.app_session import AppSession
 
             holding = Holding(AppSession.request_rerun)
-            departures = Departures(holding, self._uploads)
+            resending = Resending()
+            departures = Departures(holding, resending, self._uploads)
             arrivals = Arrivals(holding, departures)
             self._uploads.watch()
             hooks.wrap_reruns(holding, self._uploads)
@@ -95,7 +97,8 @@ class Companion:
             hooks.follow_uploads(self._uploads, departures)
             hooks.wrap_ends(holding)
             hooks.wrap_disconnections(departures, holding)
-            hooks.wrap_connections(arrivals, departures, holding, self._memory)
+            hooks.wrap_messages(resending)
+            hooks.wrap_connections(arrivals, departures, holding, resending, self._memory)
         except Exception as error:  # noqa: BLE001
             self._moves, self._why = False, f"Streamlit {self._version} is not built as expected ({error})"
             return f"open pages cannot be moved to a new release: {self._why}"
