@@ -31,7 +31,7 @@ from gitrelease.agent.sampler import Sampler
 from gitrelease.agent.supervisor import Supervisor
 from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.tidying import Tidying
-from gitrelease.agent.turn import LOOK, URGENT_WAIT, Holder, Turn
+from gitrelease.agent.turn import DOWN, LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
 from gitrelease.core.errors import Busy, Exit, ReleaseError
 from gitrelease.core.events import AnyEvent
@@ -288,7 +288,7 @@ class Agent:
     def take_down(self, *, owner: str, pid: int, cancel: Cancel) -> Outcome:
         """Stop the front and every backend; the agent ends after this."""
         self.turn.hurry(f"{owner} takes production down")
-        with self.has_turn(owner=owner, pid=pid, doing="down", cancel=cancel, wait=URGENT_WAIT):
+        with self.has_turn(owner=owner, pid=pid, doing=DOWN, cancel=cancel, wait=URGENT_WAIT):
             pages = sum(sum(open_pages(one).values()) for one in self._productions())
             self._go_down(owner)
         cut = f", {counted(pages, 'open page')} lost what was entered there" if pages else ""

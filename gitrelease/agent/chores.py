@@ -11,7 +11,7 @@ import msgspec
 
 from gitrelease.agent.office import Office
 from gitrelease.agent.request import Request
-from gitrelease.agent.turn import AGENT, LOOK, PUSH, SHORT_WAIT
+from gitrelease.agent.turn import AGENT, LOOK, PUSH, ROLLBACK, SHORT_WAIT
 from gitrelease.core.events import Recovered
 from gitrelease.release.acknowledge import acknowledge
 from gitrelease.release.drill import drill
@@ -42,7 +42,7 @@ class Chores:
     def _has_turn(self, request: Request) -> Iterator[Production]:
         """Have production and its files for oneself: neither a release nor a look at the inbox comes in between."""
         production = self._office.serving()
-        self._office.turn.hurry(f"{request.by} wants a {request.verb}", only=AGENT)
+        self._office.turn.hurry(f"{request.by} wants a {request.verb}", only=AGENT, sparing=(ROLLBACK,))
         with self._office.has_turn(
             owner=request.by, pid=request.pid, doing=request.verb, cancel=request.cancel, wait=SHORT_WAIT
         ):

@@ -23,7 +23,7 @@ from gitrelease.agent.background import log
 from gitrelease.agent.chores import Chores
 from gitrelease.agent.looks import Looks
 from gitrelease.agent.request import Request, cancelled_when_gone
-from gitrelease.agent.turn import AGENT, SHORT_WAIT, URGENT_WAIT
+from gitrelease.agent.turn import AGENT, ROLLBACK, SHORT_WAIT, URGENT_WAIT
 from gitrelease.candidate import Candidate, carried, commit_of, of_branch, of_release
 from gitrelease.core.errors import Cancelled, Exit, ReleaseError, of_host
 from gitrelease.core.events import Recovered
@@ -161,8 +161,8 @@ class Desk:
             return self._deploy_to(str(group), request)
         revision = request.text("revision")
         commit = self._revision(revision)
-        # What a person asks for goes before what the agent has found by itself.
-        self._agent.turn.hurry(f"{request.by} deploys", only=AGENT)
+        # What a person asks for goes before what the agent has found by itself, but for its way back.
+        self._agent.turn.hurry(f"{request.by} deploys", only=AGENT, sparing=(ROLLBACK,))
         with (
             cancelled_when_gone(request),
             self._agent.has_turn(
@@ -240,14 +240,17 @@ class Desk:
 
     def _rollback(self, request: Request) -> Outcome:
         production = self._agent.groups.released_to(self._agent.serving(), request.text("group"))
-        name = request.text("release")
+        name, only = request.text("release"), request.text("only")
         # Whoever is only staging gives way: production is going back, now.
         self._agent.turn.hurry(f"{request.by} rolls production back")
         with self._agent.has_turn(
-            owner=request.by, pid=request.pid, doing="rollback", cancel=request.cancel, wait=URGENT_WAIT
+            owner=request.by,
+            pid=request.pid,
+            doing=ROLLBACK if only is None else f"{ROLLBACK} --only {only}",
+            cancel=request.cancel,
+            wait=URGENT_WAIT,
         ):
             known = production.world.records()
-            only = request.text("only")
             world = production.world
             target = (
                 target_of_part(world, known, name, only)
@@ -270,7 +273,7 @@ class Desk:
 
     def _restart(self, request: Request) -> Outcome:
         main = self._agent.serving()  # an agent that is just coming up is waited for
-        self._agent.turn.hurry(f"{request.by} restarts", only=AGENT)
+        self._agent.turn.hurry(f"{request.by} restarts", only=AGENT, sparing=(ROLLBACK,))
         with self._agent.has_turn(
             owner=request.by, pid=request.pid, doing="restart", cancel=request.cancel, wait=SHORT_WAIT
         ):

@@ -9,7 +9,7 @@ import time
 from gitrelease.agent.background import guarded, log, log_outcome, to_log
 from gitrelease.agent.emergency import call_for_a_person, up_again
 from gitrelease.agent.office import Office
-from gitrelease.agent.turn import URGENT_WAIT
+from gitrelease.agent.turn import AGENT, DOWN, ROLLBACK, URGENT_WAIT
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import HooksElsewhere, Proved, SoakFailed, Stopped
 from gitrelease.core.health import CRASHES_ALLOWED, crashed_too_often, pause_after, recent
@@ -191,8 +191,10 @@ class Duty:
 
         def work(cancel: Cancel) -> Outcome:
             office, pid = self._office, os.getpid()
-            office.turn.hurry("production goes back by itself")
-            with office.has_turn(owner="agent", pid=pid, doing="rollback", cancel=cancel, wait=URGENT_WAIT):
+            # A person who rolls back, or takes it down, knows where to: what is left to do is seen after that.
+            office.turn.hurry("production goes back by itself", sparing=(ROLLBACK, DOWN))
+            wait = URGENT_WAIT + seconds(production.world.settings.limits.start)
+            with office.has_turn(owner=AGENT, pid=pid, doing=ROLLBACK, cancel=cancel, wait=wait):
                 known = production.world.records()
                 if known.live is None or known.live.number != number:
                     return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")

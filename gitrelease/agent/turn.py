@@ -15,6 +15,7 @@ URGENT_WAIT = 10.0  # seconds: until whoever is only staging has given way to a 
 SHORT_WAIT = 2.0  # seconds: a look at the inbox that finds nothing is no release under way
 AGENT = "agent"  # owns the turn when nobody asked
 PUSH, LOOK = "push", "looking at the inbox"  # what comes by itself
+ROLLBACK, DOWN = "rollback", "down"
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,21 @@ class Turn:
                 self._holder = None
                 self._changed.notify_all()
 
-    def hurry(self, reason: str, *, only: str | None = None, doing: Collection[str] = ()) -> None:
+    def hurry(
+        self, reason: str, *, only: str | None = None, doing: Collection[str] = (), sparing: Collection[str] = ()
+    ) -> None:
         """Ask whoever has the turn to stop, as far as it has not switched anything yet.
 
-        Only if it is `only`, and does one of `doing`, where these are given.
+        Only if it is `only`, and does one of `doing`, where these are given; not if it does one of `sparing`.
         """
         with self._changed:
             holder = self._holder
-            if holder is not None and only in (None, holder.owner) and (not doing or holder.doing in doing):
+            if (
+                holder is not None
+                and only in (None, holder.owner)
+                and (not doing or holder.doing in doing)
+                and holder.doing not in sparing
+            ):
                 holder.cancel.set(reason)
 
     def busy(self) -> Busy:

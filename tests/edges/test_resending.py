@@ -41,6 +41,11 @@ def typed(text: str) -> dict[str, tuple[str, str]]:
     return {"Word": ("string_value", text)}
 
 
+def await_end(app: App, page: Visitor) -> None:
+    """Wait until the run of a page has ended."""
+    wait_for(lambda: not app.rows()[page.session].running)
+
+
 def come_back(app: App, page: Visitor) -> Visitor:
     page.close()
     wait_for(lambda: not app.rows()[page.session].active)
@@ -95,7 +100,7 @@ def test_a_page_that_is_back_while_others_are_written_to_gets_what_it_is_due(app
     for number in range(5):
         many.ask(typed("long" if number % 2 == 0 else "short"))
         page.ask(typed(f"entry {number}"))
-        wait_for(lambda: not app.rows()[page.session].running)
+        await_end(app, page)
 
         back = come_back(app, page)
 

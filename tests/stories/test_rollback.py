@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -264,8 +266,22 @@ def test_a_release_that_crashes_in_its_soak_is_rolled_back_by_itself(checkout: P
     assert "failed its soak" in checkout.status()["quarantined"][0]["reason"]
 
 
+GATE = """
+import pathlib
+import time
+while pathlib.Path({gate!r}).exists():
+    time.sleep(0.02)
+"""
+
+
 @pytest.fixture
-def soaking(checkout: Production) -> Production:
+def gate(tmp_path: Path) -> Path:
+    """Return a file: while it exists no process of `soaking` comes up."""
+    return tmp_path / "gate"
+
+
+@pytest.fixture
+def soaking(checkout: Production, gate: Path) -> Production:
     """A production whose release/2 soaks for long, and logs an error when `/fail` is asked for."""
     checkout.replace("gitrelease.toml", '[policy.dictionary]\nsoak = "300ms"', '[policy.dictionary]\nsoak = "30s"')
     checkout.replace(
@@ -274,6 +290,7 @@ def soaking(checkout: Production) -> Production:
         'if "fragile" in TERMS and "/fail" in self.path:\n'
         '            print("Uncaught app execution\\nTraceback\\nKeyError: 7", flush=True)\n        body = f"',
     )
+    checkout.replace("server.py", "import sys\n", f"import sys\n{GATE.format(gate=str(gate))}")
     checkout.commit("Longer soak")
     checkout.init().up()
     checkout.await_idle()
@@ -294,6 +311,25 @@ def test_an_error_in_the_output_during_the_soak_rolls_back(soaking: Production) 
 
     soaking.await_live("release/1")
     assert "Uncaught app execution: KeyError: 7" in soaking.status()["quarantined"][0]["reason"]
+
+
+def test_a_person_who_rolls_back_is_not_cut_off_by_production_that_goes_back_by_itself(
+    soaking: Production, gate: Path
+) -> None:
+    gate.touch()
+    soaking.kill(int(soaking.backend("standby")["identity"]["pid"]))
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        asked = beside.submit(soaking.gitrelease, "rollback", "release/1")
+        until(lambda: (soaking.status()["lock"] or {}).get("doing") == "rollback")
+        ask_for_failure(soaking)
+        until(lambda: "release/2 failed its soak" in soaking.agent_log())
+        gate.unlink()
+        back = asked.result()
+
+    assert back.code == 0, back.said
+    assert soaking.live() == "release/1"
+    assert not soaking.state()["person_needed"]
 
 
 @pytest.mark.long
