@@ -276,10 +276,16 @@ def multiplies(compiled: re.Pattern[str], pump: Pump, most: int) -> bool:
     Asked where the time begins to say something, at the latest over `most` repetitions.
     """
     for times in range(most // 2, most + 1, MORE):
-        took = spent(compiled, pump.text(times))
+        took = quickest(compiled, pump.text(times))
         if took > CLEAR:
             return min(spent(compiled, pump.text(times + MORE)), CAP) > TIMES * min(took, CAP / 5)
     return False
+
+
+def quickest(compiled: re.Pattern[str], text: str) -> float:
+    """Return the processor seconds of the least disturbed of three searches; of one that says nothing or is cut off."""
+    took = spent(compiled, text)
+    return took if took <= CLEAR or took == math.inf else min(took, spent(compiled, text), spent(compiled, text))
 
 
 def judge(name: str, pattern: str, seconds: float) -> dict[str, Any]:
