@@ -32,6 +32,7 @@ IMPORTS = _PACKAGE / "inside" / "imports.py"
 BACKTRACKING = _PACKAGE / "inside" / "backtracking.py"
 OWN_CHECKS = "gitrelease_checks.py"
 T = TypeVar("T")
+STARVED = 0.5  # of one processor: what computes all the time and is given less is held up by others
 CHECKED = "GITRELEASE_CHECK"  # in the environment of whatever a check starts
 
 
@@ -168,6 +169,16 @@ def _never_returned(running: Inside, name: str, *, finished: bool) -> Check:
     )
 
 
+def _starved(running: Inside, name: str) -> Check | None:
+    """Return that a check which only computes could not be done: others had the processors. None where it had time."""
+    waited = time.monotonic() - running.started
+    spent = process_table.activity(running.identity).spent
+    if spent > STARVED * waited:
+        return None
+    detail = f"could not be timed: the host is busy, it had {spent:.1f} s of a processor in {waited:.0f} s"
+    return Check(name=name, kind="major", status="unknown", detail=detail, seconds=waited)
+
+
 def _with_output(check: Check, running: Inside) -> Check:
     """Add what was printed to what a failed check of the repository's own said."""
     printed = _tail(running.read("output")) if check.status == "failed" and check.name.startswith("check_") else ""
@@ -190,7 +201,7 @@ def backtracking(
 
 
 def backtracking_results(running: Inside, *, finished: bool) -> tuple[Check, ...]:
-    """Return a check for each pattern; one that never came back has failed."""
+    """Return a check for each pattern; one that never came back has failed, unless the host gave it no time."""
     checks: list[Check] = []
     begun: str | None = None
     for entry in _entries(running):
@@ -211,7 +222,9 @@ def backtracking_results(running: Inside, *, finished: bool) -> tuple[Check, ...
             )
         )
     if begun is not None:
-        checks.append(_never_returned(running, f"backtracking {begun}", finished=finished))
+        name = f"backtracking {begun}"
+        starved = None if finished else _starved(running, name)
+        checks.append(starved or _never_returned(running, name, finished=finished))
     return tuple(checks)
 
 

@@ -261,13 +261,19 @@ def exponent(half: float, whole: float, floor: float) -> float:
 
 
 def measured_again(compiled: re.Pattern[str], pump: Pump, times: int) -> tuple[float, int, float]:
-    """Return the exponent of a doubling, to `times`, when it is measured five times; `times`; and its seconds.
+    """Return the exponent of a doubling, to `times`, when it is measured up to five times; `times`; and its seconds.
 
-    The median counts: a busy host disturbs one measurement or another, the short one as well as the long one. Both of a
-    pair are measured one after the other, as a host may be slower now than a moment ago.
+    The median counts, and is known once three of them are steep: a busy host disturbs one measurement or another, the
+    short one as well as the long one. Both of a pair are measured one after the other, as a host may be slower now than
+    a moment ago.
     """
-    pairs = [(spent(compiled, pump.text(times // 2)), spent(compiled, pump.text(times))) for _ in range(5)]
-    return sorted(exponent(half, whole, CLEAR / 4) for half, whole in pairs)[2], times, min(whole for _, whole in pairs)
+    steep: list[float] = []
+    least = math.inf
+    while len(steep) < 5 and sum(one > STEEP for one in steep) < 3:
+        half, whole = spent(compiled, pump.text(times // 2)), spent(compiled, pump.text(times))
+        steep.append(exponent(half, whole, CLEAR / 4))
+        least = min(least, whole)
+    return sorted(steep)[len(steep) // 2], times, least
 
 
 def multiplies(compiled: re.Pattern[str], pump: Pump, most: int) -> bool:

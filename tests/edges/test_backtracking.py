@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from gitrelease.core.contents import patterns_of
+from gitrelease.edges import inside
+from gitrelease.edges.cancel import Cancel
 from gitrelease.inside import backtracking
 from gitrelease.profiles.findoc.regions import REGIONS
 
@@ -95,3 +100,21 @@ def test_a_pattern_of_a_hundred_kilobytes_ends_in_its_time(tmp_path):
     (verdict,) = judged(tmp_path, huge, seconds=1.0)
 
     assert verdict["verdict"] == "fine"
+
+
+def test_what_the_host_gives_no_time_is_not_judged(tmp_path):
+    patterns = [("total", r"(a+)+$")]
+    with inside.backtracking(
+        Path(sys.executable), home=tmp_path, cwd=tmp_path, patterns=patterns, seconds=2
+    ) as running:
+        results = running.folder / "results"
+        deadline = time.monotonic() + 20
+        while not results.exists() or not results.read_bytes():
+            assert time.monotonic() < deadline
+        os.kill(running.identity.pid, signal.SIGSTOP)
+        finished = running.wait(time.monotonic() + 1.0, Cancel())
+
+        (check,) = inside.backtracking_results(running, finished=finished)
+
+    assert (check.name, check.status) == ("backtracking total", "unknown")
+    assert "could not be timed: the host is busy" in check.detail
