@@ -265,7 +265,7 @@ class Visitor:
                 self._add(message.delta.new_element, shown)
             elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                 self.ids |= shown.ids
-                self.session = shown.session
+                self.session = shown.session or self.session  # the end of a run alone names none
                 return shown
 
     def shown_with(self, text: str) -> Shown:

@@ -121,3 +121,49 @@ def test_typed_text_survives_a_change_of_process_even_where_nothing_is_moved_and
     page.get_by_text("release new, typed, more, none, ").wait_for()
     assert page.get_by_label("Other").input_value() == "more"
     page.close()
+
+
+CLICKED = """
+import streamlit as st
+
+st.session_state.runs = st.session_state.get("runs", 0) + 1
+word = st.text_input("Word", key="word")
+st.button("Fill", on_click=lambda: st.session_state.update(word="of the app"))
+if st.button("Extract"):
+    st.toast("extracted")
+    st.write("the result of a click")
+st.write(f"run {st.session_state.runs}, {word}")
+"""
+
+
+def test_a_page_that_is_sent_again_what_it_has_shows_the_same(tmp_path, browser):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "app.py").write_text(CLICKED)
+    with running_app(tmp_path / "app", run=tmp_path, name="app") as app:
+        front = Forwarder(app.port)
+        page = browser.new_page()
+        websockets: list[Any] = []
+        page.on("websocket", lambda websocket: websockets.append(websocket))  # noqa: PLW0108 - it marks what it is given
+        page.goto(f"http://127.0.0.1:{front.port}/")
+        page.get_by_text("run 1").wait_for()
+        page.get_by_role("button", name="Fill").click()
+        page.get_by_text("run 2, of the app").wait_for()
+        page.get_by_role("button", name="Extract").click()
+        page.get_by_text("run 3, of the app").wait_for()
+        page.get_by_text("extracted").wait_for()
+        page.get_by_label("Word").fill("half typed")
+
+        front.cut()
+        wait_for(lambda: page.wait_for_timeout(20) or len(websockets) > 1)
+        again = websockets[-1]
+        again.wait_for_event("framereceived", lambda frame: b"the result of a click" in frame, timeout=20_000)
+        again.wait_for_event("framereceived", timeout=20_000)  # what follows its element
+
+        assert page.get_by_text("the result of a click").count() == 1
+        assert page.get_by_text("extracted").count() == 1
+        assert page.get_by_label("Word").input_value() == "half typed"
+        page.get_by_label("Word").press("Enter")
+        page.get_by_text("run 4, half typed").wait_for()
+        assert page.get_by_text("the result of a click").count() == 0
+        page.close()
+        front.close()

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from gitrelease.inside.moving.resending import MOST, Resending
+from gitrelease.inside.moving.resending import LARGEST, Resending
 from tests.edges.companions import App, Visitor, running_app, wait_for
 
 SCRIPT = """
+import pathlib
 import streamlit as st
 
 word = st.text_input("Word")
@@ -25,6 +26,7 @@ st.file_uploader("Document")
 for line in range(3000 if word == "long" else 0):
     st.text(f"line {line}")
 st.write(f"word {word}, run {st.session_state.runs}")
+(pathlib.Path(__file__).parent / f"shown {word}").touch()
 """
 
 
@@ -41,15 +43,14 @@ def typed(text: str) -> dict[str, tuple[str, str]]:
     return {"Word": ("string_value", text)}
 
 
-def await_end(app: App, page: Visitor) -> None:
-    """Wait until the run of a page has ended."""
-    wait_for(lambda: not app.rows()[page.session].running)
-
-
 def come_back(app: App, page: Visitor) -> Visitor:
+    """Leave when no run is under way, and come back."""
+    wait_for(lambda: not app.rows()[page.session].running)
     page.close()
     wait_for(lambda: not app.rows()[page.session].active)
-    return Visitor(app.port, page.session)
+    back = Visitor(app.port, page.session)
+    back.session, back.ids = page.session, page.ids
+    return back
 
 
 def test_a_page_that_is_back_is_sent_the_result_of_its_last_click_and_nothing_is_run_again(app: App) -> None:
@@ -60,7 +61,6 @@ def test_a_page_that_is_back_is_sent_the_result_of_its_last_click_and_nothing_is
     back = come_back(app, page)
 
     assert back.shown().texts == ["result of a click", "word entered, run 2"]
-    back.ids = page.ids
     assert back.run(typed("on")).texts == ["word on, run 3"]
     back.close()
 
@@ -100,12 +100,12 @@ def test_a_page_that_is_back_while_others_are_written_to_gets_what_it_is_due(app
     for number in range(5):
         many.ask(typed("long" if number % 2 == 0 else "short"))
         page.ask(typed(f"entry {number}"))
-        await_end(app, page)
+        wait_for(lambda number=number: (app.slot / f"shown entry {number}").exists())
 
         back = come_back(app, page)
 
         back.shown_with(f"word entry {number}, run {number + 2}")
-        back.ids, page = page.ids, back
+        page = back
         many.shown_with(f"run {number + 2}")
     page.close()
     many.close()
@@ -125,14 +125,35 @@ def run_of(size: int, session: str) -> list[ForwardMsg]:
     return [begins, shows]
 
 
+def kept(resending: Resending, page: Session) -> list[str]:
+    return [one.kind for one in resending._logs[page].sent]
+
+
 def test_what_is_kept_of_all_pages_is_bounded_and_the_oldest_goes_first() -> None:
     loop = asyncio.new_event_loop()
     seconds = iter(range(100))
     resending = Resending(lambda: next(seconds))
-    pages = [Session(loop) for _ in range(4)]
+    pages = [Session(loop) for _ in range(6)]
 
     for page in pages:
-        resending.note(page, run_of(MOST // 3, "s"))
+        resending.note(page, run_of(LARGEST - 1000, "s"))
     loop.close()
 
-    assert [page in resending._logs for page in pages] == [False, False, True, True]
+    whole = ["new_session", "delta"]
+    assert [kept(resending, page) for page in pages] == [[], [], whole, whole, whole, whole]
+
+
+def test_nothing_is_kept_of_a_run_that_is_too_large_until_the_next_one_begins() -> None:
+    loop = asyncio.new_event_loop()
+    resending, page = Resending(), Session(loop)
+    begins, small = run_of(1, "s")
+
+    resending.note(page, [begins, *run_of(LARGEST, "s")[1:], small])
+    too_large = kept(resending, page)
+    resending.note(page, [small])
+    still = kept(resending, page)
+    resending.note(page, [begins, small])
+    loop.close()
+
+    assert (too_large, still) == ([], [])
+    assert kept(resending, page) == ["new_session", "delta"]

@@ -147,6 +147,7 @@ def wrap_connections(
                 departures.returned(asked)
                 session = self.get_active_session_info(identity).session
                 if holding.was_cut_off(session):
+                    resending.drop(session)
                     holding.make_again(session)
                 else:
                     resending.again(session)

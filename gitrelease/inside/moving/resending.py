@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .holding import when_idle
+from .holding import RETURNS, when_idle
 from .loop import is_open
+from .state import running
 
 UNSURE = 15.0  # seconds before its connection broke from which on a page may not have received what it was sent
 MOST = 32 << 20  # bytes that are kept for all pages
+LARGEST = 8 << 20  # of one page
 # What a page does, rather than shows: once is enough.
 ONCE = frozenset({"parent_message", "auth_redirect"})
 # What a page has asked for, of whatever run: where to upload, and a file that is made when it is wanted.
@@ -41,18 +43,32 @@ class Sent(NamedTuple):
 
 @dataclass
 class Log:
-    """What one page was sent, from the beginning of its last whole run on. `size`: bytes."""
+    """What one page was sent, from the beginning of its last whole run on. `size`: bytes.
+
+    `too_large`: nothing is kept until the next run of the whole page: half of a run is no page.
+    """
 
     sent: list[Sent] = field(default_factory=list)
     size: int = 0
+    too_large: bool = False
 
     def add(self, one: Sent) -> None:
-        self.sent.append(one)
-        self.size += one.size
+        if _begins_page(one.message):
+            self.too_large = False
+            self.keep(one for one in self.sent if one.kind in ANSWERS)
+        if not self.too_large:
+            self.sent.append(one)
+            self.size += one.size
+        if self.size > LARGEST:
+            self.drop()
 
     def keep(self, sent: Iterable[Sent]) -> None:
         self.sent = list(sent)
         self.size = sum(one.size for one in self.sent)
+
+    def drop(self) -> None:
+        self.keep(())
+        self.too_large = True
 
 
 class Resending:
@@ -69,18 +85,20 @@ class Resending:
             log = self._logs[session] = Log()
             session._event_loop.call_later(UNSURE, self._forget, session, log)
         for message in messages:
-            if _begins_page(message):
-                log.keep(one for one in log.sent if one.kind in ANSWERS)
             log.add(Sent(self._clock(), message, message.ByteSize()))
         self._make_room()
 
+    def drop(self, session: Any) -> None:
+        """Forget what a page was sent: it is run again."""
+        self._logs.pop(session, None)
+
     def again(self, session: Any) -> None:
         """Send a page that is back what it may not have received; after the run that is under way, if one is."""
-        when_idle(session, lambda: self._again(session))
+        when_idle(session, lambda: self._again(session), limit=RETURNS)
 
     def _again(self, session: Any) -> None:
         log = self._logs.get(session)
-        if log is None or not is_open(session):
+        if log is None or not is_open(session) or running(session):
             return
         del self._logs[session]  # it is noted again as it is sent
         whole = any(_begins_page(one.message) for one in log.sent)
@@ -98,18 +116,22 @@ class Resending:
             return
         surely = self._clock() - UNSURE
         log.keep(one for one in log.sent if one.at > surely)
-        if log.sent:
-            session._event_loop.call_later(log.sent[0].at - surely, self._forget, session, log)
+        if log.sent or log.too_large:
+            wait = log.sent[0].at - surely if log.sent else UNSURE
+            session._event_loop.call_later(wait, self._forget, session, log)
         else:
             del self._logs[session]
 
     def _make_room(self) -> None:
-        """Forget first what was sent first, of a page all or nothing: half of a run is no page."""
-        total = sum(log.size for log in self._logs.values())
-        while total > MOST:
-            session, log = min(self._logs.items(), key=lambda item: item[1].sent[-1].at)
-            del self._logs[session]
-            total -= log.size
+        """Forget first what was sent first."""
+        logs = [log for log in self._logs.values() if log.sent]
+        total = sum(log.size for log in logs)
+        if total > MOST:
+            for log in sorted(logs, key=lambda log: log.sent[-1].at):
+                total -= log.size
+                log.drop()
+                if total <= MOST:
+                    break
 
 
 def _begins_page(message: Any) -> bool:
