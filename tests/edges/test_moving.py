@@ -308,6 +308,7 @@ def test_a_page_that_comes_back_to_a_frozen_session_goes_on_there(pair):
 
     back = Visitor(one.port, page.session)
 
+    assert back.shown_with("clicks").texts[2] == "changes 0 clicks 0 presses 0"  # what it was sent last
     assert back.shown().texts[2] == "changes 0 clicks 1 presses 1"
     assert back.run(typed("x")).texts[2].startswith("changes")
     back.close()
@@ -821,7 +822,8 @@ def test_a_page_that_comes_back_while_it_is_sent_goes_on_there(pair, third):
         leave(one, page)
         back = Visitor(one.port, page.session)
         back.ids = page.ids
-        assert "word on" in back.run(typed("on")).texts[1]
+        back.ask(typed("on"))
+        back.shown_with("word on")
     finally:
         os.kill(third.process.pid, signal.SIGCONT)
     thread.join(20)
