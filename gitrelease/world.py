@@ -64,6 +64,11 @@ class World:
         return self.group == PRODUCTION
 
     @property
+    def wanted(self) -> bool:
+        """Was production brought up, with all of its groups, and not taken down since?"""
+        return Home(self.git.directory).wanted.exists()
+
+    @property
     def within(self) -> str:
         """What names this group behind a command, with a blank before it; nothing for production."""
         return "" if self.is_production else f" --in {self.group}"

@@ -198,6 +198,8 @@ class Duty:
                 known = production.world.records()
                 if known.live is None or known.live.number != number:
                     return Outcome(outcome="unchanged", reason=f"release/{number} is not live any more")
+                if not production.world.wanted:
+                    return Outcome(outcome="unchanged", reason="production was taken down")
                 production.soak = None  # not before: whoever waits for the end of the soak must see this first
                 target = target_of_rollback(production.world, known, None, production.memory)
                 if target is None or production.memory.went_back_by_itself:

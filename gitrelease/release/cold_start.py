@@ -80,7 +80,7 @@ def _try(production: Production, release: Release) -> None:
     except (ReleaseError, OSError) as error:  # another check is running, say: that says nothing of the release
         log.warning("whether a new process of %s starts could not be tried: %s", release.name, error)
         return
-    if production.memory.start_in_doubt != release.number or not production.world.home.wanted.exists():
+    if production.memory.start_in_doubt != release.number or not production.world.wanted:
         return  # something else is live by now, or production was taken down, and this process with it
     if isinstance(staged, Unfit) and staged.unknown:
         log.warning("whether a new process of %s starts could not be tried: %s", release.name, staged.reason)

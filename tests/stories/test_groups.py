@@ -11,6 +11,7 @@ import pytest
 
 from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port, until
 from tests.remedies import typed
+from tests.stories.test_cold_start import NEEDS
 from tests.stories.test_instances import answer
 from tests.whole import Users
 
@@ -398,3 +399,31 @@ def test_a_release_that_takes_its_group_out_of_the_settings_serves_there_all_the
         assert {row["name"]: row["release"] for row in production.status()["instances"]}["test-1"] == "release/2"
     finally:
         production.clear_away()
+
+
+def test_whether_a_new_process_of_a_group_starts_is_tried_once_and_written_down(
+    grouped: Grouped, tmp_path: Path
+) -> None:
+    installed = tmp_path / "thelib"
+    installed.write_text("1")
+    needs = NEEDS.format(place=str(installed), fits="1")
+    grouped.developer.replace("server.py", "import sys\n", f"import sys\n{needs}")
+    grouped.developer.write("requirements.txt", "thelib==1\n")
+    grouped.branch_with("two")
+    grouped.deploy("next", "--to", "test", "--approve")
+    grouped.await_proved()
+    installed.write_text("2")
+    grouped.developer.replace("server.py", "in '1'", "in '2'")
+    grouped.developer.write("requirements.txt", "thelib==2\n")
+    grouped.branch_with("three")
+    grouped.deploy("next", "--to", "test", "--approve")
+    grouped.await_proved()
+
+    back = grouped.production.gitrelease("rollback", "--in", "test")
+
+    assert back.code == 0, back.said
+    assert "release/3 needs other packages, whether release/2 starts anew is tried" in back.words
+    journal = grouped.production.home / "groups" / "test" / "journal.jsonl"
+    tried = until(lambda: [line for line in journal.read_text().splitlines() if '"start_tried"' in line])
+    assert len(tried) == 1
+    assert "ImportError: thelib" in tried[0]
