@@ -146,6 +146,7 @@ def _group(world: World, groups: Sequence[Production]) -> dict[str, Any]:
         "last_good": known.good.name if known.good else None,
         "soaking": soak is not None,
         "set": bool(world.instances),
+        "start": _start(memory),
         "person_needed": memory.stopped,
         "emergency": emergency_row(memory.emergency) if memory.emergency else None,
     }

@@ -23,7 +23,7 @@ from gitrelease.core.moments import since, when
 from gitrelease.core.pages import in_minutes
 from gitrelease.core.remedy import OF_IGNORED, TAKE_BACK
 from gitrelease.core.signs import Told
-from gitrelease.core.text import ago, counted, one_line, short
+from gitrelease.core.text import ago, counted, one_line, quoted, short
 from gitrelease.core.variables import told
 from gitrelease.edges import wire
 from gitrelease.edges.terminal import say
@@ -157,6 +157,7 @@ def _groups(state: dict[str, Any]) -> Iterator[str]:
             yield Told(f"group     {group['name']} serves {group['live']}{soaking}; good {good}", "live")
         if not group["set"]:
             yield f"          no instance names {group['name']} any more; end it: gitrelease down && gitrelease up"
+        yield from _start(group.get("start", {}), f"{group['live']} in {group['name']}", f" {quoted(group['name'])}")
         if group["person_needed"]:
             yield Told(f"PERSON    needed for {group['name']}: {one_line(group['person_needed'], 300)}", "problem")
             yield f"          {_acknowledged(group['emergency'], time.time())}"
@@ -183,7 +184,7 @@ def _unusual(state: dict[str, Any], now: float) -> Iterator[str]:
         what = f"{short(pending)} was taken and is not live yet" if pending else "what arrives cannot be looked at"
         yield Told(f"inbox     {what}: {one_line(trouble, 300)}", "problem")
         yield "          it is tried again; what is in the way: gitrelease doctor; clear it away: gitrelease recover"
-    yield from _start(state.get("start", {}))
+    yield from _start(state.get("start", {}), "the live release", "")
     if path := state.get("hooks", {}).get("elsewhere"):
         yield Told(f"hooks     git looks for them in {one_line(path, 200)}: pushes are not checked", "problem")
         yield "          put it right: gitrelease doctor --fix"
@@ -224,12 +225,13 @@ def _variables(recorded: dict[str, Any]) -> Iterator[str]:
         yield "          record others, in a shell that has them: gitrelease up --variables"
 
 
-def _start(start: dict[str, Any]) -> Iterator[str]:
-    """Say that the live release may not come up again: it serves from a process of before its packages changed."""
+def _start(start: dict[str, Any], release: str, within: str) -> Iterator[str]:
+    """Say that a release may not come up again: it serves from a process of before its packages changed."""
     if start.get("in_doubt"):
         why = one_line(start["reason"], 300) or "the release that was left needs other packages; it is being tried"
-        yield Told(f"start     no new process of the live release has been shown to start: {why}", "problem")
-        yield "          before a restart or a reboot: install the packages of that release, then: gitrelease restart"
+        yield Told(f"start     no new process of {release} has been shown to start: {why}", "problem")
+        then = f"gitrelease restart{within}"
+        yield f"          before a restart or a reboot: install the packages of that release, then: {then}"
 
 
 def _files(files: dict[str, Any]) -> Iterator[str]:

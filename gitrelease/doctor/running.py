@@ -133,12 +133,17 @@ def _told(case: Case, status: dict[str, Any]) -> Iterator[Diagnosis]:
 
 
 def start(case: Case) -> Iterator[Diagnosis]:
-    """Would a new process of the live release come up, after a rollback over other packages?"""
-    start = (case.agent.status or {}).get("start", {})
-    if start.get("in_doubt"):
-        why = start["reason"] or "the release that was left needs other packages"
-        fix = "install the packages of the live release in the app's environment, then: gitrelease restart"
-        yield problem("start", f"no new process of the live release has been shown to start: {why}", fix=fix)
+    """Would a new process of what is live come up, after a rollback over other packages?"""
+    status = case.agent.status or {}
+    of_groups = (
+        (one.get("start", {}), f"{one['live']} in {one['name']}", f" {quoted(one['name'])}")
+        for one in status.get("groups", ())
+    )
+    for start, release, within in ((status.get("start", {}), "the live release", ""), *of_groups):
+        if start.get("in_doubt"):
+            why = start["reason"] or "the release that was left needs other packages"
+            fix = f"install the packages of {release} in the app's environment, then: gitrelease restart{within}"
+            yield problem("start", f"no new process of {release} has been shown to start: {why}", fix=fix)
 
 
 def instances(case: Case) -> Iterator[Diagnosis]:

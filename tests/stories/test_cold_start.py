@@ -51,7 +51,7 @@ def gone_back(checkout: Production, installed: Path, *, fits: str, settings: str
     return ended
 
 
-@typed("release.going_back.go_back: gitrelease status", "doctor.running.start: gitrelease restart")
+@typed("release.going_back.go_back: gitrelease status", "doctor.running.start: gitrelease restart{within}")
 def test_that_a_new_process_does_not_start_is_told_before_a_restart_finds_out(
     checkout: Production, installed: Path
 ) -> None:

@@ -426,4 +426,12 @@ def test_whether_a_new_process_of_a_group_starts_is_tried_once_and_written_down(
     journal = grouped.production.home / "groups" / "test" / "journal.jsonl"
     tried = until(lambda: [line for line in journal.read_text().splitlines() if '"start_tried"' in line])
     assert len(tried) == 1
-    assert "ImportError: thelib" in tried[0]
+    status = grouped.production.type(back.said, "gitrelease status").words
+    doctor = grouped.production.gitrelease("doctor")
+    for said in (status, doctor.words):
+        assert "no new process of release/2 in test has been shown to start: " in said
+        assert "ImportError: thelib" in said
+    installed.write_text("1")
+    restarted = grouped.production.type(doctor.said, "gitrelease restart test")
+    assert restarted.code == 0, restarted.said
+    assert "has been shown to start" not in grouped.production.gitrelease("status").out

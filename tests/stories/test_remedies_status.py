@@ -138,7 +138,7 @@ def test_who_is_needed_acknowledges_it_as_it_is_said(checkout: Production) -> No
     assert "nobody has acknowledged" not in status(checkout)
 
 
-@typed("commands.status._start: gitrelease restart")
+@typed("commands.status._start: gitrelease restart{within}")
 def test_a_live_release_that_would_not_start_again_is_restarted_as_it_is_said(
     checkout: Production, tmp_path: Path
 ) -> None:
