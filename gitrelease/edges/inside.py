@@ -175,7 +175,8 @@ def _starved(running: Inside, name: str) -> Check | None:
     spent = process_table.activity(running.identity).spent
     if spent > STARVED * waited:
         return None
-    detail = f"could not be timed: the host is busy, it had {spent:.1f} s of a processor in {waited:.0f} s"
+    had = f"it had {spent:.1f} s of a processor in {waited:.0f} s"
+    detail = f"could not be timed: the host is busy, {had}; when it is less so, try the same again"
     return Check(name=name, kind="major", status="unknown", detail=detail, seconds=waited)
 
 
