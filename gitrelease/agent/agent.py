@@ -33,7 +33,7 @@ from gitrelease.agent.telling import Telling, served_by
 from gitrelease.agent.tidying import Tidying
 from gitrelease.agent.turn import DOWN, LOOK, URGENT_WAIT, Holder, Turn
 from gitrelease.checks.staging import Report
-from gitrelease.core.errors import Busy, Exit, ReleaseError
+from gitrelease.core.errors import Busy, Cancelled, Exit, ReleaseError
 from gitrelease.core.events import AnyEvent
 from gitrelease.core.history import release_name
 from gitrelease.core.memory import Memory
@@ -130,8 +130,7 @@ class Agent:
                 self._telling.stop()
                 return int(Exit.UNEXPECTED)
             if self.foreground and not self._renewing:
-                # Who has typed `down` was first; that ends us, too.
-                self._go_down(home.down.read_text().strip() if home.down.exists() else _SERVICE_MANAGER)
+                self._take_down_with_us()
             self._telling.stop()
             home.agent_socket.unlink(missing_ok=True)
             home.agent_pid.unlink(missing_ok=True)
@@ -236,6 +235,8 @@ class Agent:
         Who is `recovering` it says at the end what was done.
         """
         with self.has_turn(owner=owner, pid=pid, doing="up", cancel=cancel, wait=60):
+            if self._stopping.is_set():
+                raise Cancelled("the agent ends")
             if self.production is not None:
                 return self._up_already(self.production, report=report, by=owner)
             self.world = open_world(self.world.git.root)
@@ -293,6 +294,18 @@ class Agent:
             self._go_down(owner)
         cut = f", {counted(pages, 'open page')} lost what was entered there" if pages else ""
         return Outcome(outcome="unchanged", reason=f"production is down{cut}", hint="Start it again: gitrelease up")
+
+    def _take_down_with_us(self) -> None:
+        """Stop production as this agent ends; what is under way gives way first, and nothing begins any more."""
+        home = self.world.home
+        # Who has typed `down` was first; that ends us, too.
+        owner = home.down.read_text().strip() if home.down.exists() else _SERVICE_MANAGER
+        self.turn.hurry(f"{owner} takes production down")
+        try:
+            self.turn.take(owner=owner, pid=os.getpid(), doing=DOWN, cancel=Cancel(), wait=URGENT_WAIT)
+        except Busy as busy:
+            log.warning("%s; production goes down all the same, as %s does not wait", busy.message, owner)
+        self._go_down(owner)
 
     def _productions(self) -> tuple[Production, ...]:
         """Return production, where it is up, and what the other groups serve."""

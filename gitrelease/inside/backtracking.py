@@ -242,17 +242,18 @@ def confirmed(
     # From below CLEAR to beyond CAP in one doubling is steeper than any small power. Otherwise, what came before may be
     # too short to say anything: then this is the least that it can be.
     floor = CLEAR / 4 if took == math.inf else CLEAR
-    steep = exponent(before, took, floor) if took > 4 * CLEAR else 0.0
-    if steep > STEEP:
-        return measured_again(compiled, pump, times)
-    if took == math.inf:  # cut off, it says little: the doubling before it was not
-        shorter = measured_again(compiled, pump, times // 2)
-        return shorter if shorter[0] > STEEP else (steep, times, took)
-    if took > CAP / 4:
+    found = exponent(before, took, floor) if took > 4 * CLEAR else 0.0, times, took
+    if found[0] > STEEP:
+        found = measured_again(compiled, pump, times)
+    elif CAP / 4 < took < math.inf:
         before = min(before, *(spent(compiled, pump.text(times // 2)) for _ in range(3)))
         if exponent(before, took, floor) > STEEP:
-            return measured_again(compiled, pump, times)
-    return steep, times, took
+            found = measured_again(compiled, pump, times)
+    if found[0] <= STEEP and took == math.inf:
+        # Cut off, it says too little: it may take many times CAP. The doubling before it was not.
+        shorter = measured_again(compiled, pump, times // 2)
+        found = shorter if shorter[0] > STEEP else found
+    return found
 
 
 def exponent(half: float, whole: float, floor: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -55,6 +56,17 @@ def test_a_pattern_that_explodes_is_found_with_a_text_that_shows_it(tmp_path, pa
     text = eval(verdict["input"])  # noqa: S307 - the promise is that it is a Python expression for a text
     assert isinstance(text, str)
     assert re.compile(pattern)
+
+
+def test_what_is_cut_off_is_judged_by_the_doubling_before_it_wherever_the_host_was_disturbed():
+    compiled, pump = re.compile(r"\s*\s*\s*:"), backtracking.Pump("", " ", "!")
+    signal.signal(signal.SIGVTALRM, backtracking.late)
+    half = next(times for times in range(64, 1024, 16) if backtracking.spent(compiled, pump.text(times)) > 0.2)
+
+    steep, times, _ = backtracking.confirmed(compiled, pump, 2 * half, 0.001, math.inf)  # 0.001: hardly measured
+
+    assert steep > backtracking.STEEP
+    assert times == half
 
 
 @pytest.mark.parametrize(

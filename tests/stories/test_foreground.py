@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from gitrelease.commands.client import user
+from gitrelease.edges.faults import FAULT, SIGNAL
 from tests.checkout import PATIENCE, Production, until
 from tests.remedies import typed
 
@@ -19,11 +21,11 @@ from tests.remedies import typed
 class Service:
     """The line that a service manager runs."""
 
-    def __init__(self, production: Production) -> None:
+    def __init__(self, production: Production, *, env: Mapping[str, str] | None = None) -> None:
         self.log: Path = production.root.parent / "service.log"
         command = [sys.executable, "-m", "gitrelease", "-C", str(production.root), "up", "--foreground"]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(env or {})})
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -54,6 +56,30 @@ def test_production_ends_with_it_and_stays_down(checkout: Production, service: S
     assert pushed.code != 0
     assert "production is down, the service manager asked for it" in pushed.said
     assert not checkout.status()["agent"]["running"]
+
+
+@pytest.mark.parametrize(
+    "point", ["stage: started", "promote: live, not told", "up: production serves, the groups not yet"]
+)
+def test_production_that_is_told_to_end_on_its_way_up_stays_down(checkout: Production, point: str) -> None:
+    checkout.init()
+    service = Service(checkout, env={FAULT: point, SIGNAL: "STOP"})
+    until(lambda: _state(service.process.pid) == "T", f"it is at {point!r}")
+    started = checkout.marked()
+
+    service.process.send_signal(signal.SIGTERM)
+    service.process.send_signal(signal.SIGCONT)
+
+    assert service.process.wait(timeout=PATIENCE) == 0, service.log.read_text()
+    assert started
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "all that was started has ended")
+    assert checkout.gitrelease("deploy").said.startswith("error: production is down, the service manager asked for it")
+    assert not checkout.marked()
+
+
+def _state(pid: int) -> str:
+    """Return the letter that the kernel gives a process: T where it stands still."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_who_stops_and_starts_it_calls_that_no_recovery(checkout: Production, service: Service) -> None:
