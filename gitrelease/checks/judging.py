@@ -24,6 +24,7 @@ from gitrelease.core.meaning import items_of
 from gitrelease.core.outcome import Check
 from gitrelease.core.replay import Difference, ReplayDiff, compare
 from gitrelease.core.schemas import breaking, mismatches, named, retyped
+from gitrelease.core.text import one_line
 from gitrelease.core.verdict import FORGIVEN
 from gitrelease.world import World
 
@@ -83,11 +84,16 @@ def _mismatches(world: World, commit: str, emitted: Facts) -> list[str]:
 
 def _replay_check(replay: ReplayDiff, spent: float) -> Check:
     """Say what the sample documents showed; that values were lost is for whoever approves to weigh."""
-    detail = replay.told
+    detail = "; ".join(filter(None, (replay.unread_told, replay.told)))
     if replay.broken:
         first = replay.broken[0]
         detail = f"{first.document} fails: {first.failed}; it does not on the live release"
-    status: Any = "failed" if replay.broken else "warned" if replay.lost or replay.changed else "passed"
+    elif replay.late:
+        count = f"{len(replay.late)} of {replay.documents + len(replay.late)} documents"
+        detail = f"there was no time for {count} that the live release has read, {one_line(replay.late[0], 60)} first"
+        detail += "; try the same again when the host is less busy, or give it more (limits.checks)"
+    odd = replay.lost or replay.changed or replay.unread
+    status: Any = "failed" if replay.broken else "unknown" if replay.late else "warned" if odd else "passed"
     return Check(
         name="replay", kind=Kind.PATTERN.value, status=status, detail=detail, seconds=round(spent, 3), absolute=True
     )

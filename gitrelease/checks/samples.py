@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitrelease.core.settings import DEFAULT_SCRIPT
+from gitrelease.core.settings import DEFAULT_SCRIPT, seconds
 from gitrelease.profiles import findoc
 from gitrelease.world import World
+
+SHARE = 0.2  # of the time for all checks: what one document, or a batch of small ones, may take
+RESERVE = 1.0  # seconds before that time is over: what was found out until then is still written
 
 
 def is_findoc(world: World) -> bool:
@@ -63,6 +67,15 @@ def _key(places: Iterable[Path]) -> str:
 
 
 def replay_spec(world: World, documents: Documents) -> dict[str, Any] | None:
-    if not (is_findoc(world) and documents.folders):
-        return None
-    return {"module": str(findoc.REPLAY), "documents": [str(folder) for folder in documents.folders]}
+    return replay_of(world, documents.folders) if is_findoc(world) and documents.folders else None
+
+
+def replay_of(world: World, folders: Iterable[Path]) -> dict[str, Any]:
+    """Return how the documents in `folders` go through the app, from now on, for `inside/contract.py`."""
+    limit = seconds(world.settings.limits.checks)
+    return {
+        "module": str(findoc.REPLAY),
+        "documents": [str(folder) for folder in folders],
+        "each": limit * SHARE,
+        "until": time.monotonic() + limit - RESERVE,
+    }

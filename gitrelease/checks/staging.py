@@ -214,6 +214,8 @@ def _tell_news(warned: Sequence[Check], findings: Findings, live: LiveSide | Non
             report("warning", one_line(f"{check.name}: {check.detail}", 400), None)
     if findings.replay is not None and findings.replay.differs:
         report("replay", one_line(findings.replay.told, 400), None)
+    if findings.replay is not None and findings.replay.unread:
+        report("replay", one_line(findings.replay.unread_told, 600), None)
 
 
 def _forgiven(check: Check) -> bool:

@@ -188,3 +188,5 @@ def _replay_lines(replay: dict[str, Any]) -> Iterator[str]:
         for item in replay[what]:
             values = " -> ".join(one_line(item[side]["value"], 40) for side in ("old", "new") if item[side])
             yield Told(f"  {sign} {one_line(item['metric'], 40)} {values}  {one_line(item['document'], 60)}", state)
+    for item in replay["unread"]:
+        yield Told(f"  not compared: {one_line(item['document'], 60)} {one_line(item['why'], 120)}", "warned")

@@ -42,8 +42,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     new: Extract | None
 
 
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that could not be compared, and `why`."""
+
+    document: str
+    why: str
+
+
 class ReplayDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate finds beside what the live release finds; `broken` are documents that only it fails over."""
+    """What a candidate finds beside what the live release finds.
+
+    `documents` is how many both have read; `broken` are those that only the candidate fails over, `late` those that it
+    alone had no time for, `unread` the others that could not be compared.
+    """
 
     documents: int
     gained: tuple[Difference, ...] = ()
@@ -51,12 +62,15 @@ class ReplayDiff(msgspec.Struct, frozen=True, kw_only=True):
     changed: tuple[Difference, ...] = ()
     signs: int = 0  # how many signs differ
     broken: tuple[Answer, ...] = ()
+    late: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     @property
     def summary(self) -> str:
         """Return the line of a release note: `replay: +14 values, -0`."""
-        if self.signs and not (self.gained or self.lost or self.changed):
-            return f"replay: values as before, {self.signs} label counts differ"
+        if not (self.gained or self.lost or self.changed):
+            also = f", {self.signs} label counts differ" if self.signs else ""
+            return f"replay: values as before{also}"
         parts = [f"+{len(self.gained)} values, -{len(self.lost)}"]
         if self.changed:
             parts.append(f"{len(self.changed)} changed")
@@ -71,6 +85,16 @@ class ReplayDiff(msgspec.Struct, frozen=True, kw_only=True):
         for what, items in (("lost", self.lost), ("changed", self.changed), ("gained", self.gained)):
             parts += [f"{what}: {told(items)}"] if items else []
         return "; ".join(parts)
+
+    @property
+    def unread_told(self) -> str:
+        """Return which documents could not be compared; nothing where all were."""
+        if not self.unread:
+            return ""
+        parts = [f"{one_line(one.document, 60)} {one_line(one.why, 160)}" for one in self.unread[:_SHOWN]]
+        more = len(self.unread) - len(parts)
+        said = "; ".join([*parts, *([f"and {more} more"] if more > 0 else [])])
+        return f"{len(self.unread)} of {self.documents + len(self.unread)} documents not compared: {said}"
 
     @property
     def differs(self) -> bool:
@@ -88,25 +112,42 @@ def compare(old: Mapping[str, Answer], new: Mapping[str, Answer]) -> ReplayDiff:
     changed: list[Difference] = []
     signs = 0
     broken: list[Answer] = []
-    shared = [name for name in new if name in old]
-    for name in shared:
+    late: list[str] = []
+    unread: list[Unread] = []
+    documents = 0
+    for name in (name for name in new if name in old):
         before, after = old[name], new[name]
-        if after.failed and not before.failed:
+        if after.failed and not (before.failed or before.skipped):
             broken.append(after)
             continue
-        if after.skipped or before.skipped or after.failed or before.failed:
+        if after.skipped and not (before.failed or before.skipped):
+            late.append(name)
             continue
+        if why := _why_unread(before, after):
+            unread.append(Unread(document=name, why=why))
+            continue
+        documents += 1
         for item in _differences(name, before.metrics, after.metrics):
             (gained if item.old is None else lost if _is_lost(item.old, item.new) else changed).append(item)
         signs += len(set(before.signs.items()) ^ set(after.signs.items()))
     return ReplayDiff(
-        documents=len(shared),
+        documents=documents,
         gained=tuple(gained),
         lost=tuple(lost),
         changed=tuple(changed),
         signs=signs,
         broken=tuple(broken),
+        late=tuple(late),
+        unread=tuple(unread),
     )
+
+
+def _why_unread(before: Answer, after: Answer) -> str:
+    """Say why a document cannot be compared; nothing where both versions have read it."""
+    ours, theirs = after.failed or after.skipped, before.failed or before.skipped
+    if ours:
+        return f"{ours}, as on the live release"
+    return f"was not read by the live release: {theirs}" if theirs else ""
 
 
 def _is_lost(old: Extract, new: Extract | None) -> bool:

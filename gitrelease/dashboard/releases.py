@@ -93,6 +93,8 @@ def show(told: dict[str, Any]) -> None:
     if replay:
         st.text(f"{replay['documents']} documents, {replay['signs']} label counts differ")
         showing.table(list(replayed(replay)), REPLAYED, key="replay")
+        for item in replay["unread"]:
+            st.text(f"Not compared: {item['document']} {item['why']}")
     else:
         st.text("Nothing was replayed, or its result is not kept any more.")
     st.subheader("What the app printed")

@@ -2,13 +2,14 @@
 
 Usage: python contract.py SPEC.json, in the folder of the app. The spec is a JSON object:
 
-    script    the app's file, an absolute path
+    script    the app's file, from the folder of the app
     classes   names of the classes that can be constructed without an argument
     checks    the files of contract modules
     patterns  a list of [name, pattern, ...]: regular expressions that compile
     change    what the candidate changes: {"kinds": [...], "regions": [{"region", "kind", "added", "removed"}]}, or null
     own       the file with the repository's own checks, or null
-    replay    {"module", "documents": [folder, ...], "result"}: what is run over sample documents at the end, or null
+    replay    what is run over sample documents at the end, or null: {"module", "documents": [folder, ...], "result",
+              "each": seconds for a batch of them, "until": when all must have ended, by `time.monotonic()`}
     limits    {"cpu": seconds, "memory_mb", "output_mb"}: what this process may use
     result    the file to which the results are appended
 
@@ -43,7 +44,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -248,7 +249,7 @@ def line_of_json(value: dict[str, Any]) -> bytes:
 
 def run(spec: dict[str, Any]) -> None:
     """Run all checks of `spec`."""
-    app, result = App(Path(spec["script"])), Path(spec["result"])
+    app, result = App(Path(spec["script"]).absolute()), Path(spec["result"])
     prepare(app.script)
     limit(spec.get("limits") or {})
     checks = [Check("import", "major", app.load), *checks_of(spec, app)]
@@ -281,29 +282,32 @@ def not_imported() -> None:
 def replay(app: App, wanted: dict[str, Any]) -> dict[str, Any]:
     """Run the pipeline over the sample documents; what each gave goes to a file of its own, a line a document."""
     module = read_module(Path(wanted["module"]), "gitrelease_replay")
+    replaying = import_file(Path(__file__).with_name("replaying.py"), "gitrelease_replaying")
     folders = [Path(folder) for folder in wanted["documents"]]
-    paths = [(folder, path) for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = {
+        path: path.relative_to(folder).as_posix()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+    def run(paths: Sequence[Path]) -> list[dict[str, Any]] | str:
+        try:
+            answers: list[dict[str, Any]] = module.replay(app.module, paths)  # type: ignore[union-attr]
+        except BaseException as error:  # noqa: BLE001 - whatever the app raises over a document, the others are run
+            return describe(error, app.script)
+        return answers
 
     def run_all() -> None:
         if isinstance(module, Broken):
             raise module
-        with Path(wanted["result"]).open("wb") as file:
-            answers = documents(module, app, [path for _, path in paths])
-            for (folder, path), gave in zip(paths, answers):  # noqa: B905 - Python 3.8 has no `strict`
-                file.write(line_of_json({"document": path.relative_to(folder).as_posix(), **gave}))
+        limits = replaying.Limits(wanted["each"], wanted["until"])
+        batches = module.batches(list(names), replaying.workers())
+        with Path(wanted["result"]).open("wb", buffering=0) as file:
+            for path, gave in replaying.answers(run, batches, limits):
+                file.write(line_of_json({"document": names[path], **gave}))
 
     return perform(Check("replay", "pattern", run_all), app.script)
-
-
-def documents(module: ModuleType, app: App, paths: list[Path]) -> list[dict[str, Any]]:
-    """Return what each document gave, or why it gave nothing; together if they let themselves, else one by one."""
-    try:
-        together: list[dict[str, Any]] = module.replay(app.module, paths)
-    except Exception as error:  # noqa: BLE001 - whatever the pipeline raises over one document, the others are run
-        if len(paths) == 1:
-            return [{"failed": describe(error, app.script)}]
-        return [documents(module, app, [path])[0] for path in paths]
-    return together
 
 
 def limit(limits: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitrelease.checks.check_slot import check_slot
-from gitrelease.checks.samples import is_findoc
+from gitrelease.checks.samples import is_findoc, replay_of
 from gitrelease.core.bisection import last_change
 from gitrelease.core.errors import Exit, ReleaseError
 from gitrelease.core.history import Release, nothing_live
@@ -22,7 +22,6 @@ from gitrelease.core.settings import seconds
 from gitrelease.edges import inside
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.records import Records
-from gitrelease.profiles import findoc
 from gitrelease.world import World
 
 NAME = "text.txt"
@@ -83,7 +82,7 @@ def extract(world: World, release: Release, text: str) -> Answer:
         slot = check_slot(world, release.commit, cancel)
         limit = seconds(world.settings.limits.checks)
         spec = {"script": world.settings.app.script, "classes": [], "checks": [], "patterns": []}
-        replay = {"module": str(findoc.REPLAY), "documents": [scratch]}
+        replay = replay_of(world, [Path(scratch)])
         try:
             with inside.contract(
                 world.python, home=world.home.root, slot=slot.path, spec=spec, replay=replay

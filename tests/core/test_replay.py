@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,14 +66,34 @@ def test_a_document_that_only_the_candidate_fails_over_is_broken_and_loses_nothi
     assert diff.lost == ()
 
 
-def test_what_was_skipped_or_is_new_is_not_compared():
-    old = answers(("eps", "1"))
-    new = {**answers(skipped="no PDF here"), "new.txt": Answer(document="new.txt", metrics=(Extract("eps", "2"),))}
+def test_what_is_new_is_not_compared():
+    new = {**answers(("eps", "1")), "new.txt": Answer(document="new.txt", metrics=(Extract("eps", "2"),))}
 
-    diff = compare(old, new)
+    diff = compare(answers(("eps", "1")), new)
 
-    assert (diff.lost, diff.gained) == ((), ())
+    assert (diff.lost, diff.gained, diff.unread) == ((), (), ())
     assert diff.documents == 1
+
+
+def test_a_document_that_the_candidate_alone_had_no_time_for_is_late():
+    diff = compare(answers(("eps", "1")), answers(skipped="there was no time left for it"))
+
+    assert (diff.late, diff.unread, diff.lost) == (("report.txt",), (), ())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ({"skipped": "late"}, {"failed": "took longer than 6 s"}, "took longer than 6 s, as on the live release"),
+        ({"failed": "no PDF here"}, {"failed": "no PDF here"}, "no PDF here, as on the live release"),
+        ({"failed": "no PDF here"}, {}, "was not read by the live release: no PDF here"),
+    ],
+)
+def test_a_document_that_one_of_them_did_not_read_is_told_with_the_reason(before, after, why):
+    diff = compare(answers(("eps", "1"), **before), answers(("eps", "2"), **after))
+
+    assert (diff.documents, diff.broken, diff.lost, diff.changed) == (0, (), (), ())
+    assert diff.unread_told == f"1 of 1 documents not compared: report.txt {why}"
 
 
 def test_losses_are_those_that_nobody_allowed():

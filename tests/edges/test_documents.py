@@ -51,10 +51,15 @@ def test_an_empty_document_gives_nothing(app, tmp_path, name):
     assert metrics(app, tmp_path / name, b"") == {}
 
 
-def test_a_document_that_is_far_too_large_is_skipped(app, tmp_path):
-    (tmp_path / "report.txt").write_bytes(b"x" * 2_000_001)
+def test_what_takes_its_time_goes_through_the_app_alone_the_smallest_first(tmp_path):
+    sizes = {"a.txt": 10, "b.csv": 20, "c.pdf": 300, "d.txt": 2_000_001, "e.PDF": 200, "f.txt": 30}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(b"x" * size)
 
-    assert replay.replay(app, [tmp_path / "report.txt"]) == [{"skipped": "is larger than 2 MB"}]
+    batches = replay.batches([tmp_path / name for name in sizes], 2)
+
+    names = [[path.name for path in batch] for batch in batches]
+    assert names == [["a.txt", "f.txt"], ["b.csv"], ["e.PDF"], ["c.pdf"], ["d.txt"]]
 
 
 def test_together_they_give_what_each_gives_alone(app):
