@@ -20,8 +20,8 @@ from tests.edges.companions import COMPANION, PROGRAM, answers, argv, free_port,
 LAUNCHED = Path(__file__).with_name("launched")
 # Our modules in the app's process: one package, under a name of its own.
 PARTS = """
-    arrivals carry cookie_secret departures disk_cache endpoint frames holding hooks identity launch libraries loop
-    media memory notices parcel plain resending start state uploads
+    arrivals carry cookie_secret departures disk_cache endpoint frames garbage holding hooks identity launch libraries
+    loop media memory notices parcel plain resending start state uploads
 """
 OURS = ["_gitrelease_companion", *(f"_gitrelease_companion.{part}" for part in PARTS.split())]
 

@@ -17,7 +17,7 @@ command -v python3.11 >/dev/null || { echo "python3.11 is missing: the older ver
 "$python" -c "import gitrelease, pytest" || { echo "no test environment: python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"; exit 2; }
 tests=(
   tests/edges/test_moving.py tests/edges/test_resending.py tests/edges/test_moving_browser.py
-  tests/edges/test_companion_launch.py
+  tests/edges/test_garbage.py tests/edges/test_companion_launch.py
   tests/edges/test_disk_cache.py tests/edges/test_cookies.py tests/stories/test_streamlit_config.py
 )
 

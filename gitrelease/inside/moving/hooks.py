@@ -5,17 +5,21 @@ A wrapper that fails says so once and is out of the way: the app is served as if
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import Any
 
 from .arrivals import Arrivals, greet
 from .departures import Departures
+from .garbage import Garbage
 from .holding import Holding
 from .launch import failure, tell
 from .media import KeptMedia
 from .memory import Memory
 from .resending import Resending
 from .uploads import Uploads
+
+TOLD = 0.1  # seconds after the end of a run: its page has been sent that by then
 
 _told: set[str] = set()
 
@@ -185,8 +189,11 @@ def wrap_disconnections(departures: Departures, holding: Holding) -> None:
     WebsocketSessionManager.disconnect_session = disconnect_session  # type: ignore[method-assign]
 
 
-def wrap_ends(holding: Holding) -> None:
-    """Tell no page that a run which was cut off has ended well: it would drop all that the run had not come to."""
+def wrap_ends(holding: Holding, garbage: Garbage) -> None:
+    """Tell no page that a run which was cut off has ended well: it would drop all that the run had not come to.
+
+    Once it has been told, garbage is collected, now and then.
+    """
     from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
     from streamlit.runtime.app_session import AppSession
 
@@ -198,6 +205,7 @@ def wrap_ends(holding: Holding) -> None:
         try:
             if ForwardMsg.ScriptFinishedStatus.Name(status) in well and holding.was_cut_off(self):
                 status = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+            asyncio.get_running_loop().call_later(TOLD, garbage.run_ended)
         except Exception as error:  # noqa: BLE001
             _failed("the end of a run", error)
         return original(self, status, *args, **kwargs)

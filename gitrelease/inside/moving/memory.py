@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from typing import Any
 
+from .garbage import Garbage
 from .loop import manager, on_loop
 from .state import running
 
@@ -13,8 +13,9 @@ from .state import running
 class Memory:
     """The sessions that take memory here, open or closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, garbage: Garbage) -> None:
         self._sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._garbage = garbage
 
     def add(self, session: Any) -> None:
         """Count a session for as long as anything holds it."""
@@ -36,7 +37,7 @@ class Memory:
             self._sessions.discard(session)
             _empty(session)
         # Here, because what ends a session is called where the collector finds it, and must be on the loop.
-        gc.collect()
+        self._garbage.collect()
         return before - len(self._sessions)
 
 

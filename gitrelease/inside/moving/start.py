@@ -9,6 +9,7 @@ from . import cookie_secret, disk_cache, hooks, identity
 from .arrivals import Arrivals
 from .departures import Departures
 from .endpoint import Endpoint, Handler, Payload, Refusal
+from .garbage import Garbage
 from .holding import Holding
 from .launch import Arguments, tell
 from .loop import manager, on_loop
@@ -78,7 +79,8 @@ class Companion:
         self._arrivals: Arrivals | None = None
         self._departures: Departures | None = None
         self._uploads = Uploads()
-        self._memory = Memory()
+        self._garbage = Garbage()
+        self._memory = Memory(self._garbage)
         self._media = KeptMedia()
 
     def join(self) -> str:
@@ -95,7 +97,7 @@ class Companion:
             hooks.wrap_uploads(arrivals, departures)
             hooks.wrap_addresses(departures)
             hooks.follow_uploads(self._uploads, departures)
-            hooks.wrap_ends(holding)
+            hooks.wrap_ends(holding, self._garbage)
             hooks.wrap_disconnections(departures, holding)
             hooks.wrap_messages(resending)
             hooks.wrap_connections(arrivals, departures, holding, resending, self._memory)
