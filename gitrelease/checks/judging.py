@@ -89,9 +89,11 @@ def _replay_check(replay: ReplayDiff, spent: float) -> Check:
         first = replay.broken[0]
         detail = f"{first.document} fails: {first.failed}; it does not on the live release"
     elif replay.late:
-        count = f"{len(replay.late)} of {replay.documents + len(replay.late)} documents"
-        detail = f"there was no time for {count} that the live release has read, {one_line(replay.late[0], 60)} first"
-        detail += "; try the same again when the host is less busy, or give it more (limits.checks)"
+        count = f"{len(replay.late)} of {replay.documents + len(replay.late)}"
+        detail = (
+            f"there was no time for {count} documents that the live release has read ({one_line(replay.late[0], 60)})"
+        )
+        detail += "; try the same again when the host is less busy, or give it more: limits.checks"
     odd = replay.lost or replay.changed or replay.unread
     status: Any = "failed" if replay.broken else "unknown" if replay.late else "warned" if odd else "passed"
     return Check(

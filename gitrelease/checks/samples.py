@@ -16,7 +16,7 @@ from gitrelease.profiles import findoc
 from gitrelease.world import World
 
 SHARE = 0.2  # of the time for all checks: what one document, or a batch of small ones, may take
-RESERVE = 1.0  # seconds before that time is over: what was found out until then is still written
+RESERVE = 0.3  # seconds before that time is over: what was found out until then is still written
 
 
 def is_findoc(world: World) -> bool:

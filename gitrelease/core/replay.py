@@ -115,7 +115,7 @@ def compare(old: Mapping[str, Answer], new: Mapping[str, Answer]) -> ReplayDiff:
     late: list[str] = []
     unread: list[Unread] = []
     documents = 0
-    for name in (name for name in new if name in old):
+    for name in sorted(new.keys() & old.keys()):
         before, after = old[name], new[name]
         if after.failed and not (before.failed or before.skipped):
             broken.append(after)

@@ -12,12 +12,12 @@ from tests.checkout import Clone, Production, make_checkout
 from tests.stories.test_streamlit import SCRIPT, SETTINGS, sample_files
 
 # What the app does with some documents: over one it never ends, over one it ends the process, one it cannot read.
+NAME = '        name = str(getattr(source, "name", source)).lower()\n'
+ENDLESS = '        while name.endswith("endless.pdf"):\n            time.sleep(1)\n'
 ODD = '''
     def clean_for_nlp(self, raw):
         """Clean, but for what is odd."""
         text = raw.to_csv()
-        while "ENDLESS" in text:
-            pass
         if "FATAL" in text:
             os._exit(3)
         if "UNREADABLE" in text:
@@ -34,13 +34,17 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
     folder = tmp_path_factory.mktemp("replayed")
     files = sample_files()
     assert "    def clean_for_nlp(self, " in files[SCRIPT]
-    files[SCRIPT] = "import os\n" + files[SCRIPT].replace("\n    def clean_for_nlp(self, ", ODD)
+    assert NAME in files[SCRIPT]
+    files[SCRIPT] = files[SCRIPT].replace(NAME, NAME + ENDLESS)
+    files[SCRIPT] = "import os\nimport time\n" + files[SCRIPT].replace("\n    def clean_for_nlp(self, ", ODD)
     with pytest.MonkeyPatch.context() as patch:
         for who in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{who}_NAME", "Ann Tester")
             patch.setenv(f"GIT_{who}_EMAIL", "ann@example.com")
         settings = SETTINGS.replace('checks = "8s"', 'checks = "40s"') + '[contract]\ndocuments = ["odd"]\n'
-        odd = {f"odd/{word.lower()}.txt": f"{word}\n{REPORT}" for word in ("ENDLESS", "FATAL", "UNREADABLE")}
+        odd = {f"odd/{word.lower()}.txt": f"{word}\n{REPORT}" for word in ("FATAL", "UNREADABLE")} | {
+            "odd/endless.pdf": "-"
+        }
         production = make_checkout(
             folder,
             {
@@ -70,7 +74,7 @@ def test_no_document_switches_the_comparison_off(production: Production, develop
     assert refused.code != 0, refused.said
     assert "values of the sample documents (net_income)" in refused.words
     for why in (
-        "3 of ", "odd/endless.txt took longer than", "odd/fatal.txt ended the process (exit 3), as on the live release",
+        "3 of ", "odd/endless.pdf took longer than", "odd/fatal.txt ended the process (exit 3), as on the live release",
         "odd/unreadable.txt ValueError: cannot be read (FinDocPipeline.py:",
     ):  # fmt: skip
         assert why in refused.words
@@ -82,7 +86,7 @@ def test_no_document_switches_the_comparison_off(production: Production, develop
 @pytest.mark.parametrize(
     ("does", "why"),
     [
-        ("while True:\n                pass", "took longer than"),
+        ("while True:\n                time.sleep(1)", "took longer than"),
         ("os._exit(4)", "ended the process (exit 4)"),
         ("raise KeyError('profit')", "KeyError: 'profit'"),
     ],
@@ -101,6 +105,6 @@ def test_a_document_that_the_candidate_alone_cannot_read_refuses_it(
     refused = developer.push("-o", "approve", "origin", "deploy")
 
     assert refused.code != 0, refused.said
-    assert f"replay: odd/report.txt fails: {why}" in refused.words
+    assert f"replay: odd/report.txt fails: {why}" in refused.words, refused.said
     assert "it does not on the live release" in refused.words
     assert production.live() == live
