@@ -146,7 +146,7 @@ def _why_unread(before: Answer, after: Answer) -> str:
     """Say why a document cannot be compared; nothing where both versions have read it."""
     ours, theirs = after.failed or after.skipped, before.failed or before.skipped
     if ours:
-        return f"{ours}, as on the live release"
+        return f"{ours}, as on the live release" if ours == theirs else f"{ours}; on the live release: {theirs}"
     return f"was not read by the live release: {theirs}" if theirs else ""
 
 

@@ -118,9 +118,8 @@ class Worker:
         return time.monotonic() - self._began - held_up / 1e9
 
     def answers(self, limits: Limits, *, over: bool) -> list[Answer] | None:
-        """Return what the documents gave; where it gave nothing, `why` says so."""
-        ended = self.has_ended()
-        if not ended:
+        """Return what the documents gave, None where `why` says that they gave nothing; `over`: no time is left."""
+        if not self.has_ended():
             self.end()
             if over:
                 return [dict(OVER) for _ in self.documents]

@@ -84,7 +84,7 @@ def test_a_document_that_the_candidate_alone_had_no_time_for_is_late():
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
-        ({"skipped": "late"}, {"failed": "took longer than 6 s"}, "took longer than 6 s, as on the live release"),
+        ({"skipped": "late"}, {"failed": "took longer than 6 s"}, "took longer than 6 s; on the live release: late"),
         ({"failed": "no PDF here"}, {"failed": "no PDF here"}, "no PDF here, as on the live release"),
         ({"failed": "no PDF here"}, {}, "was not read by the live release: no PDF here"),
     ],

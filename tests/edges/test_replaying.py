@@ -32,14 +32,14 @@ def run(paths):
             os._exit(3)
         if path.name == "bad":
             return "KeyError: bad"
-        gave.append({"metrics": [path.name, "x" * 100_000], "process": os.getpid()})
+        gave.append({"metrics": [path.name, "x" * 100_000]})
     return gave
 
 batches = [[Path(name) for name in batch] for batch in json.loads(sys.argv[2])]
 limits = replaying.Limits(float(sys.argv[3]), time.monotonic() + float(sys.argv[4]))
 for path, gave in replaying.answers(run, batches, limits):
-    print(json.dumps([path.name, {key: value for key, value in gave.items() if key != "process"}]), flush=True)
-print("children", len([line for line in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()]))
+    print(json.dumps([path.name, gave]), flush=True)
+print("children", len(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()))
 """
 
 

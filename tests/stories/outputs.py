@@ -5,12 +5,13 @@ One production from before its `init` to after its `uninstall`; what is read is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gitrelease.commands.application import VERBS
@@ -102,6 +103,20 @@ def tell(folder: Path) -> dict[str, str]:
     finally:
         production.clear_away()
     return book.texts()
+
+
+@contextlib.contextmanager
+def unseen(production: Production) -> Iterator[None]:
+    """Hold the agent still for a commit in the checkout.
+
+    Where the host is slow it sees the file before the commit, takes it for an edit that waits, and keeps that.
+    """
+    agent = production.agent_pid()
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(agent, signal.SIGCONT)
 
 
 def _helps(book: Book, production: Production) -> None:
@@ -266,7 +281,8 @@ def _keeps(book: Book, production: Production) -> None:
     developer = production.clone("frozen")
     developer.commit_term("patience")
     book.push(developer, "frozen")
-    production.commit_term("later")
+    with unseen(production):
+        production.commit_term("later")
     until(lambda: [one["trigger"] for one in production.state()["waiting"]] == ["branch"], "the commit waits")
     production.await_idle()
     book.both(production, "frozen, and a commit waits for the end of it", "status")
@@ -278,7 +294,8 @@ def _keeps(book: Book, production: Production) -> None:
     book.take(production, "frozen for a while", "freeze", "--until", "2h", "--json")
     book.take(production, "no time", "freeze", "--until", "soon")
     production.gitrelease("unfreeze")
-    production.commit_version("three")
+    with unseen(production):
+        production.commit_version("three")
     until(lambda: production.state()["waiting"] and not production.busy(), "the commit waits")
     book.both(production, "a major commit waits for approval", "status")
     book.take(production, "what waits", "deploy", "--approve", "-m", "the board wants it")
@@ -309,7 +326,8 @@ def _failed(book: Book, production: Production) -> None:
         settings.write('\n[policy.major]\nsoak = "60s"\n')
     production.gitrelease("down")
     production.gitrelease("up")
-    production.commit_version("four")
+    with unseen(production):
+        production.commit_version("four")
     until(lambda: production.state()["waiting"] and not production.state()["lock"], "the commit waits")
     approved = production.gitrelease("deploy", "--approve")
     assert approved.code == 0, approved.said
