@@ -10,6 +10,7 @@ from gitrelease.agent.background import guarded, log, log_outcome, to_log
 from gitrelease.agent.emergency import call_for_a_person, up_again
 from gitrelease.agent.office import Office
 from gitrelease.agent.turn import AGENT, DOWN, ROLLBACK, URGENT_WAIT
+from gitrelease.checks.probing import taken_port
 from gitrelease.core.errors import ReleaseError
 from gitrelease.core.events import HooksElsewhere, Proved, SoakFailed, Stopped
 from gitrelease.core.health import CRASHES_ALLOWED, crashed_too_often, pause_after, recent
@@ -17,6 +18,7 @@ from gitrelease.core.history import Release, release_name
 from gitrelease.core.outcome import Outcome
 from gitrelease.core.settings import seconds
 from gitrelease.edges import backends, probes, variables
+from gitrelease.edges.backends import Backend
 from gitrelease.edges.cancel import Cancel
 from gitrelease.edges.faults import passing
 from gitrelease.edges.git import GitError, RefUpdate
@@ -150,23 +152,13 @@ class Duty:
         production.end(worker.backend)
         slot = _slot_of(production, worker)
         try:
-            backend = backends.start(
-                world.settings, slot, checkout=world.git.root, home=world.home,
-                name=f"{worker.backend.id.partition('.')[0]}.{worker.restarts + 1}",
-                instance=next(one for one in production.instances if one.name == name),
-                cache=world.cache_of(slot.commit),
-            )  # fmt: skip
+            backend, well, said = _started(production, world, slot, name, worker, cancel)
+            if taken := taken_port(backend):
+                log.warning("%s: %s; once more on another one", name, taken)
+                production.end(backend)
+                backend, well, said = _started(production, world, slot, name, worker, cancel)
         finally:
             slot.release()
-        passing("again: started")
-        deadline = time.monotonic() + seconds(world.settings.limits.start)
-        handle = os.pidfd_open(backend.identity.pid)
-        try:
-            well, said = probes.until_healthy(
-                world.settings.app, backend.endpoint, deadline=deadline, process=handle, cancel=cancel
-            )
-        finally:
-            os.close(handle)
         with production.state:
             live = production.running.live
             if live is None or not live.runs(worker.backend):
@@ -265,6 +257,26 @@ def _way_on(world: World, target: Release | None) -> str:
     if target is None:
         return "There is no older release to go back to. See: gitrelease status; then release what mends it"
     return f"See: gitrelease status; then: gitrelease rollback {target.name}{world.within}"
+
+
+def _started(
+    production: Production, world: World, slot: Slot, name: str, worker: Worker, cancel: Cancel
+) -> tuple[Backend, bool, str]:
+    """Start the app for instance `name` in the place of `worker`; return whether it is well, and what it said."""
+    app = world.settings.app
+    backend = backends.start(
+        world.settings, slot, checkout=world.git.root, home=world.home,
+        name=f"{worker.backend.id.partition('.')[0]}.{worker.restarts + 1}",
+        instance=next(one for one in production.instances if one.name == name),
+        cache=world.cache_of(slot.commit),
+    )  # fmt: skip
+    passing("again: started")
+    deadline = time.monotonic() + seconds(world.settings.limits.start)
+    handle = os.pidfd_open(backend.identity.pid)
+    try:
+        return backend, *probes.until_healthy(app, backend.endpoint, deadline=deadline, process=handle, cancel=cancel)
+    finally:
+        os.close(handle)
 
 
 def _slot_of(production: Production, worker: Worker) -> Slot:

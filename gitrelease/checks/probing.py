@@ -70,17 +70,34 @@ def probe(
         os.close(running)
 
 
+def taken_port(backend: Backend) -> str | None:
+    """Say who has the port of a backend instead of it: it was free when it was chosen. None where nobody has.
+
+    What the backend itself has started, and let go, is nobody else.
+    """
+    port = backend.port
+    if process_table.listens(backend.identity, port) or backends.is_free(port):
+        return None
+    if process_table.port_owner_started_with(port, backends.NAME) == backend.log:
+        return None
+    return f"port {port} was taken by {process_table.port_owner(port) or 'another process'}"
+
+
 def _start_check(backend: Backend, well: bool, said: str, begun: float) -> Check:
-    if well and not process_table.listens(backend.identity, backend.port):
-        owner = process_table.port_owner(backend.port) or "nobody"
-        well, said = False, f"port {backend.port} is answered by another process ({owner})"
-    if not well:
+    """Return what a start came to; that another process has its port says nothing of the app."""
+    its_own = process_table.listens(backend.identity, backend.port) if well else False
+    taken = None if its_own else taken_port(backend)
+    detail = ""
+    if taken:
+        detail = f"{taken} before the app had it"
+    elif not its_own:
         tail = backends.last_lines(backend.log)
-        said = f"{said}; its output ends: {tail}" if tail else said
+        said = said or f"does not listen on port {backend.port}"
+        detail = f"{said}; its output ends: {tail}" if tail else said
     return Check(
         name="start",
         kind="major",
-        status="passed" if well else "failed",
-        detail="" if well else said,
+        status="unknown" if taken else "failed" if detail else "passed",
+        detail=detail,
         seconds=round(time.monotonic() - begun, 3),
     )

@@ -23,7 +23,7 @@ from gitrelease.checks.checking import asked, has_contract
 from gitrelease.checks.findings import Findings, LiveSide
 from gitrelease.checks.judging import beside_live
 from gitrelease.checks.page_moves import page_moves
-from gitrelease.checks.probing import probe
+from gitrelease.checks.probing import probe, taken_port
 from gitrelease.checks.static import static_checks
 from gitrelease.checks.surroundings import Surroundings
 from gitrelease.core.diff import Diff
@@ -119,28 +119,12 @@ def stage(
     changed since. Checks that were made already are `given`; `beside` is what users get meanwhile.
     """
     begun = time.monotonic()
-    shared = world.settings.app.shared
     static = given if checked_before else (*given, *static_checks(world, candidate))
     if any(check.status in ("failed", "unknown") for check in static):
         return _unfit(candidate, static)
-    try:
-        slot = (
-            check_slot(world, candidate.commit, cancel)
-            if checking_only
-            else world.slots.take(
-                candidate.commit, shared=shared, data=world.data_of(candidate.commit), tried=not released
-            )
-        )
-    except Busy:
-        raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        check = Check(name="slot", kind="major", status="unknown", detail=f"{_NO_ROOM}: {error.strerror}")
-        return _unfit(candidate, (*static, check))
-    except ReleaseError as error:
-        check = Check(name="slot", kind="major", status="unknown", detail=f"{error.message}. {error.hint}")
-        return _unfit(candidate, (*static, check))
+    slot = _slot_for(world, candidate, cancel, checking_only=checking_only, tried=not released)
+    if isinstance(slot, Check):
+        return _unfit(candidate, (*static, slot))
     around = None
     with contextlib.ExitStack() as undo:  # unless it is fit, whatever happens: the candidate does not stay behind
         undo.callback(world.slots.drop_tried, slot.name)
@@ -150,10 +134,15 @@ def stage(
                 around = Surroundings(world, candidate, slot)
             judged_by = live.commit if live else None
             scope = _scope(world, diff, judged_by or candidate.commit, released=released, checked_before=checked_before)
-            backend, findings = _start_and_judge(
-                world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name, undo=undo,
+            start_and_judge = functools.partial(
+                _start_and_judge, world, slot, candidate, diff, scope, judged_by=judged_by, cancel=cancel, name=name,
                 beside=beside, instance=instance or world.instances[0],
             )  # fmt: skip
+            backend, findings = start_and_judge(attempt := undo.enter_context(contextlib.ExitStack()))
+            if backend is not None and _is_unfit(findings) and (taken := taken_port(backend)):
+                report("stage", f"{taken}: once more on another one", None)
+                attempt.close()
+                backend, findings = start_and_judge(attempt)
         finally:
             slot.release()
         findings = msgspec.structs.replace(
@@ -163,7 +152,7 @@ def stage(
             undo.close()  # what is live may have to be asked, in the same slot
         findings = _judged(world, candidate, diff, findings, live)
         checks = findings.checks
-        unfit = backend is None or any(check.status in ("failed", "unknown") for check in checks)
+        unfit = backend is None or _is_unfit(findings)
         touched = around.touched() if around else ()
         if backend is None or unfit or touched:
             undo.close()  # what has ended does no more
@@ -181,6 +170,24 @@ def stage(
         if not checking_only:
             undo.pop_all()
         return Staged(candidate=candidate, diff=diff, backend=backend, findings=findings)
+
+
+def _slot_for(world: World, candidate: Candidate, cancel: Cancel, *, checking_only: bool, tried: bool) -> Slot | Check:
+    """Check the candidate out in a slot of its own; a check that could not be made says why there is none."""
+    commit = candidate.commit
+    try:
+        if checking_only:
+            return check_slot(world, commit, cancel)
+        return world.slots.take(commit, shared=world.settings.app.shared, data=world.data_of(commit), tried=tried)
+    except Busy:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        detail = f"{_NO_ROOM}: {error.strerror}"
+    except ReleaseError as error:
+        detail = f"{error.message}. {error.hint}"
+    return Check(name="slot", kind="major", status="unknown", detail=detail)
 
 
 def _plain(check: Check, slot: Slot) -> Check:
@@ -203,6 +210,10 @@ def _judged(
     if any(check.status == "failed" for check in checks):
         checks = judge(checks, live.findings().checks) if live else forgive_first(checks)
     return msgspec.structs.replace(findings, checks=checks)
+
+
+def _is_unfit(findings: Findings) -> bool:
+    return any(check.status in ("failed", "unknown") for check in findings.checks)
 
 
 def _tell_news(warned: Sequence[Check], findings: Findings, live: LiveSide | None, report: Report) -> None:
@@ -243,11 +254,11 @@ def _start_and_judge(
     candidate: Candidate,
     diff: Diff | None,
     scope: Scope,
+    undo: contextlib.ExitStack,
     *,
     judged_by: str | None,
     cancel: Cancel,
     name: str,
-    undo: contextlib.ExitStack,
     beside: Backend | None,
     instance: Instance,
 ) -> tuple[Backend | None, Findings]:

@@ -144,8 +144,10 @@ def loss_hint(metrics: Sequence[str]) -> str:
     return f"or say so in the commit message, a line each at its end: {one_line(named, 200)}"
 
 
-def mend_hint(trigger: str, commit: str) -> str:
-    """Say what the one whose candidate failed its checks can do."""
+def mend_hint(trigger: str, commit: str, *, unknown: bool = False) -> str:
+    """Say what the one whose candidate failed its checks can do; `unknown`: it could not be judged."""
+    if unknown:
+        return f"Nothing is held against it: mend what kept it from being judged, {again_hint(trigger)}"
     if trigger == "push":
         return "Mend it, commit and push again"
     if trigger == "edit":
@@ -153,3 +155,9 @@ def mend_hint(trigger: str, commit: str) -> str:
     if trigger == "shell":
         return f"Mend it; the same checks without production: gitrelease check {commit[:10]}"
     return "The branch is back at what is live; mend it, commit or pull again"
+
+
+def again_hint(trigger: str) -> str:
+    """Say what the one whose candidate could not be judged does, once what kept it from that is mended."""
+    again = {"push": "then push again", "edit": "then commit it: it stays on disk as it is", "shell": "then again"}
+    return again.get(trigger, "then pull or commit again: the branch is back at what is live")

@@ -213,6 +213,19 @@ def free_port(reserved: Collection[int] = ()) -> int:
                 return port
 
 
+def is_free(port: int) -> bool:
+    """Could an app that starts now have this port of the loopback interface?"""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: what was closed is no obstacle
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+        return True
+
+
 def environment(python: Path, home: Path) -> dict[str, str]:
     """Return the environment of the app and of what runs in its interpreter, whoever has started this process."""
     return _environment(python, home, variables.current(home))

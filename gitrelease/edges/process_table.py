@@ -353,10 +353,25 @@ def memory_mb() -> dict[str, int]:
 
 def port_owner(port: int) -> str | None:
     """Say who listens on TCP `port` (`pid 4711: python -m http.server`), None when nobody is found."""
+    pid = _listener(port)
+    if pid is None:
+        return None
+    return _describe(pid) if pid else "a process of another user"
+
+
+def port_owner_started_with(port: int, variable: str) -> str | None:
+    """Return what `variable` was set to when the process that listens on TCP `port` was started; None as above."""
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        return started_with(identify(pid), variable) if (pid := _listener(port)) else None
+    return None
+
+
+def _listener(port: int) -> int | None:
+    """Return the process that listens on TCP `port`: 0 where it cannot be seen whose it is, None where nobody does."""
     with contextlib.suppress(psutil.AccessDenied):
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-                return _describe(connection.pid) if connection.pid else "a process of another user"
+                return connection.pid or 0
     return None
 
 

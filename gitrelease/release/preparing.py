@@ -153,7 +153,8 @@ def prepare(
     before = Before(production, known)
     staged = _staged(attempt, diff, live, given=(signed,) if signed else (), cancel=cancel, report=report)
     if isinstance(staged, Unfit):
-        hint = what_no_slot_gets(world, candidate, staged.reason) + mend_hint(candidate.trigger, candidate.known_as)
+        mend = mend_hint(candidate.trigger, candidate.known_as, unknown=staged.unknown)
+        hint = what_no_slot_gets(world, candidate, staged.reason) + mend
         return attempt.end("refused", staged.reason, hint=hint, checks=staged.checks)
     without = decided(approved=False) if approval else decision
     needed = _ask_for_approval(attempt, decision, without, staged, known, approved=approved, back=back, returns=returns)
@@ -186,7 +187,7 @@ def _ready(
         with _told_when_cut_off(attempt):
             started = on_the_data_itself(production, world, started, cancel=cancel, report=report)
     if isinstance(started, Check):
-        hint = mend_hint(candidate.trigger, candidate.known_as)
+        hint = mend_hint(candidate.trigger, candidate.known_as, unknown=started.status == "unknown")
         why = f"{started.name}: {started.detail}"
         return attempt.end("refused", why, hint=hint, checks=(*staged.checks, started))
     return started

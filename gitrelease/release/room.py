@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gitrelease.core.decide import again_hint
 from gitrelease.core.outcome import Check
 from gitrelease.edges import housekeeping, process_table
 from gitrelease.edges.backends import Backend
@@ -34,8 +35,7 @@ def lacking(
 def hint(trigger: str) -> str:
     """Say what the one whose candidate did not fit can do."""
     make = "Make room (df -h; df -i; free -m); drop old releases: gitrelease prune"
-    again = {"push": "then push again", "edit": "then commit it: it stays on disk as it is", "shell": "then again"}
-    return f"{make}; {again.get(trigger, 'then pull or commit again: the branch is back at what is live')}"
+    return f"{make}; {again_hint(trigger)}"
 
 
 def on_disk(world: World, commit: str) -> str:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from gitrelease.checks.probing import probe
+import msgspec
+
+from gitrelease.checks.probing import probe, taken_port
 from gitrelease.checks.staging import Report, Unfit, stage_again
 from gitrelease.core.history import Release
 from gitrelease.core.outcome import Check
-from gitrelease.core.settings import Instance
+from gitrelease.core.settings import Instance, seconds
 from gitrelease.edges import backends
 from gitrelease.edges.backends import Backend, NotStarted, backend_name
 from gitrelease.edges.cancel import Cancel
@@ -104,6 +106,13 @@ def _start(
     slot = world.slots.share(first.slot, first.commit)
 
     def start(instance: Instance) -> Check | None:
+        failed = start_on_a_port(instance)
+        if failed is not None and (backend := started.get(instance.name)) and taken_port(backend):
+            backends.end(backend, world.home, grace=seconds(world.settings.limits.stop))
+            return start_on_a_port(instance)  # another one, this time
+        return failed
+
+    def start_on_a_port(instance: Instance) -> Check | None:
         name = f"{first.id}-{instance.name}"
         try:
             backend = backends.start(
@@ -127,6 +136,6 @@ def _failed(instance: Instance, checks: Sequence[Check]) -> Check | None:
     failed = next((check for check in checks if check.status in ("failed", "unknown")), None)
     if failed is None:
         return None
-    return Check(
-        name=f"instance {instance.name}", kind="major", status="failed", detail=f"{failed.name}: {failed.detail}"
+    return msgspec.structs.replace(
+        failed, name=f"instance {instance.name}", kind="major", detail=f"{failed.name}: {failed.detail}"
     )

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ import pytest
 
 from gitrelease.edges import backends, process_table, processes
 from gitrelease.edges.process_table import Identity
-from tests.checkout import SERVER, SETTINGS, Production, make_checkout, until
+from tests.checkout import SERVER, SETTINGS, Place, Production, make_checkout, reserved_port, until
 
 # Ignores TERM, and has two children in its group: one that ignores it as well, and one that does not.
 STUBBORN = SERVER.replace(
@@ -49,10 +50,12 @@ class Strangers:
         self.started.append(child)
         return child
 
-    def serve(self, folder: Path, *, port: int | None = None, env: dict[str, str] | None = None) -> None:
+    def serve(
+        self, folder: Path, *, port: int | None = None, env: dict[str, str] | None = None, program: str = SERVER
+    ) -> None:
         """Start a copy of the app, with the command line that ours has, in another folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "server.py").write_text(SERVER)
+        (folder / "server.py").write_text(program)
         number = port or backends.free_port()
         self.start(sys.executable, "server.py", str(number), cwd=folder, env=env)
         until(lambda: process_table.port_owner(number), "the stranger listens")
@@ -81,6 +84,126 @@ def test_up_is_refused_by_a_strangers_port_which_it_names_and_leaves_alone(
     assert ended.code != 0
     assert f"port {checkout.port} is taken by pid {strangers.started[0].pid}: " in ended.said
     assert "gitrelease init --port PORT" in ended.said
+    assert strangers.all_alive()
+
+
+@pytest.fixture
+def beside() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(max_workers=1) as made:
+        yield made
+
+
+class Taken:
+    """A candidate whose port somebody takes before it has it: it says which one, and waits until it may go on."""
+
+    def __init__(self, production: Production, strangers: Strangers, folder: Path) -> None:
+        self.production = production
+        self.strangers = strangers
+        self.folder = folder
+        folder.mkdir()
+        waits = (
+            "import pathlib, time\n"
+            f"ports = pathlib.Path({str(folder)!r})\n"
+            "(ports / sys.argv[1]).touch()\n"
+            "while not (ports / f'{sys.argv[1]} taken').exists():\n"
+            "    time.sleep(0.02)\n"
+        )
+        production.replace("server.py", "import sys\n", f"import sys\n{waits}")
+        self.commit = production.commit("Waits for its port")
+
+    def chosen(self) -> list[str]:
+        return [path.name for path in self.folder.iterdir() if path.name.isdigit()]
+
+    def take(self, port: str) -> None:
+        self.strangers.serve(self.folder / "other", port=int(port), program=SERVER.replace("one", "another"))
+        self.let_go_on(port)
+
+    def let_go_on(self, port: str) -> None:
+        (self.folder / f"{port} taken").touch()
+
+
+def test_what_finds_its_port_taken_gets_another_one(
+    checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    taken = Taken(checkout, strangers, tmp_path / "ports")
+    checkout.init()
+    up = beside.submit(checkout.gitrelease, "up")
+    first = until(taken.chosen, "it starts")[0]
+    taken.take(first)
+    second = until(lambda: set(taken.chosen()) - {first}, "it starts once more").pop()
+    taken.let_go_on(second)
+
+    ended = up.result()
+
+    assert ended.code == 0, ended.said
+    assert f"port {first} was taken by pid {strangers.started[0].pid}: " in ended.said
+    assert "once more on another one" in ended.said
+    assert checkout.answer() == "one revenue profit"
+    assert strangers.all_alive()
+
+
+def test_an_instance_that_finds_its_port_taken_gets_another_one(
+    checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    taken = Taken(checkout, strangers, tmp_path / "ports")
+    checkout.init()
+    checkout.others = {"second": Place(reserved_port())}
+    checkout.set_instances()
+    up = beside.submit(checkout.gitrelease, "up")
+    first = until(taken.chosen, "the first one starts")[0]
+    taken.let_go_on(first)
+    second = until(lambda: set(taken.chosen()) - {first}, "the other one starts").pop()
+    taken.take(second)
+    taken.let_go_on(until(lambda: set(taken.chosen()) - {first, second}, "it starts once more").pop())
+
+    ended = up.result()
+
+    assert ended.code == 0, ended.said
+    assert checkout.answer(port=checkout.others["second"].port) == "one revenue profit"
+    assert strangers.all_alive()
+
+
+def test_what_finds_its_port_taken_again_and_again_is_not_held_to_be_bad(
+    checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    taken = Taken(checkout, strangers, tmp_path / "ports")
+    checkout.init()
+    up = beside.submit(checkout.gitrelease, "up")
+    first = until(taken.chosen, "it starts")[0]
+    taken.take(first)
+    second = until(lambda: set(taken.chosen()) - {first}, "it starts once more").pop()
+    taken.take(second)
+
+    ended = up.result()
+
+    assert ended.code != 0
+    assert f"start: port {second} was taken by pid {strangers.started[1].pid}: " in ended.said
+    assert "Nothing is held against it: mend what kept it from being judged, then again" in ended.said
+    assert strangers.all_alive()
+
+
+def test_users_never_get_what_took_the_port_of_a_process_that_is_started_again(
+    checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    taken = Taken(checkout, strangers, tmp_path / "ports")
+    checkout.init()
+    up = beside.submit(checkout.gitrelease, "up")
+    first = until(taken.chosen, "it starts")[0]
+    taken.let_go_on(first)
+    assert up.result().code == 0
+    checkout.await_idle()
+    checkout.kill(checkout.backend_pid())
+    second = until(lambda: set(taken.chosen()) - {first}, "it is started again").pop()
+
+    taken.take(second)
+
+    third = until(lambda: set(taken.chosen()) - {first, second}, "it starts once more").pop()
+    answer = beside.submit(checkout.answer)  # held until there is somebody to answer
+    taken.let_go_on(third)
+    assert answer.result() == "one revenue profit"
+    assert checkout.backend()["port"] == int(third)
+    assert checkout.state()["instances"][0]["restarts"] == 1
+    assert f"port {second} was taken by pid {strangers.started[0].pid}: " in checkout.agent_log()
     assert strangers.all_alive()
 
 
