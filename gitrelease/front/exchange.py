@@ -11,7 +11,7 @@ from gitrelease.front.bodies import BadMessage, Rest
 from gitrelease.front.hold import CONNECT_LIMIT, Attempt
 from gitrelease.front.messages import Answer, Request, find_head, read_answer, write_answer, write_request
 from gitrelease.front.page import Page, tunnel
-from gitrelease.front.proof import cookie_for
+from gitrelease.front.proof import asks_first, has_ours, new_cookie
 from gitrelease.front.route import LIVE, Route, choose, may_be_elsewhere, missing
 from gitrelease.front.targets import Target
 from gitrelease.front.upstream import Upstream, refused
@@ -214,8 +214,8 @@ class Exchange:
         if may_be_elsewhere(self._request) and missing(self._request, answer) and self._ask_elsewhere():
             return
         request, client = self._request, self._client
-        if ours := cookie_for(request.path, request.values(b"cookie"), os.urandom(20).hex()):
-            answer.headers.append((b"Set-Cookie", ours))
+        if asks_first(request.path) and not has_ours(request.values(b"cookie")):
+            answer.headers.append((b"Set-Cookie", new_cookie(os.urandom(20).hex())))
         self._answer = answer
         self._rest = Rest(answer.length, chunked=answer.chunked)
         framed = answer.length is not None or (answer.chunked and request.modern)

@@ -13,6 +13,7 @@ milliseconds, by one task however many wait, and by none when nobody does.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -195,10 +196,9 @@ class InstanceProxy:
 
     def rest(self, connection: HttpConnection) -> None:
         """`connection` has nothing under way."""
-        loop = asyncio.get_running_loop()
-        self.idle[connection] = loop.time()
+        self.idle[connection] = time.monotonic()
         if self._sweeper is None:
-            self._sweeper = loop.call_later(_SWEEP, self._sweep)
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
 
     def status(self) -> dict[str, Any]:
         told = self.instance.status()
@@ -243,12 +243,11 @@ class InstanceProxy:
                 upstream.give_up()
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
         self._sweeper = None
         for connection, since in tuple(self.idle.items()):
-            if loop.time() - since < IDLE_LIMIT:
+            if time.monotonic() - since < IDLE_LIMIT:
                 break
             del self.idle[connection]
             connection.waited_too_long()
         if self.idle:
-            self._sweeper = loop.call_later(_SWEEP, self._sweep)
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)

@@ -7,7 +7,6 @@ passed on as it came: what the backend reads is what was judged.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,7 +23,6 @@ _CONNECTION = frozenset(
 )
 # A client may name any header in `Connection` and so have it removed. Not these: they say who asks, and where.
 _KEPT = frozenset((b"host", b"origin", b"cookie", b"authorization", b"content-length", b"expect"))
-_BARE = re.compile(rb"(?<!\r)\n")
 _NO_CONTENT = frozenset((204, 304))
 
 
@@ -91,10 +89,11 @@ def find_head(received: bytearray, searched: int = 0) -> int:
     `searched`: how many bytes were searched before.
     """
     end = received.find(b"\r\n\r\n", max(0, searched - 3))
+    seen = end if end >= 0 else len(received)
     # Without this, a message with bare line feeds only would be waited for.
-    if _BARE.search(received, max(0, searched - 1), end if end >= 0 else len(received)):
+    if received.count(b"\n", searched, seen) != received.count(b"\r\n", max(0, searched - 1), seen):
         raise BadMessage("a line ends without a carriage return")
-    if (end if end >= 0 else len(received)) > HEAD_LIMIT:
+    if seen > HEAD_LIMIT:
         raise BadMessage(f"the head is longer than {HEAD_LIMIT} bytes", 431)
     return end + 4 if end >= 0 else 0
 

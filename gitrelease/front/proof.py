@@ -16,7 +16,7 @@ from collections.abc import Iterable
 _LOGIN = re.compile(rb"_streamlit_user(?:_+\d+)?")
 _XSRF = (b"_streamlit_xsrf", b"_xsrf")  # the second one up to Streamlit 1.4x
 OURS = b"_gitrelease_browser"
-# The page asks for it before its first websocket, in every version from 1.28 on.
+# In every version from 1.28 on.
 _FIRST_ASKED = "/_stcore/host-config"
 
 Proof = tuple[str, ...]  # digests, none where nothing tells this browser from others
@@ -39,13 +39,21 @@ def same_browser(known: Proof, shown: Proof) -> bool:
     return not known or not set(known).isdisjoint(shown)
 
 
-def cookie_for(path: str, cookie_headers: Iterable[bytes], token: str) -> bytes:
-    """Return the `Set-Cookie` by which a browser is known from now on; nothing where it has one of ours.
+def asks_first(path: str) -> bool:
+    """Does a page ask for this before it opens its first websocket?"""
+    return path.endswith(_FIRST_ASKED)
 
-    `token`: 40 random hexadecimal digits. For the session of the browser, and not for scripts.
+
+def has_ours(cookie_headers: Iterable[bytes]) -> bool:
+    """Does the browser have a cookie of ours?"""
+    return any(_is_ours(name) for name, _ in _cookies(cookie_headers))
+
+
+def new_cookie(token: str) -> bytes:
+    """Return the `Set-Cookie` by which a browser is known from now on: for its session, and not for scripts.
+
+    `token`: 40 random hexadecimal digits.
     """
-    if not path.endswith(_FIRST_ASKED) or any(_is_ours(name) for name, _ in _cookies(cookie_headers)):
-        return b""
     return b"%b_%b=%b; Path=/; HttpOnly; SameSite=Lax" % (OURS, token[:8].encode(), token[8:].encode())
 
 

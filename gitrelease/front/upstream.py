@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Callable
 
 from gitrelease.front.poll import Endpoint, Poller
@@ -122,7 +123,7 @@ class Upstreams:
         kept = self._kept.get(target)
         if not kept:
             return None
-        if asyncio.get_running_loop().time() - kept[-1].since > KEPT:
+        if time.monotonic() - kept[-1].since > KEPT:
             return None  # the timer is about to close them
         upstream = kept.pop()
         upstream.used = True
@@ -134,13 +135,12 @@ class Upstreams:
         if endpoint.broken or endpoint.clogged or self._open > self._capacity:
             endpoint.close()
             return
-        loop = asyncio.get_running_loop()
-        upstream.since = loop.time()
+        upstream.since = time.monotonic()
         endpoint.handler = upstream
         endpoint.read(True)
         self._kept.setdefault(upstream.target, []).append(upstream)
         if self._timer is None:
-            self._timer = loop.call_later(KEPT, self._expire)
+            self._timer = asyncio.get_running_loop().call_later(KEPT, self._expire)
 
     def drop(self, upstream: Upstream) -> None:
         """Close a kept connection."""
@@ -155,14 +155,14 @@ class Upstreams:
             self.drop(oldest)
 
     def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         for target, kept in tuple(self._kept.items()):
             while kept and now - kept[0].since >= KEPT:
                 kept.pop(0).endpoint.close()
             if not kept:
                 del self._kept[target]
         oldest = min((kept[0].since for kept in self._kept.values()), default=None)
+        loop = asyncio.get_running_loop()
         self._timer = None if oldest is None else loop.call_later(oldest + KEPT - now, self._expire)
 
     def _closed(self) -> None:

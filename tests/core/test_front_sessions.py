@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelease.front.messages import Request, read_answer, read_request
-from gitrelease.front.proof import OURS, cookie_for, proof_of, same_browser, without_ours
+from gitrelease.front.proof import OURS, asks_first, has_ours, new_cookie, proof_of, same_browser, without_ours
 from gitrelease.front.route import LIVE, Route, choose, may_be_elsewhere, missing
 from gitrelease.front.sessions import LISTED, MOST, REMEMBERED, Record, Sessions
 from gitrelease.front.targets import Target
@@ -256,13 +256,15 @@ def test_others_are_asked_newest_first_and_only_those_of_the_instance(sessions: 
 # -- a cookie of ours ----------------------------------------------------------------------------------------------
 
 
-def given_cookie(token: str, *cookies: bytes) -> bytes:
-    return cookie_for("/fin/_stcore/host-config", cookies, token).partition(b";")[0]
+def given_cookie(token: str) -> bytes:
+    return new_cookie(token).partition(b";")[0]
 
 
 def test_a_browser_gets_one_before_its_first_page_and_is_known_by_it() -> None:
-    given = cookie_for("/fin/_stcore/host-config", [b"theme=dark"], "0" * 8 + "f" * 32)
+    given = new_cookie("0" * 8 + "f" * 32)
 
+    assert asks_first("/fin/_stcore/host-config")
+    assert not has_ours([b"theme=dark"])
     assert given == b"_gitrelease_browser_00000000=" + b"f" * 32 + b"; Path=/; HttpOnly; SameSite=Lax"
     known = proof_of([given.partition(b";")[0]])
     assert same_browser(known, known)
@@ -270,7 +272,7 @@ def test_a_browser_gets_one_before_its_first_page_and_is_known_by_it() -> None:
 
 
 def test_a_browser_whose_tabs_came_first_all_at_once_is_known_by_each_of_them() -> None:
-    one, two = given_cookie("0" * 40, MINE.encode()), given_cookie("1" * 40, MINE.encode())
+    one, two = given_cookie("0" * 40), given_cookie("1" * 40)
     first_tab = proof_of([MINE.encode() + b"; " + one])
     second_tab = proof_of([THEIRS.encode() + b"; " + one + b"; " + two])
     later = proof_of([THEIRS.encode() + b"; " + one + b"; " + two])  # of the tokens the browser has the last one
@@ -280,16 +282,17 @@ def test_a_browser_whose_tabs_came_first_all_at_once_is_known_by_each_of_them() 
     assert not same_browser(first_tab, proof_of([THEIRS.encode() + b"; " + two]))
 
 
+@pytest.mark.parametrize("path", ["/", "/_stcore/health", "/_stcore/host-config/more"])
+def test_nothing_else_is_asked_first(path: str) -> None:
+    assert not asks_first(path)
+
+
 @pytest.mark.parametrize(
-    ("path", "cookies"),
-    [
-        pytest.param("/", [], id="not for the page itself"),
-        pytest.param("/_stcore/host-config", [OURS + b"=x"], id="it has one of an earlier version"),
-        pytest.param("/_stcore/host-config", [b"a=1; " + OURS + b"_00000000=x"], id="it has one"),
-    ],
+    "cookie",
+    [pytest.param(OURS + b"=x", id="of an earlier version"), b"a=1; " + OURS + b"_00000000=x"],
 )
-def test_no_other_request_gets_one(path: str, cookies: list[bytes]) -> None:
-    assert cookie_for(path, cookies, "0" * 40) == b""
+def test_a_browser_that_has_one_is_known(cookie: bytes) -> None:
+    assert has_ours([b"b=2", cookie])
 
 
 def test_a_login_counts_before_ours() -> None:
