@@ -7,10 +7,12 @@ reads is read no more for a while.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from gitrelease.front.poll import Endpoint
 
+_READS = 32  # of 256 KB at most: more than the kernel keeps for a connection
 Watcher = Callable[[memoryview], None]
 
 
@@ -71,10 +73,20 @@ class Side:
             self.other.endpoint.close()
 
     def ignore(self) -> None:
-        """Drop what this side says from now on, and tell the other one that it has ended."""
+        """Pass on what this side has said, drop what it says from now on, and tell the other one that it has ended."""
+        self._pass_on_what_came()
         self.ignored = True
         self.other.endpoint.finish()
         self.endpoint.read(True)
+
+    def _pass_on_what_came(self) -> None:
+        """Pass on what is in the kernel, which was not read for as long as the other side was slow."""
+        with contextlib.suppress(OSError):  # it was reset, of which epoll tells as well
+            for _ in range(_READS):
+                data = self.endpoint.receive()
+                if not data:
+                    break
+                self.other.endpoint.write(data)
 
     def fall_silent(self) -> None:
         """Read nothing more of this side, and tell the other one that it has ended; that may go on."""

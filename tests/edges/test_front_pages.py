@@ -19,7 +19,7 @@ from gitrelease.edges.front import Target
 from tests.checkout import until
 from tests.edges.http_site import Site, exactly, read_answer
 from tests.edges.page_client import Browser, Tab, new_session
-from tests.edges.running_front import Front, nobody_listens, reset, running
+from tests.edges.running_front import Front, everything, nobody_listens, reset, running
 from tests.edges.streamlit_server import streamlit
 from tests.pages.browser import multipart
 
@@ -331,6 +331,26 @@ def test_a_page_moves_after_its_last_words_and_brings_its_ticket_once(
             with connection:
                 assert protocols == f"streamlit, xsrf, {brings}"
                 assert read_answer(again)[0] == int(status[:3])
+
+
+def test_a_page_gets_all_that_was_sent_before_it_moves_however_slowly_it_reads(
+    front: Front, server: Callable[[str], PageServer]
+) -> None:
+    old, new = server("old"), server("new")
+    old.targeted()
+    client, backend = established(front, old, "one")
+    new.targeted()
+    backend.settimeout(0.5)  # nobody reads: until then the front has taken what it takes
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            sent += backend.send(b"x" * 65_536)
+
+    front.control.move("one", "new", TICKET)
+
+    assert len(everything(client)) == sent
+    backend.close()
+    client.close()
 
 
 def test_a_page_that_is_moved_while_it_comes_back_comes_once_more_with_its_ticket(

@@ -529,6 +529,29 @@ def test_a_run_that_ends_in_time_is_waited_for(pair):
     (other.slot / "go on").unlink()
 
 
+def test_a_page_is_handed_over_when_it_has_been_sent_all_of_its_last_run(tmp_path):
+    script = "import streamlit as st\nrows = st.number_input('Rows', value=0)\n"
+    script += "for row in range(rows):\n    st.write(f'row {row} of {rows}')\nst.write(f'all of {rows}')\n"
+    with running_app_of(script, tmp_path, "a") as one, running_app_of(script, tmp_path, "b") as other:
+        for rows in range(100, 260, 10):
+            page = Visitor(one.port)
+            page.run()
+            page.ask({"Rows": ("int_value", rows)})
+            reads = threading.Thread(target=page.read_until, args=(f"all of {rows}",))
+            reads.start()
+            wait_for(lambda page=page, reads=reads: one.rows()[page.session].running or not reads.is_alive())
+
+            move(one, other, page.session)
+
+            one.process.send_signal(signal.SIGSTOP)  # what comes now, was on its way before
+            reads.join(2)
+            whole = not reads.is_alive()
+            one.process.send_signal(signal.SIGCONT)
+            reads.join()
+            assert whole, f"of {rows} rows a part was missing"
+            page.close()
+
+
 def test_a_run_that_never_ends_is_left_behind_with_all_that_was_typed(pair):
     one, other = pair
     page = Visitor(one.port)

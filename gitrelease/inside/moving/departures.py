@@ -95,7 +95,7 @@ class Departures:
             if self._holding.of(session) is not None:
                 self._holding.make_again(session)  # its page may be away, and never come back here
                 return None  # it has just come, and its first run is under way
-            if running(session) or self._uploads.of(identity):
+            if running(session) or self._uploads.of(identity) or self._resending.is_sending(session):
                 return None
         taken = snapshot(session, self._holding.asked(session))
         # Whoever sent it before is gone, and did not say where its page went: it is frozen, and goes with what waits.

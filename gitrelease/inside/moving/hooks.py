@@ -92,7 +92,7 @@ def wrap_messages(resending: Resending) -> None:
         messages = flush(self)
         try:
             if messages:
-                resending.note(self, messages)
+                resending.taken(self, messages)
         except Exception as error:  # noqa: BLE001
             _failed("flush_browser_queue", error)
         return messages
@@ -105,7 +105,10 @@ def wrap_messages(resending: Resending) -> None:
                 session_info = now
         except Exception as error:  # noqa: BLE001
             _failed("_send_message", error)
-        return send(self, session_info, msg)
+        try:
+            return send(self, session_info, msg)
+        finally:
+            resending.sent(session_info.session)
 
     AppSession.flush_browser_queue = flush_browser_queue  # type: ignore[method-assign]
     Runtime._send_message = send_message  # type: ignore[method-assign]

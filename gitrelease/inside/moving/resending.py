@@ -77,6 +77,20 @@ class Resending:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._logs: weakref.WeakKeyDictionary[Any, Log] = weakref.WeakKeyDictionary()  # by session
+        self._taken: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # likewise
+
+    def taken(self, session: Any, messages: list[Any]) -> None:
+        """Note what was taken out of the queue of a session: each is about to be sent, one at a time."""
+        self._taken[session] = self._taken.get(session, 0) + len(messages)
+        self.note(session, messages)
+
+    def sent(self, session: Any) -> None:
+        """One of those was sent, or could not be: its page has left."""
+        self._taken[session] = max(0, self._taken.get(session, 0) - 1)
+
+    def is_sending(self, session: Any) -> bool:
+        """Return whether an open page has not been sent yet all that it is to show."""
+        return is_open(session) and (not session._browser_queue.is_empty() or self._taken.get(session, 0) > 0)
 
     def note(self, session: Any, messages: Iterable[Any]) -> None:
         """Note what is about to be sent to the page of a session."""
