@@ -120,9 +120,12 @@ def _verb(git: Program) -> str:
 
 
 def _age(path: Path) -> float:
-    """Return how many seconds ago a file was written; less than none where there is none."""
+    """Return how many seconds ago a file was written; less than none where there is none.
+
+    One from a time to come is of before somebody set the clock back: as old as it is ahead.
+    """
     with contextlib.suppress(FileNotFoundError):
-        return time.time() - path.stat().st_mtime
+        return abs(time.time() - path.stat().st_mtime)
     return -1.0
 
 

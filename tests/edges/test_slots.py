@@ -122,8 +122,12 @@ class Heads(threading.Thread):
         return self.found
 
 
-def test_while_a_slot_is_made_every_head_can_be_read(checkout: Clone, slots: Slots) -> None:
+@pytest.mark.parametrize("of_its_own", [False, True], ids=["", "with settings for each work tree"])
+def test_while_a_slot_is_made_every_head_can_be_read(checkout: Clone, slots: Slots, of_its_own: bool) -> None:
     """Git refuses a push of a moment in which one cannot: what it looks at first is all that can be reached."""
+    if of_its_own:
+        checkout.git("config", "extensions.worktreeConfig", "true")
+        checkout.git("config", "--worktree", "core.eol", "lf")
     commit = checkout.git("rev-parse", "HEAD")
     heads = Heads(checkout.root / ".git" / "worktrees")
 
@@ -159,7 +163,11 @@ def test_a_record_that_was_being_made_when_somebody_was_killed_is_in_nobodys_way
 def test_settings_for_each_work_tree_are_those_that_git_gives_it(checkout: Clone, slots: Slots) -> None:
     checkout.git("config", "extensions.worktreeConfig", "true")
     checkout.git("config", "--worktree", "core.eol", "lf")
+    checkout.git("config", "--worktree", "core.worktree", str(checkout.root))
 
     slots.take(checkout.git("rev-parse", "HEAD"), shared=(), names=("a",)).release()
 
-    assert checkout.git("-C", str(slots.folder / "a"), "config", "--worktree", "core.eol") == "lf"
+    slot = str(slots.folder / "a")
+    assert checkout.git("-C", slot, "config", "--worktree", "--list") == "core.eol=lf"
+    assert checkout.git("-C", slot, "rev-parse", "--show-toplevel") == slot
+    assert checkout.git("config", "--worktree", "core.worktree") == str(checkout.root)

@@ -27,12 +27,12 @@ def two(production: Production) -> Production:
     return production
 
 
-def left_lock(production: Production, ref: str) -> Path:
-    """Make the lock that a git has left which was killed a minute ago."""
+def left_lock(production: Production, ref: str, *, ago: float = 60) -> Path:
+    """Make the lock that a git has left which was killed a minute ago, or `ago` seconds."""
     lock = production.root / ".git" / f"{ref}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.touch()
-    os.utime(lock, (time.time() - 60,) * 2)
+    os.utime(lock, (time.time() - ago,) * 2)
     return lock
 
 
@@ -45,6 +45,18 @@ def test_a_rollback_takes_a_lock_away_that_nobody_holds(two: Production, ref: st
     assert back.code == 0, back.said
     assert two.live() == "release/1"
     assert not lock.exists() or ref in ("HEAD", "packed-refs")  # which this did not have to lock
+
+
+@pytest.mark.parametrize("verb", ["push", "rollback"])
+def test_a_lock_of_before_the_clock_was_set_back_bars_nobody(two: Production, verb: str) -> None:
+    developer = two.clone("colleague")
+    developer.commit_term("third")
+    left_lock(two, "refs/gitrelease/live", ago=-3600)
+
+    ended = developer.push() if verb == "push" else two.gitrelease("rollback")
+
+    assert ended.code == 0, ended.said
+    assert two.live() == ("release/3" if verb == "push" else "release/1")
 
 
 def test_a_release_takes_a_lock_on_its_tag_away(two: Production) -> None:
