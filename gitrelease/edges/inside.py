@@ -32,7 +32,7 @@ IMPORTS = _PACKAGE / "inside" / "imports.py"
 BACKTRACKING = _PACKAGE / "inside" / "backtracking.py"
 OWN_CHECKS = "gitrelease_checks.py"
 T = TypeVar("T")
-STARVED = 0.5  # of one processor: what computes all the time and is given less is held up by others
+STARVED = 0.5  # of the time: what could compute and is given a processor for less of it is held up by others
 CHECKED = "GITRELEASE_CHECK"  # in the environment of whatever a check starts
 
 
@@ -104,7 +104,11 @@ def _write_spec(folder: Path, spec: Mapping[str, Any]) -> None:
 
 
 def _give_way(running: Inside, *, by: int) -> None:
-    """On a busy host the app's own start goes first: it takes longer, so the checks have the slack."""
+    """On a busy host the app's own start goes first: it takes longer, so the checks have the slack.
+
+    Where Linux groups processes by session (`sched_autogroup_enabled`, sched(7)), each is a group of its own, and this
+    changes nothing between them.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, running.identity.pid, by)
 
@@ -139,7 +143,9 @@ def contract_results(running: Inside, *, finished: bool) -> Said:
             checks.append(_CHECK.convert(entry))
             begun = None
     if begun is not None or not checks:
-        checks.append(_never_returned(running, begun or "contract", finished=finished))
+        name = begun or "contract"
+        held_up = None if finished else _held_up(running, name)
+        checks.append(held_up or _never_returned(running, name, finished=finished))
     return Said(tuple(_with_output(check, running) for check in checks), facts, frozenset(short))
 
 
@@ -167,6 +173,17 @@ def _never_returned(running: Inside, name: str, *, finished: bool) -> Check:
     return Check(
         name=name, kind="major", status="failed", detail=f"{what}{_tail(running.read('output'))}", seconds=spent
     )
+
+
+def _held_up(running: Inside, name: str) -> Check | None:
+    """Return that a check could not be done: it waited for a processor most of the time. None where it did not."""
+    waited = time.monotonic() - running.started
+    held_up = process_table.held_up(running.identity)
+    if held_up < (1 - STARVED) * waited:
+        return None
+    had = f"in {waited:.0f} s it waited {held_up:.0f} s for a processor"
+    detail = f"did not return: the host is busy, {had}; when it is less so, try the same again"
+    return Check(name=name, kind="major", status="unknown", detail=detail, seconds=waited)
 
 
 def _starved(running: Inside, name: str) -> Check | None:

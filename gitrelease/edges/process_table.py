@@ -310,6 +310,17 @@ def activity(identity: Identity) -> Activity:
     return Activity(spent / _TICKS, runnable)
 
 
+def held_up(identity: Identity) -> float:
+    """Return the seconds for which the first thread of a process could have run, and others had the processors.
+
+    None where the kernel does not count them, or the process is gone. See `/proc/PID/schedstat` in the kernel's
+    documentation of scheduler statistics.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{identity.pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
+
+
 class Usage(msgspec.Struct, frozen=True):
     """What a process uses: percent of one core since its start, resident megabytes, seconds since its start."""
 

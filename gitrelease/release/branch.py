@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from gitrelease.candidate import Candidate
@@ -85,10 +86,23 @@ def leaves_out(
 
 
 def _left_out(git: Git, common: str, before: str, after: str) -> tuple[str, str] | None:
-    """Return the newest commit since `common` that is gone, with its subject; documents do not count."""
-    kept = {author for _, author, _ in _since(git, common, after)}
+    """Return the newest commit since `common` that is gone, with its subject; documents do not count.
+
+    Of those that one author has written in one second, the subject tells which is in the place of which; each takes
+    the place of one.
+    """
+    kept = Counter((author, subject) for _, author, subject in _since(git, common, after))
+    others = []
     for commit, author, subject in _since(git, common, before):
-        if author not in kept and not _same_content(git, f"{commit}^", commit):
+        if kept[author, subject]:
+            kept[author, subject] -= 1
+        else:
+            others.append((commit, author, subject))
+    reworded = Counter(author for author, _ in kept.elements())
+    for commit, author, subject in others:
+        if reworded[author]:
+            reworded[author] -= 1
+        elif not _same_content(git, f"{commit}^", commit):
             return commit, subject
     return None
 

@@ -123,9 +123,9 @@ class Bench:
             cold.append(self._when_idle(lambda: self._timed(self._rollback)))
         self.row("rollback, no standby, whole command", statistics.median(cold), "s", "<= 1.2 x cold")
 
-    def measure_edit(self) -> None:
+    def measure_edit(self, count: int = 3) -> None:
         times: list[float] = []
-        for number in range(3):
+        for number in range(count):
             before = self.production.live()
             script = self.production.read("FinDocPipeline.py")
             begun = time.monotonic()
@@ -315,7 +315,7 @@ def main() -> None:
             bench.measure_cold_start()
             bench.measure_push()
             bench.measure_rollback(9 if given.quick else 5)
-            bench.measure_edit()
+            bench.measure_edit(9 if given.quick else 3)
             if given.quick:
                 bench.measure_load(deploys=6, rollbacks=3)
             else:

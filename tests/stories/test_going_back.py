@@ -137,8 +137,12 @@ def third(two: Production) -> None:
     two.await_idle()
 
 
-@pytest.mark.usefixtures("later")
-def test_a_rebase_that_drops_a_released_commit_and_keeps_another_waits(two: Production) -> None:
+@pytest.mark.parametrize("date", [LATER, ""], ids=["", "of the same second"])
+def test_a_rebase_that_drops_a_released_commit_and_keeps_another_waits(
+    two: Production, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    if date:
+        monkeypatch.setenv("GIT_AUTHOR_DATE", date)  # else all have the same one, in tests
     dropped = two.git("rev-parse", "HEAD")
     third(two)
 
