@@ -92,5 +92,5 @@ def extract(world: World, release: Release, text: str) -> Answer:
                 answers = inside.replay_results(running)
         finally:
             slot.release()
-    failed = [f"{check.name}: {check.detail}" for check in said.checks if check.status == "failed"]
+    failed = [f"{check.name}: {check.detail}" for check in said.checks if check.status in ("failed", "unknown")]
     return answers.get(NAME) or Answer(document=NAME, failed="; ".join(failed) or "it gave nothing")

@@ -33,10 +33,16 @@ def verify(production: Production, cancel: Cancel) -> tuple[Check, ...]:
 def _asked(production: Production, name: str, backend: Backend, cancel: Cancel) -> tuple[Check, ...]:
     world = production.world
     slot = Slot(name=backend.slot, path=world.slots.folder / backend.slot, commit=backend.commit, lock=-1)
-    checks = probe(world, slot, backend, cancel, runs=1, asked=None)
+    checks = tuple(_served(check) for check in probe(world, slot, backend, cancel, runs=1, asked=None))
     if len(production.instances) == 1:
         return checks
     return tuple(msgspec.structs.replace(check, name=f"{name}: {check.name}") for check in checks)
+
+
+def _served(check: Check) -> Check:
+    """Another process on its port says nothing of a candidate, and all of what users get."""
+    not_its_own = check.name == "start" and check.status == "unknown"
+    return msgspec.structs.replace(check, status="failed") if not_its_own else check
 
 
 def _through_front(production: Production, name: str, tls: bool) -> Check:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 
 import pytest
 
 from gitrelease.agent.inbox import pause_after
 from tests.checkout import Production, until
+from tests.locks import fresh_lock, keep_fresh
 from tests.receivers import hook
 from tests.remedies import typed
 
@@ -17,10 +16,7 @@ from tests.remedies import typed
 def _lock(name: str) -> Callable[[Production], Callable[[], None]]:
     def lock(production: Production) -> Callable[[], None]:
         path = production.root / ".git" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        later = time.time() + 3600  # nobody can say that it was left behind
-        os.utime(path, (later, later))
+        fresh_lock(path)
         return lambda: path.unlink(missing_ok=True)
 
     return lock
@@ -131,7 +127,8 @@ def test_a_push_that_cannot_be_recorded_any_more_when_its_branch_has_moved_is_ta
     with hook() as receiver:
         with (production.home / "host.toml").open("a") as settings:
             settings.write(f'\n[notify]\nurls = ["{receiver.url}"]\n')
-        when_the_branch_moves(production, f"touch -d '1 hour' {lock}")
+        when_the_branch_moves(production, f"touch {lock}")
+        keep_fresh(lock)
 
         pushed = developer.push()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.checkout import Ended, Place, Production, reserved_port, until
+from tests.locks import fresh_lock
 from tests.remedies import typed
 from tests.stories.test_cold_start import NEEDS, gone_back
 from tests.stories.test_groups import Grouped, grouped  # noqa: F401  # a fixture
@@ -244,9 +243,7 @@ def test_hooks_that_git_looks_for_elsewhere_are_put_right_as_it_is_said(producti
 @typed("commands.status._unusual: gitrelease doctor", "commands.status._unusual: gitrelease recover")
 def test_what_is_in_the_way_of_a_release_is_named_and_cleared_away_as_it_is_said(production: Production) -> None:
     lock = production.root / ".git" / "refs" / "gitrelease" / "live.lock"
-    lock.touch()
-    later = time.time() + 3600  # nobody can say that it was left behind
-    os.utime(lock, (later, later))
+    fresh_lock(lock)
     commit = production.commit_term("second")
     until(lambda: f"{commit[:10]} was taken and is not live yet" in status(production), "it is told")
     said = status(production)

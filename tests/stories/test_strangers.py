@@ -82,7 +82,7 @@ def test_up_is_refused_by_a_strangers_port_which_it_names_and_leaves_alone(
     ended = checkout.gitrelease("up")
 
     assert ended.code != 0
-    assert f"port {checkout.port} is taken by pid {strangers.started[0].pid}: " in ended.said
+    assert f"port {checkout.port} is taken by pid {strangers.started[0].pid}: " in ended.words
     assert "gitrelease init --port PORT" in ended.said
     assert strangers.all_alive()
 
@@ -136,8 +136,8 @@ def test_what_finds_its_port_taken_gets_another_one(
     ended = up.result()
 
     assert ended.code == 0, ended.said
-    assert f"port {first} was taken by pid {strangers.started[0].pid}: " in ended.said
-    assert "once more on another one" in ended.said
+    assert f"port {first} was taken by pid {strangers.started[0].pid}: " in ended.words
+    assert "once more on another one" in ended.words
     assert checkout.answer() == "one revenue profit"
     assert strangers.all_alive()
 
@@ -177,8 +177,8 @@ def test_what_finds_its_port_taken_again_and_again_is_not_held_to_be_bad(
     ended = up.result()
 
     assert ended.code != 0
-    assert f"start: port {second} was taken by pid {strangers.started[1].pid}: " in ended.said
-    assert "Nothing is held against it: mend what kept it from being judged, then again" in ended.said
+    assert f"start: port {second} was taken by pid {strangers.started[1].pid}: " in ended.words
+    assert "Nothing is held against it: mend what kept it from being judged, then again" in ended.words
     assert strangers.all_alive()
 
 
