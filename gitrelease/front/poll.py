@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import select
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable
 from typing import Protocol
 
@@ -164,6 +167,10 @@ class Endpoint:
             return self._poller.buffer[: self.sock.recv_into(self._poller.buffer, limit)]
         except (BlockingIOError, InterruptedError):
             return None
+
+    def received(self) -> int:
+        """Return how many bytes have come and were not read."""
+        return int.from_bytes(fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def read(self, wanted: bool) -> None:
         """Say whether the handler is to be told of what comes."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from gitrelease.front.poll import Endpoint
 
-_READS = 32  # of 256 KB at most: more than the kernel keeps for a connection
 Watcher = Callable[[memoryview], None]
 
 
@@ -82,11 +81,10 @@ class Side:
     def _pass_on_what_came(self) -> None:
         """Pass on what is in the kernel, which was not read for as long as the other side was slow."""
         with contextlib.suppress(OSError):  # it was reset, of which epoll tells as well
-            for _ in range(_READS):
-                data = self.endpoint.receive()
-                if not data:
-                    break
+            left = self.endpoint.received()
+            while left > 0 and (data := self.endpoint.receive()):
                 self.other.endpoint.write(data)
+                left -= len(data)
 
     def fall_silent(self) -> None:
         """Read nothing more of this side, and tell the other one that it has ended; that may go on."""

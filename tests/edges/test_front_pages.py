@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import re
 import socket
+import struct
+import termios
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -333,24 +336,29 @@ def test_a_page_moves_after_its_last_words_and_brings_its_ticket_once(
                 assert read_answer(again)[0] == int(status[:3])
 
 
-def test_a_page_gets_all_that_was_sent_before_it_moves_however_slowly_it_reads(
+def test_a_page_gets_all_that_has_come_before_it_moves_however_slowly_it_reads(
     front: Front, server: Callable[[str], PageServer]
 ) -> None:
     old, new = server("old"), server("new")
     old.targeted()
     client, backend = established(front, old, "one")
     new.targeted()
-    backend.settimeout(0.5)  # nobody reads: until then the front has taken what it takes
-    sent = 0
-    with contextlib.suppress(TimeoutError):
-        while True:
-            sent += backend.send(b"x" * 65_536)
+    with client, backend:
+        backend.settimeout(0.5)  # nobody reads: until then the front has taken what it takes
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while True:
+                sent += backend.send(b"x" * 65_536)
+        come = sent - unacknowledged(backend)
 
-    front.control.move("one", "new", TICKET)
+        front.control.move("one", "new", TICKET)
 
-    assert len(everything(client)) == sent
-    backend.close()
-    client.close()
+        assert come <= len(everything(client)) <= sent
+
+
+def unacknowledged(connection: socket.socket) -> int:
+    """Return how many bytes have not come to the other side's kernel yet."""
+    return struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_a_page_that_is_moved_while_it_comes_back_comes_once_more_with_its_ticket(
