@@ -157,6 +157,9 @@ class Duty:
                 log.warning("%s: %s; once more on another one", name, taken)
                 production.end(backend)
                 backend, well, said = _started(production, world, slot, name, worker, cancel)
+            if taken := taken_port(backend):  # users would get what another process says
+                production.end(backend)
+                raise ReleaseError(taken, hint="See who opens ports on 127.0.0.1: ss -ltnp")
         finally:
             slot.release()
         with production.state:

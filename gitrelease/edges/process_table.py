@@ -313,7 +313,7 @@ def activity(identity: Identity) -> Activity:
 def held_up(identity: Identity) -> float:
     """Return the seconds for which the first thread of a process could have run, and others had the processors.
 
-    None where the kernel does not count them, or the process is gone. See `/proc/PID/schedstat` in the kernel's
+    0 where the kernel does not count them, or the process is gone. See `/proc/PID/schedstat` in the kernel's
     documentation of scheduler statistics.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):

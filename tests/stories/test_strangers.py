@@ -97,7 +97,6 @@ class Taken:
     """A candidate whose port somebody takes before it has it: it says which one, and waits until it may go on."""
 
     def __init__(self, production: Production, strangers: Strangers, folder: Path) -> None:
-        self.production = production
         self.strangers = strangers
         self.folder = folder
         folder.mkdir()
@@ -109,7 +108,7 @@ class Taken:
             "    time.sleep(0.02)\n"
         )
         production.replace("server.py", "import sys\n", f"import sys\n{waits}")
-        self.commit = production.commit("Waits for its port")
+        production.commit("Waits for its port")
 
     def chosen(self) -> list[str]:
         return [path.name for path in self.folder.iterdir() if path.name.isdigit()]
@@ -196,8 +195,10 @@ def test_users_never_get_what_took_the_port_of_a_process_that_is_started_again(
     second = until(lambda: set(taken.chosen()) - {first}, "it is started again").pop()
 
     taken.take(second)
+    again = until(lambda: set(taken.chosen()) - {first, second}, "it starts once more").pop()
+    taken.take(again)
 
-    third = until(lambda: set(taken.chosen()) - {first, second}, "it starts once more").pop()
+    third = until(lambda: set(taken.chosen()) - {first, second, again}, "it is started again after a pause").pop()
     answer = beside.submit(checkout.answer)  # held until there is somebody to answer
     taken.let_go_on(third)
     assert answer.result() == "one revenue profit"
