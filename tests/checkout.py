@@ -66,6 +66,9 @@ command = ["{python}", "server.py", "{port}"]
 [policy.dictionary]
 soak = "300ms"
 
+[policy.pattern]
+soak = "300ms"
+
 [policy.schema]
 soak = "300ms"
 

@@ -11,20 +11,25 @@ _AHEAD = 4.0  # seconds: less than what tells a lock that was left behind, befor
 _EVERY = 0.5
 
 
-def fresh_lock(path: Path) -> None:
-    """Make a lock file that is never old, until somebody deletes it."""
+def fresh_lock(path: Path) -> threading.Event:
+    """Make a lock file that is never old, until somebody deletes it or the event that is returned is set."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    keep_fresh(path)
+    return keep_fresh(path)
 
 
-def keep_fresh(path: Path) -> None:
-    """Keep a lock file that is there, or will be, from being old, until somebody deletes it."""
-    threading.Thread(target=_keep_fresh, args=(path,), daemon=True).start()
+def keep_fresh(path: Path) -> threading.Event:
+    """Keep a lock file that is there, or will be, from being old, until somebody deletes it or the event is set.
+
+    To be set before somebody is to take the lock for left behind: a file that is touched meanwhile is another one.
+    """
+    over = threading.Event()
+    threading.Thread(target=_keep_fresh, args=(path, over), daemon=True).start()
+    return over
 
 
-def _keep_fresh(path: Path) -> None:
-    pause, seen = threading.Event(), False
+def _keep_fresh(path: Path, over: threading.Event) -> None:
+    seen = False
     while path.exists() or not seen:
         if path.exists():
             seen = True
@@ -32,4 +37,5 @@ def _keep_fresh(path: Path) -> None:
                 os.utime(path, (time.time() + _AHEAD,) * 2)
             except FileNotFoundError:
                 return
-        pause.wait(_EVERY)
+        if over.wait(_EVERY):
+            return

@@ -137,6 +137,15 @@ st.write(f"run {st.session_state.runs}, {word}")
 """
 
 
+# A page closes its fields while it has no connection. These versions take a text that is half typed then for entered,
+# and send it to nobody: it goes with whatever the page sends next, and Enter sends nothing. So does plain Streamlit.
+COMMITS_TO_NOBODY = {(1, 40), (1, 52)}
+
+
+def version_of(app: App) -> tuple[int, ...]:
+    return tuple(map(int, app.companion.status().streamlit.split(".")[:2]))
+
+
 def kinds_received(websocket: Any) -> list[str]:
     """Return a list that grows with the kinds of messages that a websocket of a page receives."""
     kinds: list[str] = []
@@ -167,8 +176,12 @@ def test_a_page_that_is_sent_again_what_it_has_shows_the_same(tmp_path, browser)
         assert page.get_by_text("the result of a click").count() == 1
         assert page.get_by_text("extracted").count() == 1
         assert page.get_by_label("Word").input_value() == "half typed"
-        page.get_by_label("Word").press("Enter")
-        page.get_by_text("run 4, half typed").wait_for()
-        assert page.get_by_text("the result of a click").count() == 0
+        if version_of(app) in COMMITS_TO_NOBODY:
+            page.get_by_role("button", name="Extract").click()
+            page.get_by_text("run 4, half typed").wait_for()
+        else:
+            page.get_by_label("Word").press("Enter")
+            page.get_by_text("run 4, half typed").wait_for()
+            assert page.get_by_text("the result of a click").count() == 0
         page.close()
         front.close()

@@ -106,7 +106,7 @@ def test_a_broken_address_is_named_without_being_shown(production: Production) -
     ended = production.gitrelease("notify", "test")
 
     assert ended.code == 2
-    assert "notify.urls (1: …) is no URL" in ended.said
+    assert "notify.urls (1: …) is no URL" in ended.words
     assert "t0ken" not in ended.said
     assert "notify.urls (1: …) is no URL" in production.gitrelease("status").out
 

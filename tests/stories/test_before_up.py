@@ -26,7 +26,7 @@ def test_a_push_that_takes_back_a_commit_of_the_host_brings_the_files_back_too(c
     pushed = developer.push()
 
     assert pushed.code == 0, pushed.said
-    assert "taken; production was never started" in pushed.said
+    assert "taken; production was never started" in pushed.words
     assert checkout.read("server.py") == before
     assert checkout.git("rev-parse", CHECKOUT) == checkout.git("rev-parse", "HEAD")
     checkout.up()

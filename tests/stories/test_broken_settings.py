@@ -41,7 +41,7 @@ def test_a_release_and_the_way_back_go_on_with_what_was_read_last(
     pushed = developer.push()
 
     assert pushed.code == 0, pushed.said
-    assert "soaking for 0.3 s" in pushed.said
+    assert "soaking for 0.3 s" in pushed.words
     production.await_idle()
     assert production.git("rev-parse", "refs/gitrelease/good") == production.git("rev-parse", "release/2")
     back = production.gitrelease("rollback")
@@ -117,7 +117,7 @@ def test_what_only_looks_or_moves_refs_goes_by_what_was_read_last(
 
             assert ended.code == 0, f"{verb}: {ended.said}"
             if verb not in (("freeze",), ("unfreeze",)):  # they need no settings at all
-                assert "what was read last holds on" in ended.said, f"{verb}: {ended.said}"
+                assert "what was read last holds on" in ended.words, f"{verb}: {ended.said}"
         assert f"127.0.0.1:{production.port} healthy" in production.gitrelease("status").out
         assert production.gitrelease("up").code == 2
     finally:
@@ -132,10 +132,10 @@ def test_settings_that_their_owner_may_not_read_are_told_with_the_remedy(checkou
     looked, refused, mended = (ordinary.run(checkout, verb) for verb in ("status", "up", "recover"))
 
     assert looked.code == 0
-    assert "before it can be read" in looked.said
-    assert "gitrelease recover" not in looked.said
+    assert "before it can be read" in looked.words
+    assert "gitrelease recover" not in looked.words
     for ended in (looked, refused, mended):
-        assert f"{file} cannot be read: Permission denied" in ended.said
+        assert f"{file} cannot be read: Permission denied" in ended.words
         assert "chown" not in ended.said
     assert (refused.code, mended.code) == (2, 2)
     assert list(checkout.home.glob("host.toml.broken-*")) == []
@@ -143,7 +143,7 @@ def test_settings_that_their_owner_may_not_read_are_told_with_the_remedy(checkou
     up = ordinary.run(checkout, "up")
     assert up.code == 0, up.said
     assert checkout.answer() == "one revenue profit"
-    assert "cannot be read" not in up.said
+    assert "cannot be read" not in up.words
 
 
 @typed("edges.settings.written_by_init: gitrelease recover")
@@ -155,7 +155,7 @@ def test_settings_that_are_gone_are_brought_back_by_what_is_said(production: Pro
 
     refused = production.gitrelease("up")
 
-    assert f"{file} is gone, or empty" in refused.said
+    assert f"{file} is gone, or empty" in refused.words
     recovered = production.type(refused.said, "gitrelease recover")
     assert recovered.code == 0, recovered.said
     assert tomllib.loads(file.read_text()) == before

@@ -47,7 +47,7 @@ def test_files_with_names_that_tools_look_for_are_run_by_nobody(production: Prod
     said = [production.gitrelease(*command).code for command in (["check"], ["plan"], ["diff"], ["show", "release/2"])]
     rolled = production.gitrelease("rollback")
 
-    assert "needs approval" in refused.said
+    assert "needs approval" in refused.words
     assert approved.code == 0, approved.said
     assert again.code == 0, again.said
     assert said == [0, 0, 0, 0]

@@ -107,5 +107,5 @@ def test_a_rollback_over_no_packages_starts_nothing(production: Production) -> N
 
     ended = production.gitrelease("rollback")
 
-    assert "other packages" not in ended.said
+    assert "other packages" not in ended.words
     assert not production.status()["start"]["in_doubt"]

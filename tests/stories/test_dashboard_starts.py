@@ -29,8 +29,8 @@ def test_where_streamlit_is_not_installed_it_says_how(checkout: Production, tmp_
     ended = checkout.gitrelease("dashboard", env={"PYTHONPATH": str(without)})
 
     assert ended.code == 2
-    assert "Streamlit is not installed here" in ended.said
-    assert "-m pip install 'gitrelease[dashboard]'" in ended.said
+    assert "Streamlit is not installed here" in ended.words
+    assert "-m pip install 'gitrelease[dashboard]'" in ended.words
 
 
 def test_a_taken_port_is_named_with_who_has_it(checkout: Production) -> None:
@@ -79,7 +79,7 @@ def test_an_address_is_an_ip_address(checkout: Production) -> None:
     ended = checkout.gitrelease("dashboard", "--address", "example.com")
 
     assert ended.code == 2
-    assert "--address example.com is no IP address" in ended.said
+    assert "--address example.com is no IP address" in ended.words
 
 
 def test_an_address_of_another_host_is_not_mended_by_another_port(checkout: Production) -> None:
@@ -88,7 +88,7 @@ def test_an_address_of_another_host_is_not_mended_by_another_port(checkout: Prod
     ended = checkout.gitrelease("dashboard", "--address", "203.0.113.7")
 
     assert ended.code == 2
-    assert "Leave --address out, or write one that this host has" in ended.said
+    assert "Leave --address out, or write one that this host has" in ended.words
     assert "--port" not in ended.said
 
 

@@ -96,7 +96,7 @@ def test_doctor_names_the_setting_and_what_it_says_ends_it(followed: Production)
 
     told = followed.gitrelease("doctor")
 
-    assert "fetch.prunetags is set: a fetch deletes the tags of releases and backups" in told.said
+    assert "fetch.prunetags is set: a fetch deletes the tags of releases and backups" in told.words
     followed.git("config", "fetch.prunetags", "false")
     assert "a fetch deletes" not in followed.gitrelease("doctor").said
     followed.git("fetch", "--quiet")
@@ -110,7 +110,7 @@ def test_recover_brings_backups_back_too(followed: Production) -> None:
 
     recovered = followed.gitrelease("recover")
 
-    assert "put 3 tags back" in recovered.said
+    assert "put 3 tags back" in recovered.words
     assert tags(followed) == before
 
 
@@ -152,7 +152,7 @@ def test_a_backup_is_dropped_for_good_by_a_command(followed: Production) -> None
 
     assert dropped.code == 0, dropped.said
     assert unknown.code == 2
-    assert "there is no backup" in unknown.said
+    assert "there is no backup" in unknown.words
     followed.commit_term("third")
     followed.await_live("release/3")
     followed.await_idle()

@@ -260,7 +260,7 @@ def test_a_rollback_works_on_a_full_disk(small: Small, warm: bool) -> None:
     back = small.production.gitrelease("rollback")
 
     assert back.code == 0, back.said
-    assert "is full: gave up what was kept free for a way back" in back.said
+    assert "is full: gave up what was kept free for a way back" in back.words
     assert_whole(small.production, live="release/1", answer=ONE)
     small.make_room()
     small.developer.git("pull", "--quiet", "--rebase", "origin", "deploy", ok=False)
@@ -342,7 +342,7 @@ def test_a_read_only_file_system_is_called_one_and_production_serves(small: Smal
         subprocess.run(["umount", "--lazy", root], check=True)
 
     assert back.code == 1
-    assert "the file system is read-only: " in back.said or "Read-only file system" in back.said
+    assert "the file system is read-only: " in back.words or "Read-only file system" in back.words
     assert pushed.code != 0
     assert serves == "one revenue later profit"
     assert_whole(production, live="release/2", answer="one revenue later profit")
@@ -595,4 +595,4 @@ def test_the_doctor_sees_that_hooks_cannot_be_executed(tmp_path: Path) -> None:
 
     assert ended.code == 3
     assert [line["name"] for line in ended.json["checks"] if line["status"] == "problem"] == ["disk"]
-    assert "(noexec): no hook runs there" in ended.said
+    assert "(noexec): no hook runs there" in ended.words

@@ -75,7 +75,7 @@ def test_a_folder_that_is_not_there_is_told_with_how_another_is_named(checkout: 
     named = Clone(checkout.root.parent).type(ended.said, "gitrelease -C DIR doctor", DIR=str(checkout.root))
 
     assert ended.code == 2
-    assert "nowhere is no directory" in ended.said
+    assert "nowhere is no directory" in ended.words
     assert "production was never started" in named.out
 
 
@@ -533,8 +533,8 @@ def test_another_user_is_told_whom_to_be(checkout: Production) -> None:
     ended = checkout.gitrelease("doctor", "--fix")
 
     assert ended.code == 2
-    assert "production belongs to nobody" in ended.said
-    assert "sudo -u nobody" in ended.said
+    assert "production belongs to nobody" in ended.words
+    assert "sudo -u nobody" in ended.words
     shutil.chown(checkout.home, 0)
 
 

@@ -376,7 +376,7 @@ def test_uninstall_gives_data_and_leftovers_back(keeping: Production) -> None:
     ended = keeping.gitrelease("uninstall")
 
     assert ended.code == 0, ended.said
-    assert "the app's data is in the checkout: output" in ended.said
+    assert "the app's data is in the checkout: output" in ended.words
     assert (keeping.root / "output" / "before.txt").read_text() == "written since"
     kept = keeping.root / ".git" / "gitrelease-leftovers"
     assert [path.read_text() for path in kept.rglob("notes.txt")] == ["beside the script"]

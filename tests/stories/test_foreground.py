@@ -54,7 +54,7 @@ def test_production_ends_with_it_and_stays_down(checkout: Production, service: S
     developer.commit_term("pushed")
     pushed = developer.push()
     assert pushed.code != 0
-    assert "production is down, the service manager asked for it" in pushed.said
+    assert "production is down, the service manager asked for it" in pushed.words
     assert not checkout.status()["agent"]["running"]
 
 

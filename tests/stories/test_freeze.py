@@ -123,7 +123,7 @@ def test_an_end_that_is_no_moment_is_refused_with_what_is_accepted(production: P
     ended = production.gitrelease("freeze", "--until", "monday")
 
     assert ended.code == 2
-    assert "--until monday" in ended.said
+    assert "--until monday" in ended.words
     assert "18:30" in ended.said
     assert production.status()["frozen"] is None
 

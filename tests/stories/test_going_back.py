@@ -44,7 +44,7 @@ def test_a_deploy_of_the_branch_that_went_back_asks_and_one_that_names_the_commi
 
     asked = two.gitrelease("deploy")
     assert asked.code != 0
-    assert "the branch went back" in asked.said
+    assert "the branch went back" in asked.words
     named = two.gitrelease("deploy", "HEAD")
 
     assert named.code == 0, named.said

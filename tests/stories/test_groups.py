@@ -273,8 +273,8 @@ def test_a_group_that_is_none_is_named(grouped: Grouped, arguments: tuple[str, .
     ended = grouped.production.gitrelease(*arguments)
 
     assert ended.code != 0
-    assert said in ended.said
-    assert "test" in ended.said.split(said)[1]
+    assert said in ended.words
+    assert "test" in ended.words.split(said)[1]
 
 
 @typed("agent.groups.Groups.released_to: gitrelease deploy --to {name}")
@@ -286,7 +286,7 @@ def test_a_group_that_serves_nothing_yet_gets_what_is_live_as_is_said(grouped: G
     given = production.type(refused.said, "gitrelease deploy --to test")
 
     assert refused.code != 0
-    assert "group test serves nothing yet" in refused.said
+    assert "group test serves nothing yet" in refused.words
     assert given.code == 0, given.said
     assert answer(grouped.ports["test-1"]) == answer(grouped.ports["test-2"]) == "one revenue profit"
     assert production.git("rev-parse", "refs/gitrelease/live", "deploy") == before
@@ -300,7 +300,7 @@ def test_a_group_whose_first_release_is_refused_is_down_again(grouped: Grouped) 
     ended = grouped.production.gitrelease("deploy", "next", "--to", "test")
 
     assert ended.code == 3, ended.said
-    assert "it exited with code 3" in ended.said
+    assert "it exited with code 3" in ended.words
     assert grouped.group()["live"] is None
     until(lambda: len(grouped.production.marked()) == 2, "nothing but the front and the backend of production runs")
 
@@ -337,8 +337,8 @@ def test_a_group_that_did_not_come_up_does_when_up_is_asked_again(grouped: Group
 
     again = production.gitrelease("up")
 
-    assert "group test did not come up" in refused.said
-    assert "gitrelease up" in refused.said
+    assert "group test did not come up" in refused.words
+    assert "gitrelease up" in refused.words
     assert again.code == 0, again.said
     assert answer(grouped.ports["test-1"]) == answer(grouped.ports["test-2"]) == "two revenue profit"
     assert production.backend_pid() == before

@@ -70,7 +70,7 @@ def test_a_group_goes_back_the_way_it_came(grouped: Grouped) -> None:
     assert "would go back from release/4 to release/2" in tried
     assert "release/2" not in pruned["dropped"]
     assert "rolled back in test: release/2 is live again" in back.out
-    assert "undo with: gitrelease rollback --in test" in first.said
+    assert "undo with: gitrelease rollback --in test" in first.words
     assert again.json["release"] == "release/2"
     assert production.live() == "release/3"
     assert grouped.group()["live"] == "release/2"
@@ -201,8 +201,8 @@ def test_recover_puts_back_what_says_what_a_group_has_had_and_serves(grouped: Gr
 
     assert ended.code == 0, ended.said
     assert production.git("for-each-ref") == before
-    assert "nothing was live in test by the refs; release/3 is again" in ended.said
-    assert "dropped 1 line of the journal" in ended.said
+    assert "nothing was live in test by the refs; release/3 is again" in ended.words
+    assert "dropped 1 line of the journal" in ended.words
     production.await_idle()
     assert_whole(production)
 
@@ -225,7 +225,7 @@ def test_a_group_whose_pointer_was_deleted_serves_on_and_recover_puts_it_back(
         served.came("two revenue profit")
 
     assert (came.code, told.code == 0) == (0, asked == ("up",))
-    assert "does not say any more what group test serves" in told.said
+    assert "does not say any more what group test serves" in told.words
     assert recovered.code == 0, recovered.said
     assert production.git("rev-parse", live_of("test")) == served_there
     assert served.failed == []

@@ -39,7 +39,7 @@ class Hooks:
 
     def fix(self) -> None:
         ended = self.checkout.gitrelease("doctor", "--fix")
-        assert "installed the hooks" in ended.said, ended.said
+        assert "installed the hooks" in ended.words, ended.said
 
     def uninstall(self) -> str:
         """Uninstall; return what that says."""
@@ -145,7 +145,7 @@ def test_where_there_are_too_many_they_are_to_be_looked_at(hooks: Hooks, develop
     refused = hooks.checkout.gitrelease("init")
 
     assert refused.code == 2
-    assert "has 99 hooks pre-receive.chained already" in refused.said
+    assert "has 99 hooks pre-receive.chained already" in refused.words
     listed = hooks.checkout.type(refused.said, f"ls {hooks.folder}").out.split()
     for name in listed:
         if name.startswith("pre-receive.chained."):

@@ -41,7 +41,7 @@ def test_hooks_that_are_looked_for_elsewhere_are_told_of_put_right_and_taken_bac
     until(lambda: not production.status()["hooks"]["elsewhere"], "it is seen to be put right")
     developer.commit_term("second")
     pushed = developer.push()
-    assert "is live" in pushed.said
+    assert "is live" in pushed.words
     assert (tmp_path / "ran").read_text() == "ran\n"
     production.await_idle()
     production.gitrelease("down")

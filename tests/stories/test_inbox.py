@@ -142,7 +142,7 @@ def test_an_edit_whose_branch_moves_while_it_is_approved_says_where_to(productio
 
     head = production.git("rev-parse", "--short=10", "deploy")
     assert ended.code == 3
-    assert f"the branch has moved to {head} meanwhile" in ended.said
+    assert f"the branch has moved to {head} meanwhile" in ended.words
     assert "fatal" not in ended.said
     assert production.answer().startswith("one")
     until(lambda: production.state()["waiting"], "what is at the branch now waits")

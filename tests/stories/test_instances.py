@@ -89,8 +89,8 @@ def test_status_tells_of_those_that_are_named(several: Several) -> None:
     (line,) = shown.out.splitlines()
     assert line.startswith(f"instance  visual http://127.0.0.1:{several.ports['visual']} healthy, pid ")
     assert unknown.code == 2
-    assert "there is no instance 'nobody'" in unknown.said
-    assert "There is: primary, second, enhanced, enhanced-2, visual" in unknown.said
+    assert "there is no instance 'nobody'" in unknown.words
+    assert "There is: primary, second, enhanced, enhanced-2, visual" in unknown.words
 
 
 def test_many_that_hang_are_told_as_fast_as_one(several: Several) -> None:
@@ -149,7 +149,7 @@ def test_a_candidate_without_the_script_of_an_instance_is_refused(several: Sever
     pushed = several.developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code != 0
-    assert "the candidate has no visual.py" in pushed.said
+    assert "the candidate has no visual.py" in pushed.words
 
 
 def test_an_instance_that_ends_is_started_again_and_the_others_go_on(several: Several) -> None:

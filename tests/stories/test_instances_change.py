@@ -121,7 +121,7 @@ def test_a_port_that_another_has_leaves_all_as_it_is(work: Grouped) -> None:
     mended = production.gitrelease("up")
 
     assert taken.code != 0
-    assert f"port {stranger_port(taken.said)} is taken by" in taken.said
+    assert f"port {stranger_port(taken.said)} is taken by" in taken.words
     assert first.failed == second.failed == []
     assert mended.code == 0, mended.said
     production.await_idle()
@@ -145,8 +145,8 @@ def test_a_port_that_a_group_still_has_is_told_with_what_lets_them_change_places
     assert taken.code != 0
     assert changed.code == 0, changed.said
     assert production.answer(port=moved) == expected(production, live_of("production"))
-    assert f"port {moved} is set for production, and the front of test has it" in taken.said
-    assert "End that process" not in taken.said
+    assert f"port {moved} is set for production, and the front of test has it" in taken.words
+    assert "End that process" not in taken.words
     assert first.failed == tester.failed == []
     production.await_idle()
     assert_whole(production)
@@ -169,7 +169,7 @@ def test_a_port_of_a_group_that_another_has_is_told_and_stops_nobody_else(work: 
         came = production.gitrelease("up")
 
         assert came.code == 0, came.said
-        assert f"group test does not come up: port {port} is taken by" in came.said
+        assert f"group test does not come up: port {port} is taken by" in came.words
         assert production.answer() == expected(production, live_of("production"))
         assert refused(before["test-1"].port)
 
@@ -184,7 +184,7 @@ def test_an_instance_that_is_set_and_was_not_started_is_told_apart_and_started_a
     ended = production.gitrelease("restart", "third")
 
     assert ended.code != 0
-    assert "production was started without an instance 'third'" in ended.said
+    assert "production was started without an instance 'third'" in ended.words
     started = production.type(ended.said, "gitrelease down && gitrelease up")
     assert started.code == 0, started.said
     assert production.answer(port=production.others["third"].port) == production.answer()
@@ -209,7 +209,7 @@ def test_a_down_that_is_killed_is_brought_to_its_end_by_the_next(work: Grouped, 
     assert "the agent ended before it had answered" in cut_off.err
     assert "See what is live: gitrelease status; where it is not done yet, type it again" in cut_off.err
     assert too_early.code == Exit.REFUSED, too_early.said
-    assert "gitrelease down" in too_early.said
+    assert "gitrelease down" in too_early.words
     assert again.code == 0, again.said
     assert not production.marked()
     until(lambda: refused(production.port), "nobody listens")

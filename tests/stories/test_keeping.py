@@ -107,8 +107,8 @@ def test_a_backup_that_is_not_there_is_refused_with_those_that_are(production: P
     ended = production.gitrelease("restore", "yesterday")
 
     assert ended.code == 2
-    assert "there is no backup 'yesterday'" in ended.said
-    assert kept in ended.said
+    assert "there is no backup 'yesterday'" in ended.words
+    assert kept in ended.words
 
 
 # -- prune -----------------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_a_release_that_is_not_there_cannot_be_pinned(production: Production) ->
     ended = production.gitrelease("pin", "release/9")
 
     assert ended.code == 2
-    assert "gitrelease history" in ended.said
+    assert "gitrelease history" in ended.words
 
 
 # -- drill -----------------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_a_drill_that_fails_says_so_while_production_goes_on(production: Product
     other = production.type(ended.said, "gitrelease drill RELEASE", RELEASE="release/1")
 
     assert ended.code == 3
-    assert "a rollback to release/2 would fail" in ended.said
+    assert "a rollback to release/2 would fail" in ended.words
     assert "FAILED" in status
     assert other.code == 0, other.said
     assert "a rollback to release/1 works" in other.out
@@ -292,12 +292,12 @@ def test_a_restore_takes_nobodys_release_back(production: Production) -> None:
     ended = production.gitrelease("restore", kept)
 
     assert ended.code == 3
-    assert f"server.py has changed since {kept} was made" in ended.said
+    assert f"server.py has changed since {kept} was made" in ended.words
     assert "theirs" in production.answer()
     assert production.git("diff", "--name-only") == ""
     production.gitrelease("freeze")
     taken = production.type(ended.said, f"git diff {kept}^ {kept} -- FILE | git apply -3", FILE="server.py")
-    assert "with conflicts" in taken.said or taken.code == 0, taken.said
+    assert "with conflicts" in taken.words or taken.code == 0, taken.said
     assert {'"mine"', '"theirs"'} <= set(production.read("server.py").replace(",", " ").split())
 
 
@@ -327,7 +327,7 @@ def test_what_is_under_way_is_given_up_before_work_comes_back(
 
     refused = production.gitrelease("restore", kept)
 
-    assert f"a {begun} is under way in the checkout" in refused.said
+    assert f"a {begun} is under way in the checkout" in refused.words
     given_up = production.type(refused.said, f"git {begun} --abort")
     assert (given_up.code, production.git("rev-parse", "deploy")) == (0, head), given_up.said
     assert production.gitrelease("restore", kept).code == 0
@@ -344,7 +344,7 @@ def test_what_a_git_has_left_that_was_cut_off_bars_no_restore_for_good(productio
 
     refused = production.gitrelease("restore", kept)
 
-    assert "git is at work in the checkout, or was cut off there" in refused.said
+    assert "git is at work in the checkout, or was cut off there" in refused.words
     recovered = production.type(refused.said, "gitrelease recover")
     assert recovered.code == 0, recovered.said
     assert production.gitrelease("restore", kept).code == 0
@@ -375,7 +375,7 @@ def test_a_restore_does_not_run_over_what_git_ignores(checkout: Production) -> N
     ended = checkout.gitrelease("restore", kept)
 
     assert ended.code == 3
-    assert "secret.env is in the way" in ended.said
+    assert "secret.env is in the way" in ended.words
     assert checkout.read("secret.env") == "precious\n"
 
 

@@ -260,7 +260,7 @@ def test_without_errors_and_without_output_it_says_so(noisy: Production) -> None
     assert none.out == "no errors in the output of release/1\n"
     assert (silent.out, silent.err) == ("", "nothing was printed\n")
     assert gone.code == 0
-    assert "no output of release/1 is kept" in gone.said
+    assert "no output of release/1 is kept" in gone.words
 
 
 @pytest.mark.parametrize(
@@ -276,8 +276,8 @@ def test_what_is_not_there_is_answered_with_what_is(noisy: Production, arguments
     ended = noisy.gitrelease("logs", *arguments)
 
     assert ended.code == 2
-    assert said in ended.said
-    assert hint in ended.said
+    assert said in ended.words
+    assert hint in ended.words
 
 
 def test_no_agent_is_needed(noisy: Production) -> None:
@@ -294,7 +294,7 @@ def test_before_the_first_release_it_says_what_to_do(checkout: Production) -> No
     ended = checkout.gitrelease("logs")
 
     assert ended.code == 2
-    assert "nothing is live yet" in ended.said
+    assert "nothing is live yet" in ended.words
     up = checkout.type(ended.said, "gitrelease up")
     assert (up.code, checkout.live()) == (0, "release/1"), up.said
 

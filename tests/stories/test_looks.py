@@ -193,8 +193,8 @@ def test_two_formats_at_once_are_refused(production: Production) -> None:
     show = production.gitrelease("show", "1", "--format", "md")
 
     assert (history.code, show.code) == (2, 2)
-    assert "Leave one of them out" in history.said
-    assert "gitrelease show 1 --log --format md" in show.said
+    assert "Leave one of them out" in history.words
+    assert "gitrelease show 1 --log --format md" in show.words
 
 
 def test_the_deployment_log_is_filled_in_from_what_happened(production: Production) -> None:
@@ -292,7 +292,7 @@ def test_a_region_of_a_revision_that_is_not_there_is_refused_and_bars_no_way(pro
     pushed = developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code != 0
-    assert "region terms: there is no revision nosuch here" in pushed.said
+    assert "region terms: there is no revision nosuch here" in pushed.words
     developer.git("reset", "--quiet", "--hard", "origin/deploy")
     developer.commit_term("after")
     assert developer.push().code == 0
@@ -344,7 +344,7 @@ def test_an_unknown_release_cannot_be_shown(production: Production) -> None:
     ended = production.gitrelease("show", "release/9")
 
     assert ended.code == 2
-    assert "gitrelease history" in ended.said
+    assert "gitrelease history" in ended.words
 
 
 @pytest.mark.parametrize("verb", ["status", "history", "plan", "diff", "show release/1"])

@@ -234,7 +234,7 @@ def test_what_cannot_be_watched_is_answered_with_the_remedy(production: Producti
     ended = production.gitrelease("monitor", *arguments)
 
     assert ended.code == code
-    assert said in ended.said
+    assert said in ended.words
     assert "Traceback" not in ended.said
 
 
@@ -244,7 +244,7 @@ def test_production_that_is_down_is_told_as_down(checkout: Production) -> None:
     ended = checkout.gitrelease("monitor")
 
     assert ended.code == 3
-    assert "production is not up" in ended.said
+    assert "production is not up" in ended.words
 
 
 # -- what the agent keeps ----------------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ def test_a_group_is_watched_and_read_by_its_name_and_all_by_all(grouped: Grouped
         return {row["instance"]: row["release"] for row in rows}
 
     assert idle.code == 3
-    assert "test is not up" in idle.said
+    assert "test is not up" in idle.words
     assert seen() == {"primary": "release/1"}
     assert seen("test") == {"test-1": "release/2", "test-2": "release/2"}
     assert seen("test-2") == {"test-2": "release/2"}
@@ -420,5 +420,5 @@ def test_a_group_is_watched_and_read_by_its_name_and_all_by_all(grouped: Grouped
     assert production.gitrelease("logs", "test").out.splitlines() == ["test-1 | I am test-1", "test-2 | I am test-2"]
     assert production.gitrelease("logs", "test-2").out == "I am test-2\n"
     nobody = production.gitrelease("logs", "nobody")
-    assert "There is: primary, test-1, test-2; or a group: production, test; or all" in nobody.said
+    assert "There is: primary, test-1, test-2; or a group: production, test; or all" in nobody.words
     until(lambda: {row.instance for row in kept(production)} == {"primary", "test-1", "test-2"}, "all are sampled")

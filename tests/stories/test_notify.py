@@ -355,7 +355,7 @@ def test_without_receivers_the_test_says_how_to_set_one(checkout: Production) ->
     ended = checkout.init().gitrelease("notify", "test")
 
     assert ended.code == 2
-    assert "nobody is told of anything" in ended.said
+    assert "nobody is told of anything" in ended.words
 
 
 # -- once ----------------------------------------------------------------------------------------------------------
@@ -458,5 +458,5 @@ def test_a_receiver_that_was_mended_is_tried_again(checkout: Production, hook: H
     again = checkout.type(failed.said, "gitrelease notify test")
 
     assert again.code == 0, again.said
-    assert "reached its receiver" in again.said
+    assert "reached its receiver" in again.words
     assert len(hook.titles()) == 1

@@ -263,7 +263,7 @@ def test_an_agent_that_is_killed_while_pages_move_leaves_them_to_the_next_one(
     rolled_back = releases.production.gitrelease("rollback")
     releases.production.up()
 
-    assert "the agent ended before it had answered" in rolled_back.said
+    assert "the agent ended before it had answered" in rolled_back.words
     tab.expect(release=good)
     expect_filled(tab)
 
@@ -280,7 +280,7 @@ def test_a_page_whose_process_is_busy_at_the_rollback_moves_when_it_answers_agai
         rolled_back = releases.production.gitrelease("rollback")
 
     assert rolled_back.code == 0, rolled_back.said
-    assert "could not move" in rolled_back.said, rolled_back.said
+    assert "could not move" in rolled_back.words, rolled_back.said
     tab.expect(release=good)
     expect_filled(tab)
     (told,) = releases.pages_of_newest()  # pages of tests before this one may still be known
@@ -467,7 +467,7 @@ def test_without_the_companion_a_page_stays_and_the_rollback_says_that_it_could_
         rolled_back = production.gitrelease("rollback")
 
         assert rolled_back.code == 0, rolled_back.said
-        assert "1 open page could not move to release/2: app.companion is false" in rolled_back.said
+        assert "1 open page could not move to release/2: app.companion is false" in rolled_back.words
         which = production.type(rolled_back.said, "gitrelease doctor").said
         assert "app.companion is false" in which
         tab.count()

@@ -103,7 +103,7 @@ def test_what_was_taken_and_cannot_go_live_is_told_and_goes_live_when_it_can(pro
             ours = f"gitrelease -C {production.root}"
             assert f"{ref}.lock" in production.type(said, f"{ours} doctor").said
             recovered = production.type(said, f"{ours} recover")
-            assert f"removed {ref}.lock" in recovered.said
+            assert f"removed {ref}.lock" in recovered.words
         finally:
             mend()
 
@@ -128,7 +128,7 @@ def test_a_push_that_cannot_be_recorded_any_more_when_its_branch_has_moved_is_ta
         with (production.home / "host.toml").open("a") as settings:
             settings.write(f'\n[notify]\nurls = ["{receiver.url}"]\n')
         when_the_branch_moves(production, f"touch {lock}")
-        keep_fresh(lock)
+        at_work = keep_fresh(lock)
 
         pushed = developer.push()
 
@@ -148,6 +148,7 @@ def test_a_push_that_cannot_be_recorded_any_more_when_its_branch_has_moved_is_ta
         until(receiver.titles, "whoever is notified hears of it")
         assert receiver.titles()[0].startswith("level 2: a change was taken and is not live yet")
         assert "refs/gitrelease/state/2.lock" in production.type(pushed.said, "gitrelease doctor").said
+        at_work.set()
         assert "removed refs/gitrelease/state/2.lock" in production.type(pushed.said, "gitrelease recover").said
 
     production.await_live("release/2")

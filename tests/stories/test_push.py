@@ -21,7 +21,7 @@ def test_a_pushed_term_is_live_when_the_push_returns(production: Production) -> 
     pushed = developer.push()
 
     assert pushed.code == 0
-    assert "release/2 is live" in pushed.said
+    assert "release/2 is live" in pushed.words
     assert "carbon footprint" in production.answer()
     assert production.git("rev-parse", "release/2^{commit}") == commit
 
@@ -77,7 +77,7 @@ def test_a_release_that_memory_is_too_short_for_is_refused_and_nothing_is_given_
     assert "then push again" in said
     assert "Mem:" in developer.type(pushed.said, "free -m").out
     assert back.code == 0, back.said
-    assert "release/1 is still warm" in back.said
+    assert "release/1 is still warm" in back.words
     assert production.answer() == "one revenue profit"
 
 
@@ -104,7 +104,7 @@ def test_an_export_that_is_far_too_large_is_refused(production: Production) -> N
     pushed = developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code != 0
-    assert "schema.json is 11 MB, 10 are the most" in pushed.said
+    assert "schema.json is 11 MB, 10 are the most" in pushed.words
 
 
 def test_the_tag_of_a_release_reads_with_plain_git(production: Production) -> None:
@@ -143,8 +143,8 @@ def test_a_deploy_that_does_not_start_is_checked_without_production(production: 
     checked = production.type(refused.said, f"gitrelease check {commit[:10]}")
 
     assert refused.code == checked.code == 3
-    assert "no licence" in refused.said
-    assert "no licence" in checked.said
+    assert "no licence" in refused.words
+    assert "no licence" in checked.words
     assert production.live() == "release/1"
     assert production.answer().startswith("one")
 
@@ -158,8 +158,8 @@ def test_a_push_that_does_not_start_is_refused_with_the_reason(production: Produ
     pushed = developer.push("-o", "approve", "origin", "deploy")
 
     assert pushed.code != 0
-    assert "no licence" in pushed.said
-    assert "production untouched, production serves release/1" in pushed.said
+    assert "no licence" in pushed.words
+    assert "production untouched, production serves release/1" in pushed.words
     assert production.git("rev-parse", "deploy") == before
     assert production.answer().startswith("one")
 
@@ -175,7 +175,7 @@ def test_a_major_change_goes_live_only_with_approval(production: Production) -> 
     with_approval = developer.type(without.said, told, REMOTE="origin")
 
     assert without.code != 0
-    assert "needs approval" in without.said
+    assert "needs approval" in without.words
     assert with_approval.code == 0, with_approval.said
     assert production.answer().startswith("two")
 
@@ -207,7 +207,7 @@ def test_a_forced_push_is_refused_and_the_work_can_be_brought_on_top(production:
     pushed = developer.push("--force", "origin", "work:deploy")
 
     assert pushed.code != 0
-    assert "forced push" in pushed.said
+    assert "forced push" in pushed.words
     assert production.live() == "release/2"
     pulled = developer.type(pushed.said, "git pull --rebase REMOTE deploy", REMOTE="origin")
     assert pulled.code == 0, pulled.said
@@ -226,7 +226,7 @@ def test_the_deploy_branch_cannot_be_deleted_by_a_push(production: Production) -
     pushed = developer.push("origin", ":deploy")
 
     assert pushed.code != 0
-    assert "cannot be deleted" in pushed.said
+    assert "cannot be deleted" in pushed.words
     assert production.git("rev-parse", "--verify", "deploy")
     ended = production.type(pushed.said, "gitrelease down && gitrelease uninstall")
     assert ended.code == 0, ended.said
@@ -316,7 +316,7 @@ def test_a_push_over_an_edit_on_the_host_is_refused_until_it_is_taken_back(
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "server.py was edited on the production host" in pushed.said
+    assert "server.py was edited on the production host" in pushed.words
     assert "TERMS = [[[" in production.read("server.py")
     taken_back = production.type(pushed.said, "git checkout HEAD -- FILE", FILE="server.py")
     assert taken_back.code == 0, taken_back.said
@@ -341,7 +341,7 @@ def test_a_push_over_an_edit_of_what_git_ignores_is_refused_until_that_is_taken_
     taken_back = checkout.type(pushed.said, "git restore --source=refs/gitrelease/checkout -W schema.json")
 
     assert pushed.code != 0
-    assert "schema.json was edited on the production host" in pushed.said
+    assert "schema.json was edited on the production host" in pushed.words
     assert taken_back.code == 0, taken_back.said
     assert checkout.read("schema.json") == before
     assert developer.push().code == 0
@@ -358,7 +358,7 @@ def test_before_the_first_up_a_push_is_taken_and_releases_nothing(checkout: Prod
     pushed = developer.push()
 
     assert pushed.code == 0
-    assert "gitrelease up" in pushed.said
+    assert "gitrelease up" in pushed.words
     assert '"early"' in checkout.read("server.py")
     assert checkout.git("tag") == ""
 
@@ -371,7 +371,7 @@ def test_after_down_a_push_is_refused_with_the_remedy(production: Production) ->
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "gitrelease up" in pushed.said
+    assert "gitrelease up" in pushed.words
     assert "late" not in production.read("server.py")
 
 
@@ -407,7 +407,7 @@ def test_a_push_does_not_change_what_was_released(production: Production, refspe
     pushed = developer.push(*(["--mirror", "origin"] if refspecs == ["--mirror"] else ["origin", *refspecs]))
 
     assert pushed.code != 0
-    assert "is a record of this production" in pushed.said
+    assert "is a record of this production" in pushed.words
     assert production.git("for-each-ref", "refs/tags", "refs/gitrelease/live") == before
     assert production.live() == "release/2"
     assert "unapproved" not in production.answer()
@@ -425,7 +425,7 @@ def test_tags_that_were_deleted_on_the_host_make_nobody_the_first_release(produc
     pushed = developer.push()
 
     assert pushed.code != 0
-    assert "needs approval" in pushed.said
+    assert "needs approval" in pushed.words
 
 
 @pytest.mark.long
@@ -438,7 +438,7 @@ def test_a_lost_pointer_to_what_is_live_refuses_with_the_command_that_mends_it(p
 
     assert pushed.code != 0
     command = "git update-ref refs/gitrelease/live $(git rev-parse release/1)"
-    assert command in pushed.said
+    assert command in pushed.words
     subprocess.run(["sh", "-c", command], cwd=production.root, check=True)
     assert "needs approval" in developer.push().said
 
@@ -465,7 +465,7 @@ def test_a_full_disk_is_called_one(production: Production) -> None:
 
     pushed = developer.push()
 
-    assert "the disk is full" in pushed.said
+    assert "the disk is full" in pushed.words
     assert production.answer() == "one revenue profit"
     journal.unlink()
     kept.rename(journal)

@@ -103,7 +103,7 @@ def test_a_lock_of_a_git_that_is_still_at_work_is_left_alone(two: Production, tm
     ended = two.gitrelease("recover")
 
     assert ended.code == 3
-    assert f"git is at work in the checkout (pid {holding.pid})" in ended.said
+    assert f"git is at work in the checkout (pid {holding.pid})" in ended.words
     assert lock.exists()
     for git in (holding, looking):
         assert git.stdin is not None
@@ -337,7 +337,7 @@ def test_what_is_no_checkout_is_said_with_the_remedy(tmp_path: Path, checkout: P
     ended = Production(tmp_path, 0).gitrelease("recover")
 
     assert ended.code == 2
-    assert "is in no checkout" in ended.said
+    assert "is in no checkout" in ended.words
 
 
 def test_a_rebase_that_is_under_way_is_given_up_and_its_branch_kept(two: Production) -> None:
@@ -398,7 +398,7 @@ def test_a_recover_that_fails_leaves_an_agent(two: Production) -> None:
 
     in_the_way.rmdir()
     assert ended.code == 1
-    assert "a folder is where a file of ours belongs" in ended.said
+    assert "a folder is where a file of ours belongs" in ended.words
     recover(two)
     assert two.agent_pid() != agent
 
@@ -432,7 +432,7 @@ def test_a_production_of_a_service_manager_is_refused_also_when_it_hangs(checkou
 
         os.kill(served.pid, signal.SIGCONT)
         assert ended.code == 3
-        assert "runs under a service manager" in ended.said
+        assert "runs under a service manager" in ended.words
         assert checkout.answer() == "one revenue profit"
         served.terminate()
 
@@ -512,8 +512,8 @@ def test_where_nothing_tells_what_was_set_production_is_moved_nowhere(two: Produ
     ended = two.gitrelease("recover")
 
     assert ended.code == 2
-    assert f"served now: primary 127.0.0.1:{two.port}" in ended.said
-    assert "gitrelease recover --port PORT --python PATH" in ended.said
+    assert f"served now: primary 127.0.0.1:{two.port}" in ended.words
+    assert "gitrelease recover --port PORT --python PATH" in ended.words
     assert (two.home / "host.toml").read_text() == "x [[\n"
     assert "second" in two.answer()
     recover(two, "--port", str(two.port), "--python", sys.executable)

@@ -82,7 +82,7 @@ def test_who_finds_a_release_under_way_sees_it_and_goes_back_before_it(two: Prod
     seen = two.type(busy.said, "gitrelease status")
     back = two.type(busy.said, "gitrelease rollback")
 
-    assert "another release is under way: deploy by" in busy.said
+    assert "another release is under way: deploy by" in busy.words
     assert "deploy by" in seen.out
     assert back.code == 0, back.said
     assert two.live() == "release/1"
@@ -132,7 +132,7 @@ def test_production_that_did_not_come_up_by_itself_does_once_its_port_is_free(pr
 
     up = production.type(refused.said, "gitrelease up")
 
-    assert f"production is not up: port {production.port} is taken by" in refused.said
+    assert f"production is not up: port {production.port} is taken by" in refused.words
     assert up.code == 0, up.said
     assert production.answer() == "one revenue profit"
 
@@ -162,7 +162,7 @@ def test_edits_are_noticed_again_after_the_host_allowed_watches(checkout: Produc
     again = checkout.type(ran.stdout + ran.stderr, "gitrelease down && gitrelease up")
 
     assert again.code == 0, again.said
-    assert "not noticed" not in again.said
+    assert "not noticed" not in again.words
     checkout.replace("server.py", '"revenue",\n', '"revenue",\n    "edited",\n')
     checkout.await_live("release/2")
     assert checkout.answer() == "one revenue edited profit"
@@ -306,7 +306,7 @@ def test_a_commit_that_is_not_there_can_be_looked_up_as_is_said(production: Prod
 
     listed = production.type(wrong.said, "git log --oneline --all")
 
-    assert "there is no commit 'nowhere' here" in wrong.said
+    assert "there is no commit 'nowhere' here" in wrong.words
     name = next(line.split()[0] for line in listed.out.splitlines() if line.endswith("Know second"))
     assert commit.startswith(name)
     assert production.gitrelease("check", name).code == 0

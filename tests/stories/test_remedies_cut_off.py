@@ -29,7 +29,7 @@ def test_who_was_cut_off_sees_what_is_live_and_types_again_what_is_not_done(
 
     cut_off = production.gitrelease("rollback")
     assert ends(agent)
-    assert "where it is not done yet, type it again" in cut_off.said
+    assert "where it is not done yet, type it again" in cut_off.words
     status = production.type(cut_off.said, "gitrelease status")
 
     assert f"live      release/{2 if done else 3}" in status.out
@@ -51,8 +51,8 @@ def test_a_push_whose_agent_ends_before_it_is_taken_is_pushed_again(production: 
     again = developer.push()
 
     assert cut_off.code != 0
-    assert "the push is refused: the agent ended" in cut_off.said
-    assert "Push again" in cut_off.said
+    assert "the push is refused: the agent ended" in cut_off.words
+    assert "Push again" in cut_off.words
     assert again.code == 0, again.said
     production.await_live("release/2")
 
@@ -245,7 +245,7 @@ def test_who_pushes_to_a_production_that_is_down_is_told_that_it_is_started_on_t
     started = production.type(refused.said, "gitrelease up")
 
     assert refused.code != 0
-    assert "On the host: start it: gitrelease up" in refused.said
+    assert "On the host: start it: gitrelease up" in refused.words
     assert started.code == 0, started.said
     assert developer.push().code == 0
     production.await_live("release/2")
@@ -261,7 +261,7 @@ def test_an_agent_that_nobody_can_ask_is_replaced_while_users_are_served(product
         (production.home / "run" / "agent.sock").unlink()
 
     refused = production.gitrelease("snapshot")
-    assert ("has not answered for 10 s" if hangs else "cannot be reached") in refused.said
+    assert ("has not answered for 10 s" if hangs else "cannot be reached") in refused.words
     mended = production.type(refused.said, "gitrelease recover")
 
     assert mended.code == 0, mended.said

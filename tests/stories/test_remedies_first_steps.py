@@ -34,7 +34,7 @@ def spaced(tmp_path: Path) -> Iterator[Production]:
 def test_a_checkout_that_is_not_set_up_is_led_to_its_first_release(spaced: Production, verb: str) -> None:
     ended = spaced.gitrelease(*verb.split())
     assert ended.code == 2
-    assert "is not set up for releases yet" in ended.said
+    assert "is not set up for releases yet" in ended.words
 
     init = f"gitrelease -C {shlex.quote(str(spaced.root))} init"
     made = spaced.type(ended.said, init)
@@ -45,7 +45,7 @@ def test_a_checkout_that_is_not_set_up_is_led_to_its_first_release(spaced: Produ
     assert spaced.live() == "release/1"
     assert spaced.answer() == "one revenue profit"
     again = spaced.type(ended.said, init)
-    assert "nothing was changed" in again.said
+    assert "nothing was changed" in again.words
     status = spaced.type(again.said, "gitrelease status")
     assert "live      release/1" in status.out
     assert f"127.0.0.1:{spaced.port} healthy" in status.out
@@ -61,7 +61,7 @@ def test_what_needs_production_that_is_not_up_says_how_it_is_started(checkout: P
 
     ended = checkout.gitrelease("restart")
     assert ended.code == 3
-    assert ("production is down" if down else "production was never started") in ended.said
+    assert ("production is down" if down else "production was never started") in ended.words
     started = checkout.type(ended.said, "gitrelease up")
 
     assert started.code == 0, started.said
@@ -82,7 +82,7 @@ def test_what_was_pushed_before_the_first_up_is_released_by_it(checkout: Product
 
     assert pushed.code == 0, pushed.said
     assert none.out == "no releases yet; release what is checked out: gitrelease up\n"
-    assert "release it: gitrelease up on the host" in pushed.said
+    assert "release it: gitrelease up on the host" in pushed.words
     for said in (pushed.said, none.said):
         started = checkout.type(said, "gitrelease up")
         assert started.code == 0, started.said
@@ -95,7 +95,7 @@ def test_a_difference_to_what_is_live_before_anything_is(checkout: Production) -
     checkout.commit_term("margin")
     ended = checkout.init().gitrelease("diff")
     assert ended.code == 2
-    assert "nothing is live yet" in ended.said
+    assert "nothing is live yet" in ended.words
 
     named = checkout.type(ended.said, "gitrelease diff A B", A="HEAD~1", B="HEAD")
     started = checkout.type(ended.said, "gitrelease up")
@@ -116,6 +116,6 @@ def test_a_difference_in_a_clone_is_told_between_two_commits(checkout: Productio
     ended = production.gitrelease("diff")
 
     assert ended.code == 2
-    assert "gitrelease up" not in ended.said
+    assert "gitrelease up" not in ended.words
     named = Clone(developer.root).type(ended.said, "gitrelease diff A B", A="HEAD~1", B="HEAD")
     assert "margin" in named.out

@@ -67,7 +67,7 @@ def test_a_front_of_another_version_ends_with_its_agent_and_production_comes_up_
     with another_version(production):
         refused = production.gitrelease("up")
 
-        assert "the front's answer is not understood" in refused.said
+        assert "the front's answer is not understood" in refused.words
         down = production.type(refused.said, "gitrelease down")
         assert down.code == 0, down.said
         assert production.marked() == []

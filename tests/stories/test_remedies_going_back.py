@@ -34,7 +34,7 @@ def test_where_the_release_before_cannot_be_brought_back_another_one_can(product
     refused = production.gitrelease("rollback")
 
     assert refused.code == 3
-    assert "release/2 cannot be brought back" in refused.said
+    assert "release/2 cannot be brought back" in refused.words
     assert "release/1" in production.type(refused.said, "gitrelease history").out
     back = production.type(refused.said, "gitrelease rollback RELEASE", RELEASE="release/1")
     assert (back.code, production.live()) == (0, "release/1"), back.said
@@ -64,7 +64,7 @@ def test_a_group_that_has_no_older_release_finds_one_by_its_name(tmp_path: Path)
 
         refused = production.gitrelease("rollback", "--in", "test")
 
-        assert "there is no older release that is not bad" in refused.said
+        assert "there is no older release that is not bad" in refused.words
         assert "release/3" in production.type(refused.said, "gitrelease history --in test").out
         back = production.type(refused.said, "gitrelease rollback RELEASE --in test", RELEASE="release/3")
         assert (back.code, grouped.group()["live"], production.live()) == (0, "release/3", "release/1"), back.said
@@ -91,7 +91,7 @@ def test_a_part_that_cannot_be_taken_back_alone_is_looked_at_and_taken_back_as_a
     refused = checkout.gitrelease("rollback", "release/1", "--only", "others")
 
     assert refused.code == 3, refused.said
-    assert "others cannot be taken back alone" in refused.said
+    assert "others cannot be taken back alone" in refused.words
     assert checkout.live() == "release/3"
     assert '-OTHERS = ["one", "two"]' in checkout.type(refused.said, "git diff release/3 release/1 -- server.py").out
     back = checkout.type(refused.said, "gitrelease rollback release/1")
@@ -118,14 +118,14 @@ def test_a_part_is_taken_back_from_the_release_that_is_named(tmp_path: Path) -> 
         production.await_idle()
 
         same = production.gitrelease("rollback", "--only", "terms")
-        assert "terms is the same in release/3" in same.said
+        assert "terms is the same in release/3" in same.words
         part = production.type(same.said, "gitrelease rollback release/1 --only terms")
         assert part.code == 0, part.said
         assert production.answer() == "one revenue profit"
         assert '"b"' in production.git("show", "deploy:words.py")
 
         refused = production.gitrelease("rollback", "release/1", "--only", "words")
-        assert "words.py is not in release/1" in refused.said
+        assert "words.py is not in release/1" in refused.words
         back = production.type(refused.said, "gitrelease rollback release/1")
         assert (back.code, production.live()) == (0, "release/1"), back.said
     finally:
@@ -144,7 +144,7 @@ def test_a_rehearsal_that_has_no_room_goes_through_once_there_is(production: Pro
     refused = production.gitrelease("drill")
 
     assert refused.code == 3
-    assert "there is no room for a rehearsal: the disk has" in refused.said
+    assert "there is no room for a rehearsal: the disk has" in refused.words
     assert "%" in production.type(refused.said, "df -h").out
     assert "Mem:" in production.type(refused.said, "free -m").out
     host.write_text(written)
@@ -163,7 +163,7 @@ def test_the_history_of_an_app_without_a_replay_is_searched_by_hand(production: 
 
     refused = production.gitrelease("bisect", str(text))
 
-    assert "server.py has no replay" in refused.said
+    assert "server.py has no replay" in refused.words
     blamed = production.type(refused.said, "gitrelease blame TERM", TERM="margin")
     assert blamed.code == 0, blamed.said
     assert "release/2" in blamed.out

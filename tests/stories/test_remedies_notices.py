@@ -164,7 +164,7 @@ def test_what_the_agent_notices_is_told_with_what_explains_it_and_puts_it_right(
     checkout.git("remote", "add", "origin", str(tmp_path / "central.git"))
     checkout.git("tag", "--delete", "release/1")
     tags = checkout.type(next_of(hook, "tags were put back"), f"{ours} doctor")
-    assert "fetch.prunetags is set: a fetch deletes the tags of releases" in tags.said
+    assert "fetch.prunetags is set: a fetch deletes the tags of releases" in tags.words
 
     checkout.git("config", "core.hooksPath", str(tmp_path))
     hooks = checkout.type(next_of(hook, "level 2: pushes are not checked"), f"{ours} doctor --fix")

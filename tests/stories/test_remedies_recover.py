@@ -112,7 +112,7 @@ def test_what_is_of_the_host_is_mended_and_recovered_as_it_is_said(checkout: Pro
     recovered = checkout.type(stuck.said, "gitrelease recover")
 
     assert stuck.code == 5
-    assert "cannot be started" in stuck.said
+    assert "cannot be started" in stuck.words
     assert recovered.code == 0, recovered.said
     served(checkout, "release/1")
     assert checkout.answer() == "one revenue profit"
@@ -202,7 +202,7 @@ def test_variables_that_nobody_can_read_are_recorded_and_taken_up_as_it_is_said(
     recorded = checkout.type(recovered.said, "gitrelease up --variables", env={"DB_PASSWORD": "second"})
     restarted = checkout.type(recorded.said, "gitrelease restart")
 
-    assert "could not be read and is kept as variables.json.broken-" in recovered.said
+    assert "could not be read and is kept as variables.json.broken-" in recovered.words
     given(checkout, "release/1", recorded)
     given(checkout, "release/1", restarted)
     assert b"DB_PASSWORD=second" in Path(f"/proc/{checkout.backend_pid()}/environ").read_bytes().split(b"\0")

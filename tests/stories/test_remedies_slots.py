@@ -47,9 +47,9 @@ def test_slots_that_are_held_by_what_was_left_over_are_free_after_a_recover(prod
     with left_over(production) as held:
         refused = production.gitrelease("deploy", commit)
 
-        assert "no free slot" in refused.said
+        assert "no free slot" in refused.words
         seen = production.type(refused.said, "gitrelease doctor")
-        assert "processes that nobody knows hold slot" in seen.said
+        assert "processes that nobody knows hold slot" in seen.words
         recovered = production.type(refused.said, "gitrelease recover")
         assert recovered.code == 0, recovered.said
         assert [one.wait(timeout=5) for one in held] == [-15] * len(held)
@@ -102,7 +102,7 @@ def test_uninstall_on_a_full_disk_keeps_what_the_app_has_written_until_there_is_
 
         refused = production.gitrelease("uninstall")
 
-        assert f"the disk is full: what the app has written in slot {slot.name} cannot be kept" in refused.said
+        assert f"the disk is full: what the app has written in slot {slot.name} cannot be kept" in refused.words
         assert (slot / "uploads" / "new.csv").read_text() == "a,b\n"
         assert str(disk) in production.type(refused.said, f"df -h {slot.parent}").out
         filler.unlink()

@@ -243,12 +243,13 @@ def test_hooks_that_git_looks_for_elsewhere_are_put_right_as_it_is_said(producti
 @typed("commands.status._unusual: gitrelease doctor", "commands.status._unusual: gitrelease recover")
 def test_what_is_in_the_way_of_a_release_is_named_and_cleared_away_as_it_is_said(production: Production) -> None:
     lock = production.root / ".git" / "refs" / "gitrelease" / "live.lock"
-    fresh_lock(lock)
+    at_work = fresh_lock(lock)
     commit = production.commit_term("second")
     until(lambda: f"{commit[:10]} was taken and is not live yet" in status(production), "it is told")
     said = status(production)
 
     doctor = production.type(said, "gitrelease doctor")
+    at_work.set()
     recovered = production.type(said, "gitrelease recover")
 
     assert "refs/gitrelease/live.lock" in doctor.words

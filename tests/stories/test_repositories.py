@@ -150,8 +150,8 @@ def test_a_push_of_another_user_is_refused_with_whom_to_push_as(visited: Product
         pushed = stranger.run("git", "push", *options, "origin", "deploy", cwd=clone.root)
 
         assert pushed.code != 0
-        assert "production belongs to root" in pushed.said
-        assert "Push as root: git push ssh://root@HOST" in pushed.said
+        assert "production belongs to root" in pushed.words
+        assert "Push as root: git push ssh://root@HOST" in pushed.words
         assert "denied" not in pushed.said
     assert stranger.run("git", "push", "origin", "deploy:mine", cwd=clone.root).code == 0
     assert visited.live() == "release/1"
@@ -183,8 +183,8 @@ def test_a_command_of_another_user_is_refused_with_whom_to_be(
     ended = stranger.gitrelease("-C", str(visited.root), *command)
 
     assert ended.code in (2, 3), ended.said
-    assert "production belongs to root" in ended.said
-    assert "sudo -u root gitrelease" in ended.said
+    assert "production belongs to root" in ended.words
+    assert "sudo -u root gitrelease" in ended.words
     assert visited.live() == "release/1"
 
 
@@ -199,8 +199,8 @@ def test_an_agent_answers_its_own_user_only(visited: Production, shared_folder: 
         ended = stranger.gitrelease("-C", str(visited.root), command)
 
         assert ended.code == 2, ended.said
-        assert "belongs to root" in ended.said
-        assert "sudo -u root gitrelease" in ended.said
+        assert "belongs to root" in ended.words
+        assert "sudo -u root gitrelease" in ended.words
     assert visited.answer().startswith("one")
 
 
@@ -216,13 +216,13 @@ def test_a_checkout_of_another_user_is_refused_with_the_remedy(shared_folder: Pa
     by_sudo = production.gitrelease("init", "--python", sys.executable, env={"SUDO_UID": str(STRANGER)})
 
     assert untrusted.code == 2
-    assert "git does not trust" in untrusted.said
+    assert "git does not trust" in untrusted.words
     assert "safe.directory" not in untrusted.said  # trust alone would not let him release there
     for ended in (trusted, by_sudo):
         assert ended.code == 2
-        assert f"belongs to uid {STRANGER}" in ended.said
+        assert f"belongs to uid {STRANGER}" in ended.words
     for ended in (untrusted, trusted, by_sudo):
-        assert f"Run it as that user: sudo -u '#{STRANGER}' gitrelease" in ended.said
+        assert f"Run it as that user: sudo -u '#{STRANGER}' gitrelease" in ended.words
     assert not production.home.exists()
 
 
@@ -235,7 +235,7 @@ def test_a_work_tree_of_another_user_with_our_repository_in_it_can_be_trusted(ch
     try:
         untrusted = Production(checkout.root / below, 1).gitrelease("init", "--python", sys.executable)
 
-        assert f"git does not trust {checkout.root}: it belongs to another user" in untrusted.said
+        assert f"git does not trust {checkout.root}: it belongs to another user" in untrusted.words
         trusting = checkout.type(untrusted.said, f"git config --global --add safe.directory {checkout.root}")
         assert trusting.code == 0, trusting.said
         assert checkout.init().up().answer() == "one revenue profit"
@@ -253,7 +253,7 @@ def test_nobody_starts_the_agent_of_another_user(visited: Production) -> None:
         ended = visited.gitrelease(*arguments)
 
         assert ended.code == 2
-        assert f"production belongs to uid {STRANGER}" in ended.said
+        assert f"production belongs to uid {STRANGER}" in ended.words
     os.chown(visited.home, 0, 0)
 
 
@@ -309,7 +309,7 @@ def test_a_bare_repository_is_refused_with_the_remedy(checkout: Production, clon
     ended = init_in(repository)
 
     assert ended.code == 2
-    assert "is a bare repository, production needs a work tree" in ended.said
+    assert "is a bare repository, production needs a work tree" in ended.words
     there = str(clone.root)
     cloned = checkout.type(ended.said, "git clone REPOSITORY DIR", REPOSITORY=str(repository), DIR=there)
     assert_serves(clone, cloned, checkout.type(ended.said, "gitrelease -C DIR init", DIR=there))
@@ -330,11 +330,11 @@ def test_a_bare_repository_whose_work_tree_is_elsewhere_is_refused_with_the_reme
     by_repository, by_tree = init_in(repository), init_in(tree)
 
     assert by_repository.code == by_tree.code == 2
-    assert f"is the work tree of {repository} by core.worktree only" in by_repository.said
+    assert f"is the work tree of {repository} by core.worktree only" in by_repository.words
     cloned = checkout.type(by_repository.said, f"git clone {repository} DIR", DIR=str(clone.root))
     assert_serves(clone, cloned, checkout.type(by_repository.said, "gitrelease -C DIR init", DIR=str(clone.root)))
-    assert "is no git repository with a work tree" in by_tree.said
-    assert "git clone" in by_tree.said
+    assert "is no git repository with a work tree" in by_tree.words
+    assert "git clone" in by_tree.words
 
 
 @typed(
@@ -356,7 +356,7 @@ def test_a_checkout_whose_repository_lies_elsewhere_is_refused_with_the_remedy(
     ended = init_in(root)
 
     assert ended.code == 2
-    assert "is a linked worktree or a submodule: its repository is" in ended.said
+    assert "is a linked worktree or a submodule: its repository is" in ended.words
     directory = ended.said.splitlines()[0].partition("its repository is ")[2]
     cloned = checkout.type(ended.said, f"git clone {directory} DIR", DIR=str(clone.root))
     assert_serves(clone, cloned, checkout.type(ended.said, "gitrelease -C DIR init", DIR=str(clone.root)))
@@ -472,7 +472,7 @@ def test_a_rewritten_central_history_is_not_pulled_and_changes_nothing(central: 
     pulled = central.pull()
 
     assert pulled.code != 0
-    assert "Not possible to fast-forward" in pulled.said
+    assert "Not possible to fast-forward" in pulled.words
     assert_whole(production)
     assert production.live() == "release/2"
     assert production.git("rev-parse", "deploy") == kept
@@ -567,7 +567,7 @@ def test_a_pull_does_not_run_over_an_edit_that_is_in_no_commit(central: Central)
     pulled = central.pull()
 
     assert pulled.code != 0
-    assert "would be overwritten" in pulled.said
+    assert "would be overwritten" in pulled.words
     assert "TERMS = [[[" in production.read("server.py")
     assert production.answer() == "one revenue profit"
     production.git("checkout", "--quiet", "--", "server.py")
@@ -742,7 +742,7 @@ def test_a_repository_of_another_format_goes_through_a_whole_cycle(
         assert production.live() == "release/2"
         assert "solvency" not in production.answer()
         deleted = developer.push("origin", "--delete", "deploy")
-        assert "cannot be deleted" in deleted.said
+        assert "cannot be deleted" in deleted.words
         production.git("tag", "--delete", "release/2")
         until(lambda: production.git("tag", "--list", "release/2"), "the tag comes back")
         assert production.gitrelease("recover").code == 0

@@ -89,7 +89,7 @@ def test_the_first_release_has_nothing_to_go_back_to(production: Production) -> 
     ended = production.gitrelease("rollback")
 
     assert ended.code == 3
-    assert "no older release" in ended.said
+    assert "no older release" in ended.words
     assert "release/1" in production.type(ended.said, "gitrelease history").out
 
 
@@ -241,7 +241,7 @@ def test_a_dry_run_says_where_it_would_go_and_changes_nothing(production: Produc
     ended = production.gitrelease("rollback", "--dry-run")
 
     assert ended.code == 0
-    assert "from release/2 to release/1" in ended.said
+    assert "from release/2 to release/1" in ended.words
     assert production.live() == "release/2"
 
 

@@ -195,7 +195,7 @@ def test_what_is_not_as_we_wrote_it_stays(checkout: Production, change, said: st
     ended = checkout.gitrelease("service")
 
     assert ended.code == 3
-    assert said in ended.said
+    assert said in ended.words
     assert path.read_text() == changed
     if "by hand" in said:
         assert checkout.type(ended.said, f"rm {path}").code == 0
@@ -223,7 +223,7 @@ def test_a_folder_that_may_not_be_written_to_is_named_and_the_unit_can_be_had_al
 
     refused = ordinary.run(checkout, "service")
 
-    assert f"{path} cannot be written: Permission denied" in refused.said
+    assert f"{path} cannot be written: Permission denied" in refused.words
     assert checkout.type(refused.said, f"ls -ld {folder}").out.startswith("dr-x------")
     assert mark_of(checkout.type(refused.said, "gitrelease service --print").out) is not None
 
@@ -242,7 +242,7 @@ def test_a_unit_that_systemd_would_not_run_is_not_written_and_can_be_had_all_the
     refused = checkout.gitrelease("service")
 
     assert refused.code == 2
-    assert f"systemd would not run the unit: {unit_of(checkout).name}:3: Not on this host" in refused.said
+    assert f"systemd would not run the unit: {unit_of(checkout).name}:3: Not on this host" in refused.words
     assert not unit_of(checkout).exists()
     assert mark_of(checkout.type(refused.said, "gitrelease service --print").out) is not None
 

@@ -87,7 +87,7 @@ def test_a_production_that_is_up_is_given_no_other_branch(production: Production
     ended = production.gitrelease("init", "--branch", "other")
 
     assert ended.code == 3
-    assert "production is up, and follows deploy" in ended.said
+    assert "production is up, and follows deploy" in ended.words
     assert (production.home / "host.toml").read_text() == settings
     changed = production.type(ended.said, "gitrelease down && gitrelease init --branch other && gitrelease up")
     assert changed.code == 0, changed.said
@@ -344,7 +344,7 @@ def test_a_repository_without_commits_is_refused(checkout: Production) -> None:
     ended = checkout.gitrelease("init")
 
     assert ended.code == 2
-    assert "has no commits yet" in ended.said
+    assert "has no commits yet" in ended.words
     assert not checkout.home.exists()
     committed = checkout.type(ended.said, "git add … && git commit", rest=".")
     assert committed.code == 0, committed.said
@@ -361,7 +361,7 @@ def test_a_branch_that_has_lost_its_only_commits_before_the_first_up_gets_new_on
 
     ended = checkout.gitrelease(verb)
 
-    assert "has no commits yet" in ended.said
+    assert "has no commits yet" in ended.words
     assert checkout.type(ended.said, "git add … && git commit", rest=".").code == 0
     assert checkout.up().answer() == "one revenue profit"
 
@@ -381,7 +381,7 @@ def test_a_branch_that_is_gone_is_put_back_where_it_was(production: Production, 
 
     refused = production.gitrelease("doctor" if up else "up")
 
-    assert "the branch deploy is gone, and releases were made from it" in refused.said
+    assert "the branch deploy is gone, and releases were made from it" in refused.words
     recovered = production.type(refused.said, "gitrelease recover")
     assert recovered.code == 0, recovered.said
     assert production.git("rev-parse", "deploy") == before
@@ -398,7 +398,7 @@ def test_a_checkout_on_another_branch_is_told_how_to_go_to_the_right_one(checkou
 
     ended = checkout.gitrelease(verb)
 
-    assert "the checkout is on feature, releases come from deploy" in ended.said
+    assert "the checkout is on feature, releases come from deploy" in ended.words
     assert checkout.type(ended.said, "git checkout deploy").code == 0
     assert checkout.up().answer() == "one revenue profit"
 
@@ -487,7 +487,7 @@ def test_a_missing_script_is_named(checkout: Production) -> None:
 
     assert ended.code == with_port.code == 2
     assert "app.py" in ended.said
-    assert "gitrelease init --script FILE, and your other options as they were" in with_port.said
+    assert "gitrelease init --script FILE, and your other options as they were" in with_port.words
     assert "options" not in ended.said
     assert checkout.type(ended.said, "gitrelease init --script FILE", FILE="server.py").code == 0
     assert set_up(checkout)["script"] == "server.py"
@@ -514,7 +514,7 @@ def test_an_interpreter_without_streamlit_is_refused(checkout: Production, tmp_p
     ended = checkout.gitrelease("init", "--python", str(tmp_path / "bare/bin/python"))
 
     assert ended.code == 2
-    assert "has no Streamlit" in ended.said
+    assert "has no Streamlit" in ended.words
     assert checkout.type(ended.said, "gitrelease init --python PATH", PATH=sys.executable).code == 0
     assert set_up(checkout)["python"] == sys.executable
 
@@ -525,7 +525,7 @@ def test_a_program_that_is_no_python_is_refused_whatever_the_app_is(checkout: Pr
     ended = checkout.gitrelease("init", "--python", program)
 
     assert ended.code == 2
-    assert f"{program} is no Python that runs: " in ended.said
+    assert f"{program} is no Python that runs: " in ended.words
     assert not checkout.home.exists()
     assert checkout.type(ended.said, "gitrelease init --python PATH", PATH=sys.executable).code == 0
     assert set_up(checkout)["python"] == sys.executable
@@ -552,8 +552,8 @@ def test_a_wrong_setting_is_named_with_its_line_and_what_is_accepted(
     ended = checkout.gitrelease("init", "--python", sys.executable)
 
     assert ended.code == 2
-    assert message in ended.said
-    assert accepted in ended.said
+    assert message in ended.words
+    assert accepted in ended.words
 
 
 @typed("edges.front._cannot_listen: gitrelease init --port PORT", "edges.front._cannot_listen: gitrelease up")
@@ -566,7 +566,7 @@ def test_a_port_taken_by_a_stranger_is_named_with_its_pid(checkout: Production) 
         ended = checkout.gitrelease("up")
 
         assert ended.code == 2
-        assert f"pid {stranger.pid}" in ended.said
+        assert f"pid {stranger.pid}" in ended.words
         checkout.port = reserved_port()
         chosen = checkout.type(ended.said, "gitrelease init --port PORT", PORT=str(checkout.port))
         assert chosen.code == 0, chosen.said
@@ -612,7 +612,7 @@ def test_a_port_of_several_that_is_taken_is_not_for_init_to_change(tmp_path: Pat
 
             taken = checkout.gitrelease("up")
 
-            assert "or choose another port in .git/gitrelease/host.toml; then: gitrelease up" in taken.said
+            assert "or choose another port in .git/gitrelease/host.toml; then: gitrelease up" in taken.words
             checkout.others["second"] = before
             checkout.set_instances()
             up = checkout.type(taken.said, "gitrelease up")
@@ -630,7 +630,7 @@ def test_an_address_that_this_host_has_not_is_named(checkout: Production) -> Non
 
     refused = checkout.gitrelease("up")
 
-    assert f"192.0.2.1:{checkout.port} cannot be listened on" in refused.said
+    assert f"192.0.2.1:{checkout.port} cannot be listened on" in refused.words
     settings.write_text(kept)
     up = checkout.type(refused.said, "gitrelease up")
     assert up.code == 0, up.said
@@ -682,7 +682,7 @@ def test_a_folder_where_our_settings_belong_is_named(checkout: Production) -> No
         ended = checkout.gitrelease(*verb)
 
         assert ended.code == code, ended.said
-        assert f"mv {checkout.home / 'host.toml'}" in ended.said
+        assert f"mv {checkout.home / 'host.toml'}" in ended.words
 
     assert "host.toml.broken-" in checkout.gitrelease("recover").said
     assert (checkout.home / "host.toml").is_file()
@@ -760,7 +760,7 @@ def test_a_failure_says_what_production_serves(production: Production) -> None:
     words = production.gitrelease("show", "release/77")
     told = production.gitrelease("rollback", "release/77", "--json")
 
-    assert "production serves release/1" in words.said
+    assert "production serves release/1" in words.words
     assert told.json["release"] == "release/1"
     assert (words.code, told.code) == (2, 2)
 
@@ -775,7 +775,7 @@ def test_a_failure_says_of_no_release_that_production_serves_it_while_that_is_do
     told = production.gitrelease(*words, "--json")
 
     assert ended.code == told.code != 0
-    assert "error: " in ended.said
+    assert "error: " in ended.words
     assert "serves" not in ended.said
     assert told.json["release"] == "release/1"
 

@@ -142,7 +142,7 @@ def test_an_unsigned_commit_is_refused_before_it_runs(
     assert pushed.code != 0
     assert f"signature: commit {commit[:10]} is not signed" in words(pushed.said)
     assert "--amend --no-edit -S" in words(pushed.said)
-    assert "production untouched, production serves release/1" in pushed.said
+    assert "production untouched, production serves release/1" in pushed.words
     assert not ran.exists()
 
 
@@ -467,7 +467,7 @@ def test_a_commit_that_is_deployed_from_elsewhere_is_signed_by_a_tag_on_the_host
     deployed = checkout.gitrelease("deploy", "next")
 
     assert refused.code == 3
-    assert "git push" not in refused.said
+    assert "git push" not in refused.words
     assert (tagged.code, deployed.code) == (0, 0), tagged.said + deployed.said
     assert checkout.answer() == "one revenue carbon footprint profit"
 

@@ -227,7 +227,7 @@ def test_recover_lets_a_git_end_that_may_hold_the_lock_and_mends_what_it_left(tw
         working.communicate()
 
     assert refused.code == 3
-    assert f"git is at work in the checkout (pid {working.pid}), and index.lock may be its own" in refused.said
+    assert f"git is at work in the checkout (pid {working.pid}), and index.lock may be its own" in refused.words
     assert lock.exists()
     mended = two.type(refused.said, "gitrelease recover")
     assert mended.code == 0, mended.said

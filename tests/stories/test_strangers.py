@@ -83,7 +83,7 @@ def test_up_is_refused_by_a_strangers_port_which_it_names_and_leaves_alone(
 
     assert ended.code != 0
     assert f"port {checkout.port} is taken by pid {strangers.started[0].pid}: " in ended.words
-    assert "gitrelease init --port PORT" in ended.said
+    assert "gitrelease init --port PORT" in ended.words
     assert strangers.all_alive()
 
 

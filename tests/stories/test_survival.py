@@ -205,7 +205,7 @@ def test_up_serves_an_older_release_when_the_live_one_does_not_start_any_more(ch
     ended = checkout.gitrelease("up")
 
     assert ended.code == 4
-    assert "release/1 is live again" in ended.said
+    assert "release/1 is live again" in ended.words
     assert checkout.answer() == "one revenue profit"
 
 

@@ -103,7 +103,7 @@ def test_variables_are_recorded_anew_when_that_is_asked_for(recorded: Production
     assert asked.code == 0, asked.said
     assert "DB_PASSWORD" in asked.said
     assert "REGION" in asked.said
-    assert "gitrelease restart" in asked.said
+    assert "gitrelease restart" in asked.words
     assert variables_of_app(recorded)["DB_PASSWORD"] == SECRET
     assert recorded.gitrelease("restart").code == 0
     given = variables_of_app(recorded)
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_read_is_told_with_what_makes_it_anew(recorded: Pr
 
     refused = recorded.gitrelease("restart")
     assert refused.code != 0
-    assert "gitrelease up --variables" in refused.said
+    assert "gitrelease up --variables" in refused.words
     assert variables_of_app(recorded)["DB_PASSWORD"] == SECRET
     assert recorded.gitrelease("up", "--variables", env={"DB_PASSWORD": SECRET}).code == 0
 
@@ -193,7 +193,7 @@ def test_variables_that_cannot_be_read_are_recorded_anew_by_what_is_said(recorde
 
     refused = recorded.gitrelease("up")
 
-    assert "the app's variables, cannot be read" in refused.said
+    assert "the app's variables, cannot be read" in refused.words
     anew = recorded.type(refused.said, "gitrelease up --variables", env={"DB_PASSWORD": SECRET})
     assert anew.code == 0, anew.said
     restarted = recorded.gitrelease("restart", env={"DB_PASSWORD": "another"})
