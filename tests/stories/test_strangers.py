@@ -109,9 +109,16 @@ class Taken:
         )
         production.replace("server.py", "import sys\n", f"import sys\n{waits}")
         production.commit("Waits for its port")
+        production.init()
+        self._seen: set[str] = set()
 
-    def chosen(self) -> list[str]:
-        return [path.name for path in self.folder.iterdir() if path.name.isdigit()]
+    def following(self, what: str) -> str:
+        """Wait for `what`, and return the port that was chosen for it."""
+        port: str = until(
+            lambda: {one.name for one in self.folder.iterdir() if one.name.isdigit()} - self._seen, what
+        ).pop()
+        self._seen.add(port)
+        return port
 
     def take(self, port: str) -> None:
         self.strangers.serve(self.folder / "other", port=int(port), program=SERVER.replace("one", "another"))
@@ -125,12 +132,10 @@ def test_what_finds_its_port_taken_gets_another_one(
     checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     taken = Taken(checkout, strangers, tmp_path / "ports")
-    checkout.init()
     up = beside.submit(checkout.gitrelease, "up")
-    first = until(taken.chosen, "it starts")[0]
+    first = taken.following("it starts")
     taken.take(first)
-    second = until(lambda: set(taken.chosen()) - {first}, "it starts once more").pop()
-    taken.let_go_on(second)
+    taken.let_go_on(taken.following("it starts once more"))
 
     ended = up.result()
 
@@ -145,15 +150,12 @@ def test_an_instance_that_finds_its_port_taken_gets_another_one(
     checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     taken = Taken(checkout, strangers, tmp_path / "ports")
-    checkout.init()
     checkout.others = {"second": Place(reserved_port())}
     checkout.set_instances()
     up = beside.submit(checkout.gitrelease, "up")
-    first = until(taken.chosen, "the first one starts")[0]
-    taken.let_go_on(first)
-    second = until(lambda: set(taken.chosen()) - {first}, "the other one starts").pop()
-    taken.take(second)
-    taken.let_go_on(until(lambda: set(taken.chosen()) - {first, second}, "it starts once more").pop())
+    taken.let_go_on(taken.following("the first one starts"))
+    taken.take(taken.following("the other one starts"))
+    taken.let_go_on(taken.following("it starts once more"))
 
     ended = up.result()
 
@@ -166,11 +168,10 @@ def test_what_finds_its_port_taken_again_and_again_is_not_held_to_be_bad(
     checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     taken = Taken(checkout, strangers, tmp_path / "ports")
-    checkout.init()
     up = beside.submit(checkout.gitrelease, "up")
-    first = until(taken.chosen, "it starts")[0]
+    first = taken.following("it starts")
     taken.take(first)
-    second = until(lambda: set(taken.chosen()) - {first}, "it starts once more").pop()
+    second = taken.following("it starts once more")
     taken.take(second)
 
     ended = up.result()
@@ -185,20 +186,17 @@ def test_users_never_get_what_took_the_port_of_a_process_that_is_started_again(
     checkout: Production, strangers: Strangers, beside: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     taken = Taken(checkout, strangers, tmp_path / "ports")
-    checkout.init()
     up = beside.submit(checkout.gitrelease, "up")
-    first = until(taken.chosen, "it starts")[0]
-    taken.let_go_on(first)
+    taken.let_go_on(taken.following("it starts"))
     assert up.result().code == 0
     checkout.await_idle()
     checkout.kill(checkout.backend_pid())
-    second = until(lambda: set(taken.chosen()) - {first}, "it is started again").pop()
+    second = taken.following("it is started again")
 
     taken.take(second)
-    again = until(lambda: set(taken.chosen()) - {first, second}, "it starts once more").pop()
-    taken.take(again)
+    taken.take(taken.following("it starts once more"))
 
-    third = until(lambda: set(taken.chosen()) - {first, second, again}, "it is started again after a pause").pop()
+    third = taken.following("it is started again after a pause")
     answer = beside.submit(checkout.answer)  # held until there is somebody to answer
     taken.let_go_on(third)
     assert answer.result() == "one revenue profit"
