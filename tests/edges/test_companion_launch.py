@@ -39,15 +39,15 @@ def serving(command: Sequence[str], port: int, cwd: Path) -> Iterator[subprocess
         process.wait()
 
 
-def report_of(command: Sequence[str], port: int, slot: Path) -> dict:
-    told = one_report_of(command, port, slot)
+def report_of_one_that_asked_nobody(command: Sequence[str], port: int, slot: Path) -> dict:
+    told = report_of(command, port, slot)
     for _ in range(5):
         if told["asked"]:
-            told = one_report_of(command, port, slot)
+            told = report_of(command, port, slot)
     return told
 
 
-def one_report_of(command: Sequence[str], port: int, slot: Path) -> dict:
+def report_of(command: Sequence[str], port: int, slot: Path) -> dict:
     with serving(command, port, slot):
         probe = Path(COMPANION).with_name("session.py")
         done = subprocess.run(
@@ -80,11 +80,11 @@ def test_what_an_app_sees_of_its_start_is_the_same_in_every_field(slot, start):
     python = str(PROGRAM.with_name("python"))
     plain = [*start, *argv(slot, "app.py", port)[1:]]
 
-    without = report_of([python, *plain], port, slot)
+    without = report_of_one_that_asked_nobody([python, *plain], port, slot)
     ours = with_companion(
         [python, *plain], path=slot.parent / "c.socket", slot=slot, canonical=slot.parent / "checkout"
     )
-    told = report_of([*ours[:9], *plain], port, slot)
+    told = report_of_one_that_asked_nobody([*ours[:9], *plain], port, slot)
 
     assert told.pop("ours") == OURS
     without.pop("ours")
