@@ -66,9 +66,6 @@ command = ["{python}", "server.py", "{port}"]
 [policy.dictionary]
 soak = "300ms"
 
-[policy.pattern]
-soak = "300ms"
-
 [policy.schema]
 soak = "300ms"
 

@@ -81,6 +81,9 @@ PATTERNS = """
 name = "patterns"
 kind = "pattern"
 assign = "PATTERNS"
+
+[policy.pattern]
+soak = "300ms"
 """
 
 
