@@ -86,7 +86,10 @@ def _bring_files(production: Production, live: Release) -> None:
     unfinished = production.memory.unfinished
     if unfinished is not None and unfinished.tag == live.tag:
         if production.world.is_production:
-            follow(production.world.checkout, live.commit, live.source, at=time.time(), clean=unfinished.clean)
+            clean = unfinished.clean
+            from_disk = live.trigger == "edit" and not clean
+            checkout = production.world.checkout
+            follow(checkout, live.commit, live.source, at=time.time(), clean=clean, from_disk=from_disk)
     elif unfinished is not None:
         record(production, Abandoned(at=time.time(), number=unfinished.number))
 

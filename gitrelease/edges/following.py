@@ -23,11 +23,14 @@ _TRIES = 5  # to replace what lies there, while somebody goes on writing
 _MERGING = {"merge": "MERGE_HEAD", "cherry-pick": "CHERRY_PICK_HEAD", "revert": "REVERT_HEAD"}
 
 
-def follow(checkout: Checkout, commit: str, source: str, *, at: float, clean: bool = False) -> tuple[str, ...]:
+def follow(
+    checkout: Checkout, commit: str, source: str, *, at: float, clean: bool = False, from_disk: bool = False
+) -> tuple[str, ...]:
     """Bring index and files to `source`, and the carried file to what `commit` has.
 
     HEAD names `source` already. Work that is in no commit and stands in the way is kept first, as `backup/…` tags whose
-    names are returned; with `clean` all of it makes way, as a rollback wants it.
+    names are returned; with `clean` all of it makes way, as a rollback wants it. `from_disk`: what the commit `source`
+    changes was taken from the disk; another version that lies there was saved since, is the next edit, and stays.
     """
     if not checkout.on_branch():
         return ()
@@ -38,8 +41,8 @@ def follow(checkout: Checkout, commit: str, source: str, *, at: float, clean: bo
     backups: list[str] = []
     disk = checkout.disk_tree()
     touched = checkout.git.changed_paths(before, disk) if before else ()
-    if before is not None and touched:
-        _index_what_is_there(checkout, disk, before, source)
+    if before is not None and (touched or from_disk):
+        _index_what_is_there(checkout, disk, before, source, from_disk=from_disk)
     git.execute("update-index", "-q", "--refresh")
     # Two-tree: files that did not change between the two releases may stay as a person left them.
     trees = (before, source) if before else (source,)
@@ -49,22 +52,27 @@ def follow(checkout: Checkout, commit: str, source: str, *, at: float, clean: bo
     if in_the_way or git.execute("read-tree", "-m", "-u", *trees)[0] != 0:
         backups += _replace_all(checkout, source, ignored, at=at)
         _give_up_merge(checkout)
-    if git.blob(source, checkout.carried) is None:
+    if not from_disk and git.blob(source, checkout.carried) is None:
         backups += _write_carried(checkout, before, commit, backups, at=at, clean=clean)
     passing("files: written, not noted")
     checkout.note(commit)
     return tuple(dict.fromkeys(backups))
 
 
-def _index_what_is_there(checkout: Checkout, disk: str, before: str, source: str) -> None:
-    """Let the index hold the new version of files that are on disk in it already: edits, pulled files."""
+def _index_what_is_there(checkout: Checkout, disk: str, before: str, source: str, *, from_disk: bool) -> None:
+    """Let the index hold the new version of files that are on disk in it already: edits, pulled files.
+
+    `from_disk`: those that the commit `source` changes were; git is to write none of them, whatever they hold by now.
+    """
     git = checkout.git
     moved = checkout.git.changed_paths(before, source)
     if not moved:
         return
     there = {entry.path: entry for entry in git.list_tree(disk)}
     wanted = {entry.path: entry for entry in git.list_tree(source)}
-    same = [path for path in moved if path in wanted and there.get(path) == wanted[path]]
+    parent = git.resolve(f"{source}^") if from_disk else None
+    taken = set(git.changed_paths(parent, source)) if parent else set()
+    same = [path for path in moved if path in wanted and (path in taken or there.get(path) == wanted[path])]
     lines = b"".join(os.fsencode(f"{wanted[path].mode} {wanted[path].id}\t{path}") + b"\0" for path in same)
     if lines:
         git.run("update-index", "--add", "-z", "--index-info", stdin=lines)

@@ -129,7 +129,7 @@ def settle(production: Production, candidate: Candidate) -> str:
     if updates:
         world.git.update_refs(updates, reason="nothing that runs has changed")
     passing("settle: before the files")
-    _, late = bring_files(production, candidate.commit, candidate.source)
+    _, late = bring_files(production, candidate.commit, candidate.source, from_disk=candidate.trigger == "edit")
     passing("settle: before the record")
     record(production, Settled(at=time.time(), source=candidate.source))
     return f"the files of the checkout follow later: {late}" if late else ""

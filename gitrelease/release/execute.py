@@ -56,6 +56,7 @@ class BringFiles:
     commit: str
     source: str
     clean: bool = False  # edits on disk make way, kept as a backup
+    from_disk: bool = False  # it was an edit: what was saved since stays, and is the next one
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ def perform(step: Step, production: Production, performed: Performed) -> None:
             world.git.update_refs(updates, reason=reason)
         case SwitchTraffic(serving=serving, then=then):
             production.switch(serving, then=then, now=time.time())
-        case BringFiles(commit=commit, source=source, clean=clean):
-            performed.backups, performed.late = bring_files(production, commit, source, clean=clean)
+        case BringFiles(commit=commit, source=source, clean=clean, from_disk=from_disk):
+            performed.backups, performed.late = bring_files(
+                production, commit, source, clean=clean, from_disk=from_disk
+            )
         case _:
             assert_never(step)
 
@@ -132,7 +135,7 @@ def _with_files(event: AnyEvent, performed: Performed) -> AnyEvent:
 
 
 def bring_files(
-    production: Production, commit: str, source: str, *, clean: bool = False
+    production: Production, commit: str, source: str, *, clean: bool = False, from_disk: bool = False
 ) -> tuple[tuple[str, ...], str]:
     """Bring the checkout to a release as far as it can be just now; return the backups that this needed, or why not.
 
@@ -142,7 +145,8 @@ def bring_files(
     if not production.world.is_production:
         return (), ""
     try:
-        backups = follow(production.world.checkout, commit, source, at=time.time(), clean=clean)
+        checkout = production.world.checkout
+        backups = follow(checkout, commit, source, at=time.time(), clean=clean, from_disk=from_disk)
     except (GitError, OSError) as error:
         log.warning("the work tree follows later: %s", error)
         return (), one_line(str(error), 300)

@@ -140,7 +140,7 @@ def _steps_to(production: Production, known: Records, release: Release, prepared
         *steps,
         MoveRefs(updates, reason=release.name),
         SwitchTraffic(Serving.from_now(release.number, prepared.backends), then=Fate.STANDS_BY),
-        BringFiles(release.commit, release.source),
+        BringFiles(release.commit, release.source, from_disk=candidate.trigger == "edit"),
         Write(Promoted(at=at, number=release.number, seconds=took)),
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.edges.faults import FAULT, SIGNAL, TRACE
-from tests.checkout import Production, until
+from tests.checkout import SERVER, Production, until
 from tests.remedies import typed
 
 
@@ -328,6 +328,40 @@ def test_an_edit_is_released_that_was_looked_at_while_somebody_s_git_was_just_en
 
     production.await_live("release/2")
     assert "edited" in production.answer()
+
+
+@pytest.mark.parametrize("name", ["server.py", "schema.json"])
+@pytest.mark.parametrize("point", ["refs: before", "files: before"])
+def test_an_edit_that_is_saved_just_as_the_one_before_goes_live_stays_and_is_released_next(
+    checkout: Production, point: str, name: str
+) -> None:
+    checkout.write(".gitignore", "schema.json\n")
+    checkout.commit("The schema is ignored")
+    checkout.write("schema.json", '{"page": {"type": "integer"}}')
+    checkout.init().up().await_idle()
+    checkout.kill(checkout.agent_pid())
+    assert checkout.gitrelease("up", env={FAULT: point, SIGNAL: "STOP"}).code == 0
+    agent = checkout.agent_pid()
+    first, second = EDITS[name]
+    checkout.write(name, first)
+    until(
+        lambda: Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[0] == "T", "it is about to be live"
+    )
+
+    checkout.write(name, second)
+    os.kill(agent, signal.SIGCONT)
+
+    checkout.await_live("release/3")
+    checkout.await_idle()
+    assert checkout.read(name) == second
+    assert checkout.git("show", f"release/3:{name}") == second.strip()
+    assert checkout.git("tag", "--list", "backup/*") == ""
+
+
+EDITS = {
+    "server.py": [SERVER.replace('"profit",', f'"profit", {words},') for words in ('"edited"', '"edited", "again"')],
+    "schema.json": ['{"page": {"type": "integer"}, "a": {}}', '{"page": {"type": "integer"}, "a": {}, "b": {}}'],
+}
 
 
 def _looks(trace: Path) -> int:
