@@ -123,6 +123,11 @@ def until(condition: Callable[[], Any], what: str = "it") -> Any:
 UNEXPECTED = ("This is a bug in gitrelease", "failed unexpectedly")
 
 
+def on_one_line(said: str) -> str:
+    """Return what was said without its line breaks, nor the word that git puts before what a host says."""
+    return " ".join(said.replace("remote:", "").split())
+
+
 class Ended:
     """How a command ended: exit code, standard output and both outputs together."""
 
@@ -135,8 +140,8 @@ class Ended:
 
     @property
     def words(self) -> str:
-        """Both outputs on one line, without the word that git puts before what a host says."""
-        return " ".join(self.said.replace("remote:", "").split())
+        """Both outputs on one line: where lines wrap depends on the host."""
+        return on_one_line(self.said)
 
     @property
     def json(self) -> dict[str, Any]:
